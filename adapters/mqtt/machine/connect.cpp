@@ -1,0 +1,407 @@
+// CONNECT, CONNACK and AUTH (MQTT 5.0, 3.1, 3.2, 3.15 and 4.12).
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "adapters/mqtt/machine/connection_machine.hpp"
+
+namespace gw::mqtt {
+
+namespace {
+
+Protocol protocol_of(Version version) {
+    switch (version) {
+        case Version::v3_1:
+            return Protocol::mqtt_3_1;
+        case Version::v3_1_1:
+            return Protocol::mqtt_3_1_1;
+        case Version::v5:
+            return Protocol::mqtt_5;
+    }
+    GW_UNREACHABLE();
+}
+
+std::unique_ptr<gw::Will> will_of(const Will& will, const std::string& mountpoint) {
+    auto kept = std::make_unique<gw::Will>();
+    kept->topic = mountpoint + std::string{will.topic};
+    kept->payload = std::string{as_text(will.payload)};
+    kept->properties = std::string{as_text(will.properties)};
+    kept->qos = will.qos;
+    kept->retain = will.retain;
+    kept->delay = Seconds{will.delay_interval};
+    kept->has_expiry = will.message_expiry_interval.has_value();
+    kept->expiry_interval = Seconds{will.message_expiry_interval.value_or(0)};
+    return kept;
+}
+
+}  // namespace
+
+ConnectionMachine::Step ConnectionMachine::on_connect(Bytes body) {
+    if (connecting_->is_waiting) {
+        return Step::wait;
+    }
+    ByteBuffer scratch;
+    const auto packet = decode_connect(body, scratch);
+    if (!packet) {
+        const ConnectError& error = packet.error();
+        if (error.reply_version) {
+            refuse_connect(*error.reply_version, reason_code(error.error),
+                           decode_error_text(error.error));
+        } else {
+            fail(error.error);
+        }
+        return Step::done;
+    }
+    version_ = packet->version;
+    has_version_ = true;
+    if (packet->maximum_packet_size) {
+        client_packet_bytes_max_ = *packet->maximum_packet_size;
+    }
+    wants_problem_information_ = packet->request_problem_information;
+    return begin_connect(*packet, body);
+}
+
+ConnectionMachine::Step ConnectionMachine::begin_connect(const ConnectPacket& packet, Bytes body) {
+    const bool may_be_empty =
+        is_v5() || (packet.version == Version::v3_1_1 && packet.clean_start);
+    if (packet.client_id.empty() && may_be_empty && connecting_->assigned_id.empty()) {
+        connecting_->assigned_id = broker_.make_client_id();
+    }
+    const std::string_view client_id =
+        packet.client_id.empty() ? std::string_view{connecting_->assigned_id} : packet.client_id;
+    if (!check_connect(packet, client_id)) {
+        return Step::done;
+    }
+    const std::uint32_t owner = broker_.worker_of(client_id);
+    if (owner != broker_.worker()) {
+        connection_.move_to(owner);
+        return Step::wait;
+    }
+    if (packet.authentication_method) {
+        start_enhanced_auth(packet, client_id, body);
+        return Step::done;
+    }
+    return authenticate(packet, client_id);
+}
+
+bool ConnectionMachine::check_connect(const ConnectPacket& packet, std::string_view client_id) {
+    if (client_id.empty() || client_id.size() > options_->client_id_bytes_max) {
+        refuse_connect(packet, client_id, ReasonCode::client_identifier_not_valid,
+                       client_id.empty() ? "client id missing" : "client id too long");
+        return false;
+    }
+    if (packet.user_properties.count() > options_->user_properties_max) {
+        refuse_connect(packet, client_id, ReasonCode::quota_exceeded, "too many user properties");
+        return false;
+    }
+    return !packet.will || check_will(packet);
+}
+
+bool ConnectionMachine::check_will(const ConnectPacket& packet) {
+    const Will& will = *packet.will;
+    const std::string_view id = packet.client_id;
+    if (will.qos > options_->qos_max) {
+        refuse_connect(packet, id, ReasonCode::qos_not_supported, "will QoS");
+        return false;
+    }
+    if (will.retain && !options_->retain_available) {
+        refuse_connect(packet, id, ReasonCode::retain_not_supported, "will retain");
+        return false;
+    }
+    if (will.user_property_count > options_->user_properties_max) {
+        refuse_connect(packet, id, ReasonCode::quota_exceeded, "too many user properties");
+        return false;
+    }
+    const auto checked = check_topic_name(will.topic, options_->topic_limits);
+    if (!checked || will.topic.size() + options_->mountpoint.size() > 65535) {
+        refuse_connect(packet, id, ReasonCode::topic_name_invalid, "will topic");
+        return false;
+    }
+    return true;
+}
+
+Credentials ConnectionMachine::credentials_of(const ConnectPacket& packet,
+                                              std::string_view client_id) const {
+    return {.client_id = client_id,
+            .username = packet.username,
+            .password = packet.password,
+            .peer = connecting_->peer.address,
+            .protocol = protocol_of(packet.version),
+            .allow_anonymous = options_->allow_anonymous};
+}
+
+ConnectionMachine::Step ConnectionMachine::authenticate(const ConnectPacket& packet,
+                                                        std::string_view client_id) {
+    std::optional<AuthDecision> decision = std::move(connecting_->decision);
+    if (!decision) {
+        decision = broker_.authenticate(credentials_of(packet, client_id), *this,
+                                        connecting_->token);
+    }
+    if (!decision) {
+        // The packet is given again once the answer is there; what follows it waits unread.
+        connecting_->is_waiting = true;
+        connection_.pause_reading();
+        return Step::wait;
+    }
+    finish_connect(packet, *decision, {});
+    return Step::done;
+}
+
+void ConnectionMachine::on_auth_decided(AuthToken token, const AuthDecision& decision) {
+    if (!connecting_ || token != connecting_->token) {
+        return;
+    }
+    connecting_->is_waiting = false;
+    connecting_->decision = decision;
+    connection_.resume_reading();
+}
+
+OpenSession ConnectionMachine::open_request(const ConnectPacket& packet,
+                                            std::string_view client_id) const {
+    OpenSession request;
+    request.client_id = client_id;
+    request.peer = connecting_->peer.address;
+    request.protocol = protocol_of(packet.version);
+    request.is_administrator = connecting_->peer.is_administrator;
+    request.is_bridge = packet.is_bridge;
+    request.clean_start = packet.clean_start;
+    request.receive_maximum = packet.receive_maximum;
+    if (is_v5()) {
+        request.expiry_interval = packet.session_expiry_interval;
+    } else if (!packet.clean_start) {
+        // 3.x knows no interval: a session that is not clean stays as long as the server lets it.
+        const auto seconds = options_->session_expiry.count();
+        request.expiry_interval = seconds == 0 ? session_never_expires
+                                               : static_cast<std::uint32_t>(std::min<std::int64_t>(
+                                                     seconds, session_never_expires));
+    }
+    if (packet.will) {
+        request.will = will_of(*packet.will, options_->mountpoint);
+    }
+    return request;
+}
+
+void ConnectionMachine::finish_connect(const ConnectPacket& packet, const AuthDecision& decision,
+                                       std::string_view auth_data) {
+    const std::string assigned_id = connecting_->assigned_id;
+    const std::string_view client_id =
+        packet.client_id.empty() ? std::string_view{assigned_id} : packet.client_id;
+    const OpenedSession opened =
+        broker_.open_session(open_request(packet, client_id), decision, *this);
+    if (opened.session == nullptr) {
+        // The broker has counted the refusal.
+        refuse_connect(packet.version, opened.reason, {});
+        return;
+    }
+    session_ = opened.session;
+    state_ = State::connected;
+    keep_connection_settings(packet);
+    send_connack(packet, opened, packet.client_id.empty() ? assigned_id : std::string{}, auth_data);
+    connecting_.reset();
+    arm_deadline();
+    broker_.start_delivery(*session_);
+}
+
+void ConnectionMachine::keep_connection_settings(const ConnectPacket& packet) {
+    client_topic_alias_maximum_ = packet.topic_alias_maximum;
+    had_session_expiry_ = packet.session_expiry_interval != 0;
+    const std::int64_t keep_alive = is_v5() && options_->server_keep_alive != Seconds{0}
+                                        ? options_->server_keep_alive.count()
+                                        : packet.keep_alive;
+    keep_alive_ms_ = static_cast<std::uint32_t>(static_cast<double>(keep_alive) * 2000.0 *
+                                                options_->keep_alive_backoff);
+    if (packet.authentication_method) {
+        rare().authentication_method = std::string{*packet.authentication_method};
+    }
+}
+
+void ConnectionMachine::send_connack(const ConnectPacket& packet, const OpenedSession& opened,
+                                     std::string_view assigned_id, std::string_view auth_data) {
+    ConnackPacket connack;
+    connack.session_present = opened.session_present;
+    if (is_v5()) {
+        if (opened.expiry_interval != packet.session_expiry_interval) {
+            connack.session_expiry_interval = opened.expiry_interval;
+        }
+        connack.receive_maximum = options_->receive_maximum;
+        connack.maximum_qos = options_->qos_max;
+        connack.retain_available = options_->retain_available;
+        connack.maximum_packet_size = options_->packet_bytes_max;
+        connack.topic_alias_maximum = options_->topic_alias_maximum;
+        connack.wildcard_subscription_available = options_->wildcard_subscriptions;
+        connack.subscription_identifier_available = options_->subscription_identifiers;
+        connack.shared_subscription_available = options_->shared_subscriptions;
+        if (!assigned_id.empty()) {
+            connack.assigned_client_identifier = assigned_id;
+        }
+        if (options_->server_keep_alive != Seconds{0}) {
+            connack.server_keep_alive =
+                static_cast<std::uint16_t>(options_->server_keep_alive.count());
+        }
+        if (packet.request_response_information && !options_->response_information.empty()) {
+            connack.response_information = options_->response_information;
+        }
+        if (packet.authentication_method) {
+            connack.authentication_method = packet.authentication_method;
+            if (!auth_data.empty()) {
+                connack.authentication_data = as_bytes(auth_data);
+            }
+        }
+    }
+    encode_connack(connection_.output(), version_, connack);
+    count_sent(PacketType::connack);
+}
+
+void ConnectionMachine::refuse_connect(const ConnectPacket& packet, std::string_view client_id,
+                                       ReasonCode reason, std::string_view text) {
+    OpenSession request;
+    request.client_id = client_id;
+    request.peer = connecting_->peer.address;
+    request.protocol = protocol_of(packet.version);
+    broker_.refuse_connect(request, reason);
+    refuse_connect(packet.version, reason, text);
+}
+
+void ConnectionMachine::refuse_connect(Version version, ReasonCode reason, std::string_view text) {
+    ConnackPacket connack;
+    connack.reason = reason;
+    if (version == Version::v5) {
+        if (!text.empty()) {
+            connack.reason_string = text;
+        }
+        const bool elsewhere =
+            reason == ReasonCode::server_busy || reason == ReasonCode::quota_exceeded;
+        if (elsewhere && !options_->server_reference.empty()) {
+            connack.reason = ReasonCode::use_another_server;
+            connack.server_reference = options_->server_reference;
+        }
+        if (!fits(connack_size(version, connack))) {
+            connack.reason_string.reset();
+            connack.server_reference.reset();
+        }
+    }
+    encode_connack(connection_.output(), version, connack);
+    count_sent(PacketType::connack);
+    state_ = State::closed;
+    connection_.close(CloseMode::drain);
+}
+
+// --------------------------------------------------------------------- enhanced authentication
+
+void ConnectionMachine::start_enhanced_auth(const ConnectPacket& packet,
+                                            std::string_view client_id, Bytes body) {
+    const Credentials credentials = credentials_of(packet, client_id);
+    connecting_->exchange =
+        broker_.begin_enhanced_auth(*packet.authentication_method, credentials);
+    if (!connecting_->exchange) {
+        refuse_connect(packet, client_id, ReasonCode::bad_authentication_method, {});
+        return;
+    }
+    connecting_->connect_body.append(body);
+    state_ = State::authenticating;
+    AuthPacket first;
+    first.authentication_method = packet.authentication_method;
+    first.authentication_data = packet.authentication_data;
+    on_connect_auth(first);
+}
+
+void ConnectionMachine::on_auth(const Frame& frame) {
+    const auto packet = decode_auth(frame.body, version_, Sender::client);
+    if (!packet) {
+        fail(packet.error());
+        return;
+    }
+    if (state_ == State::authenticating) {
+        if (packet->reason != ReasonCode::continue_authentication) {
+            fail(ReasonCode::protocol_error, "AUTH is not a continuation");
+            return;
+        }
+        on_connect_auth(*packet);
+        return;
+    }
+    on_reauthentication(*packet);
+}
+
+void ConnectionMachine::on_connect_auth(const AuthPacket& auth) {
+    ByteBuffer scratch;
+    const auto decoded = decode_connect(connecting_->connect_body.view(), scratch);
+    GW_ASSERT(decoded.has_value());  // it was, when it came
+    const ConnectPacket& packet = *decoded;
+    if (auth.authentication_method != packet.authentication_method) {
+        fail(ReasonCode::bad_authentication_method, "the method has changed");
+        return;
+    }
+    const AuthStep step = connecting_->exchange->step(auth.authentication_data.value_or(Bytes{}));
+    switch (step.kind) {
+        case AuthStep::Kind::continue_exchange:
+            send_auth(ReasonCode::continue_authentication, *packet.authentication_method,
+                      step.data);
+            return;
+        case AuthStep::Kind::accepted:
+            finish_connect(packet, step.decision, step.data);
+            return;
+        case AuthStep::Kind::refused:
+            refuse_connect(packet,
+                           packet.client_id.empty() ? std::string_view{connecting_->assigned_id}
+                                                    : packet.client_id,
+                           step.decision.reason, {});
+            return;
+    }
+}
+
+void ConnectionMachine::on_reauthentication(const AuthPacket& packet) {
+    // Only the method of CONNECT, and only the client begins (MQTT 5.0, 4.12.1).
+    if (!rare_ || rare_->authentication_method.empty()) {
+        fail(ReasonCode::protocol_error, "AUTH without an authentication method in CONNECT");
+        return;
+    }
+    if (packet.authentication_method != std::string_view{rare_->authentication_method}) {
+        fail(ReasonCode::bad_authentication_method, "the method has changed");
+        return;
+    }
+    if (packet.reason == ReasonCode::re_authenticate) {
+        rare_->reauthentication = broker_.begin_enhanced_auth(
+            rare_->authentication_method, {.client_id = session_->client_id(),
+                                           .username = session_->identity->username,
+                                           .password = {},
+                                           .peer = session_->identity->peer,
+                                           .protocol = Protocol::mqtt_5,
+                                           .allow_anonymous = false});
+    }
+    if (!rare_->reauthentication) {
+        fail(ReasonCode::protocol_error, "AUTH outside of an exchange");
+        return;
+    }
+    const AuthStep step =
+        rare_->reauthentication->step(packet.authentication_data.value_or(Bytes{}));
+    switch (step.kind) {
+        case AuthStep::Kind::continue_exchange:
+            send_auth(ReasonCode::continue_authentication, rare_->authentication_method, step.data);
+            return;
+        case AuthStep::Kind::accepted:
+            rare_->reauthentication.reset();
+            if (!broker_.reauthenticate(*session_, step.decision)) {
+                fail(ReasonCode::not_authorized, "another user");
+                return;
+            }
+            send_auth(ReasonCode::success, rare_->authentication_method, step.data);
+            return;
+        case AuthStep::Kind::refused:
+            fail(step.decision.reason, {});
+            return;
+    }
+}
+
+void ConnectionMachine::send_auth(ReasonCode reason, std::string_view method,
+                                  std::string_view data) {
+    AuthPacket packet;
+    packet.reason = reason;
+    packet.authentication_method = method;
+    if (!data.empty()) {
+        packet.authentication_data = as_bytes(data);
+    }
+    encode_auth(connection_.output(), packet);
+    count_sent(PacketType::auth);
+}
+
+}  // namespace gw::mqtt

@@ -1,0 +1,400 @@
+#include "adapters/mqtt/machine/connection_machine.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace gw::mqtt {
+
+ConnectionMachine::ConnectionMachine(Broker& broker, StreamConnection& connection,
+                                     std::shared_ptr<const MachineOptions> options, PeerInfo peer)
+    : broker_(broker),
+      connection_(connection),
+      options_(std::move(options)),
+      connecting_(std::make_unique<Connecting>()),
+      last_received_(broker.now().monotonic) {
+    connecting_->peer = std::move(peer);
+    connecting_->timeout_at = now() + options_->connect_timeout;
+    arm_deadline();
+}
+
+ConnectionMachine::~ConnectionMachine() {
+    if (connecting_ && connecting_->is_waiting) {
+        broker_.forget_auth(connecting_->token);
+    }
+    if (session_ != nullptr) {
+        end_session({.reason = ReasonCode::connection_lost,
+                     .discard_will = false,
+                     .expiry_interval = {}});
+    }
+}
+
+// ------------------------------------------------------------------------------------- input
+
+std::size_t ConnectionMachine::on_bytes(Bytes bytes) {
+    last_received_ = now();
+    std::size_t consumed = 0;
+    std::size_t messages = 0;
+    while (state_ != State::closed) {
+        const std::size_t limit =
+            connecting_ ? std::min(options_->unauthenticated_bytes_max, options_->packet_bytes_max)
+                        : options_->packet_bytes_max;
+        const FrameOutcome outcome =
+            read_frame(bytes.subspan(consumed), limit,
+                       has_version_ ? std::optional<Version>{version_} : std::nullopt);
+        if (outcome.status == FrameStatus::need_more) {
+            break;
+        }
+        if (outcome.status == FrameStatus::error) {
+            fail(outcome.error);
+            break;
+        }
+        const PacketType type = outcome.frame.type();
+        if (on_frame(outcome.frame) == Step::wait) {
+            break;
+        }
+        Metrics& metrics = broker_.metrics();
+        metrics.packets_received.add();
+        metrics.packets_received_by_type[static_cast<std::size_t>(type)].add();
+        messages += type == PacketType::publish ? 1 : 0;
+        consumed += outcome.frame.packet_bytes;
+    }
+    if (state_ == State::closed) {
+        return bytes.size();
+    }
+    note_rates(consumed, messages);
+    return consumed;
+}
+
+ConnectionMachine::Step ConnectionMachine::on_frame(const Frame& frame) {
+    if (state_ == State::connected) {
+        return on_connected_frame(frame);
+    }
+    if (state_ == State::awaiting_connect) {
+        // Nothing but CONNECT may come first (MQTT 5.0, 3.1).
+        if (frame.type() != PacketType::connect) {
+            fail(ReasonCode::protocol_error, "the first packet is not CONNECT");
+            return Step::done;
+        }
+        return on_connect(frame.body);
+    }
+    // During an enhanced authentication only AUTH and DISCONNECT may come (MQTT 5.0, 3.1.2.11.9).
+    if (frame.type() == PacketType::auth) {
+        on_auth(frame);
+    } else if (frame.type() == PacketType::disconnect) {
+        say_goodbye(ReasonCode::success, {});
+    } else {
+        fail(ReasonCode::protocol_error, "packet before the authentication is complete");
+    }
+    return Step::done;
+}
+
+ConnectionMachine::Step ConnectionMachine::on_connected_frame(const Frame& frame) {
+    switch (frame.type()) {
+        case PacketType::publish:
+            return on_publish(frame);
+        case PacketType::puback:
+        case PacketType::pubrec:
+        case PacketType::pubrel:
+        case PacketType::pubcomp:
+            on_ack(frame);
+            return Step::done;
+        case PacketType::subscribe:
+            return on_subscribe(frame);
+        case PacketType::unsubscribe:
+            return on_unsubscribe(frame);
+        case PacketType::pingreq:
+            if (const auto ping = decode_ping(frame.body); !ping) {
+                fail(ping.error());
+                return Step::done;
+            }
+            encode_pingresp(connection_.output());
+            count_sent(PacketType::pingresp);
+            return Step::done;
+        case PacketType::disconnect:
+            on_disconnect(frame);
+            return Step::done;
+        case PacketType::auth:
+            on_auth(frame);
+            return Step::done;
+        case PacketType::connect:
+            fail(ReasonCode::protocol_error, "second CONNECT");  // MQTT 5.0, 3.1
+            return Step::done;
+        case PacketType::connack:
+        case PacketType::suback:
+        case PacketType::unsuback:
+        case PacketType::pingresp:
+            fail(ReasonCode::protocol_error, "packet that only a server sends");
+            return Step::done;
+    }
+    GW_UNREACHABLE();  // read_frame() knows no other types
+}
+
+void ConnectionMachine::on_disconnect(const Frame& frame) {
+    const auto packet = decode_disconnect(frame.body, version_, Sender::client);
+    if (!packet) {
+        fail(packet.error());
+        return;
+    }
+    // A session that was to end with its connection cannot be made to stay (MQTT 5.0, 3.14.2.2.2).
+    if (packet->session_expiry_interval && *packet->session_expiry_interval != 0 &&
+        !had_session_expiry_) {
+        fail(ReasonCode::protocol_error, "session expiry interval was 0 in CONNECT");
+        return;
+    }
+    state_ = State::closed;
+    end_session({.reason = packet->reason,
+                 .discard_will = packet->reason == ReasonCode::success,
+                 .expiry_interval = packet->session_expiry_interval});
+    connection_.close(CloseMode::drain);
+}
+
+// ------------------------------------------------------------------------------------- ending
+
+void ConnectionMachine::fail(ReasonCode reason, std::string_view text) {
+    if (state_ == State::awaiting_connect) {
+        // Not even a CONNECT: there is no version to answer in, save for a CONNECT that is too
+        // large or malformed, which on_connect() answers itself.
+        broker_.metrics().connects_refused_by_reason[static_cast<std::size_t>(reason)].add();
+        state_ = State::closed;
+        connection_.close(CloseMode::drain);
+        return;
+    }
+    if (state_ == State::authenticating) {
+        refuse_connect(Version::v5, reason, text);
+        return;
+    }
+    broker_.shared().log->info("client.protocol_error", {{"client_id", session_->client_id()},
+                                                         {"peer", session_->identity->peer},
+                                                         {"reason", reason_text(reason)},
+                                                         {"detail", text}});
+    say_goodbye(reason, text);
+    end_session({.reason = reason, .discard_will = false, .expiry_interval = {}});
+}
+
+void ConnectionMachine::say_goodbye(ReasonCode reason, std::string_view text) {
+    if (state_ == State::closed) {
+        return;
+    }
+    if (is_v5() && state_ == State::connected) {
+        DisconnectPacket packet;
+        packet.reason = reason;
+        if (!text.empty()) {
+            packet.reason_string = text;
+        }
+        if (!options_->server_reference.empty() &&
+            (reason == ReasonCode::server_shutting_down || reason == ReasonCode::use_another_server ||
+             reason == ReasonCode::server_moved)) {
+            packet.server_reference = options_->server_reference;
+        }
+        if (!fits(disconnect_size(version_, packet))) {
+            packet.reason_string.reset();
+            packet.server_reference.reset();
+        }
+        encode_disconnect(connection_.output(), version_, packet);
+        count_sent(PacketType::disconnect);
+    }
+    state_ = State::closed;
+    connection_.close(CloseMode::drain);
+}
+
+void ConnectionMachine::end_session(const ConnectionEnd& end) {
+    if (session_ == nullptr) {
+        return;
+    }
+    broker_.metrics().connections_closed_by_reason[static_cast<std::size_t>(end.reason)].add();
+    Session& session = *std::exchange(session_, nullptr);
+    broker_.close_connection(session, end);
+}
+
+void ConnectionMachine::on_closed(ReasonCode reason) {
+    state_ = State::closed;
+    end_session({.reason = reason, .discard_will = false, .expiry_interval = {}});
+}
+
+void ConnectionMachine::on_session_lost(ReasonCode reason) {
+    broker_.metrics().connections_closed_by_reason[static_cast<std::size_t>(reason)].add();
+    session_ = nullptr;
+    say_goodbye(reason, {});
+}
+
+void ConnectionMachine::on_shutdown(ReasonCode reason) {
+    if (state_ == State::connected) {
+        say_goodbye(reason, {});
+        end_session({.reason = reason, .discard_will = false, .expiry_interval = {}});
+    } else if (state_ != State::closed) {
+        state_ = State::closed;
+        connection_.close(CloseMode::drain);
+    }
+}
+
+// --------------------------------------------------------------------------------------- time
+
+void ConnectionMachine::arm_deadline() {
+    MonotonicTime deadline = never;
+    if (connecting_) {
+        deadline = connecting_->timeout_at;
+    } else if (rare_ && rare_->paused_until != never) {
+        deadline = rare_->paused_until;
+    } else if (keep_alive_ms_ != 0) {
+        deadline = last_received_ + Milliseconds{keep_alive_ms_};
+    }
+    connection_.set_deadline(deadline);
+}
+
+void ConnectionMachine::on_deadline() {
+    if (state_ == State::closed) {
+        return;
+    }
+    if (connecting_) {
+        if (connecting_->timeout_at <= now()) {
+            broker_.metrics()
+                .connects_refused_by_reason[static_cast<std::size_t>(
+                    ReasonCode::maximum_connect_time)]
+                .add();
+            state_ = State::closed;
+            connection_.close(CloseMode::abort);
+            return;
+        }
+    } else if (rare_ && rare_->paused_until != never) {
+        if (rare_->paused_until <= now()) {
+            rare_->paused_until = never;
+            last_received_ = now();  // the silence was ours
+            connection_.resume_reading();
+        }
+    } else if (keep_alive_ms_ != 0 &&
+               last_received_ + Milliseconds{keep_alive_ms_} <= now()) {
+        fail(ReasonCode::keep_alive_timeout, {});
+        return;
+    }
+    arm_deadline();
+}
+
+void ConnectionMachine::note_rates(std::size_t bytes, std::size_t messages) {
+    if (options_->publish_rate_max == 0 && options_->byte_rate_max == 0) [[likely]] {
+        return;
+    }
+    if (state_ != State::connected) {
+        return;
+    }
+    Rare& limits = rare();
+    if (!limits.message_rate) {
+        limits.message_rate.emplace(options_->publish_rate_max, now());
+        limits.byte_rate.emplace(options_->byte_rate_max, now());
+    }
+    limits.message_rate->take(messages, now());
+    limits.byte_rate->take(bytes, now());
+    const MonotonicTime ready =
+        std::max(limits.message_rate->ready_at(now()), limits.byte_rate->ready_at(now()));
+    if (ready > now() && limits.paused_until == never) {
+        limits.paused_until = ready;
+        connection_.pause_reading();
+        arm_deadline();
+    }
+}
+
+// ----------------------------------------------------------------------------------- delivery
+
+bool ConnectionMachine::on_delivery(const DeliveryView& delivery) {
+    const Message& message = delivery.message;
+    PublishOut packet;
+    packet.topic = message.topic();
+    packet.topic.remove_prefix(std::min(options_->mountpoint.size(), packet.topic.size()));
+    packet.payload = message.payload();
+    packet.packet_id = delivery.packet_id;
+    packet.qos = delivery.qos;
+    packet.dup = delivery.is_resend && delivery.qos != Qos::at_most_once;
+    packet.retain = delivery.retain;
+    OutboundAliases::Use alias;
+    if (is_v5()) {
+        packet.properties = message.properties();
+        packet.subscription_identifiers = delivery.identifiers;
+        if (message.expires_at() != never) {
+            // What remains, rounded up: it must not reach 0 while the message lives (3.3.2.3.3).
+            const auto left = std::max<Milliseconds>(message.expires_at() - now(), Milliseconds{0});
+            packet.message_expiry_interval =
+                static_cast<std::uint32_t>(std::chrono::ceil<Seconds>(left).count());
+        }
+        if (client_topic_alias_maximum_ != 0) {
+            Rare& extra = rare();
+            if (!extra.outbound_aliases) {
+                extra.outbound_aliases =
+                    std::make_unique<OutboundAliases>(client_topic_alias_maximum_);
+            }
+            alias = extra.outbound_aliases->use(packet.topic);
+            packet.topic_alias = alias.alias;
+            packet.alias_known = alias.is_known;
+        }
+        if (client_packet_bytes_max_ != protocol_packet_bytes_max &&
+            !fits(publish_size(version_, packet))) {
+            return false;
+        }
+        if (alias.alias != 0) {
+            rare_->outbound_aliases->confirm(packet.topic, alias);
+        }
+    }
+    constexpr std::size_t gather_bytes_min = 16 * 1024;  // below, copying is cheaper
+    if (packet.payload.size() >= gather_bytes_min) {
+        encode_publish_header(connection_.output(), version_, packet);
+        connection_.gather(MessagePtr{&message}, packet.payload);
+    } else {
+        encode_publish(connection_.output(), version_, packet);
+    }
+    count_sent(PacketType::publish);
+    note_output();
+    return true;
+}
+
+void ConnectionMachine::on_release(std::uint16_t packet_id) {
+    send_ack(PacketType::pubrel, packet_id, ReasonCode::success);
+}
+
+void ConnectionMachine::note_output() {
+    if (connection_.unsent_bytes() >= options_->unsent_bytes_max) {
+        is_output_blocked = true;
+        connection_.wants_drained = true;
+    }
+}
+
+void ConnectionMachine::on_output_drained() {
+    is_output_blocked = false;
+    if (session_ != nullptr) {
+        broker_.on_writable(*session_);
+    }
+}
+
+void ConnectionMachine::count_sent(PacketType type) {
+    Metrics& metrics = broker_.metrics();
+    metrics.packets_sent.add();
+    metrics.packets_sent_by_type[static_cast<std::size_t>(type)].add();
+}
+
+ConnectionMachine::Rare& ConnectionMachine::rare() {
+    if (!rare_) {
+        rare_ = std::make_unique<Rare>();
+    }
+    return *rare_;
+}
+
+void ConnectionMachine::on_access_decided() {
+    connection_.resume_reading();  // the packet that waited comes again
+}
+
+void ConnectionMachine::on_stored(StoreTicket ticket) {
+    if (!rare_ || state_ == State::closed) {
+        return;
+    }
+    auto& replies = rare_->pending_replies;
+    while (!replies.empty() && replies.front().ticket <= ticket) {
+        const PendingReply reply = std::move(replies.front());
+        replies.pop_front();
+        rare_->pending_puback_count -= reply.type == PacketType::puback ? 1 : 0;
+        if (reply.bytes) {
+            connection_.output().append(reply.bytes->view());
+            count_sent(reply.type);
+        } else {
+            send_ack(reply.type, reply.packet_id, reply.reason);
+        }
+    }
+}
+
+}  // namespace gw::mqtt

@@ -1,0 +1,164 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "adapters/machine/stream_machine.hpp"
+#include "adapters/mqtt/codec/codec.hpp"
+#include "adapters/mqtt/machine/options.hpp"
+#include "adapters/mqtt/machine/topic_aliases.hpp"
+#include "broker-core/base/rate_limit.hpp"
+#include "broker-core/broker/broker.hpp"
+
+namespace gw::mqtt {
+
+/// The server's side of one MQTT connection, versions 3.1, 3.1.1 and 5.0: turns packets into calls
+/// of the broker core and deliveries into packets. Pure: bytes and time come in, bytes go to the
+/// StreamConnection. One worker's thread.
+class ConnectionMachine final : public StreamMachine, private SessionLink {
+public:
+    ConnectionMachine(Broker& broker, StreamConnection& connection,
+                      std::shared_ptr<const MachineOptions> options, PeerInfo peer);
+    ~ConnectionMachine() override;
+
+    std::size_t on_bytes(Bytes bytes) override;
+    void on_deadline() override;
+    void on_closed(ReasonCode reason) override;
+    void on_output_drained() override;
+    void on_shutdown(ReasonCode reason) override;
+
+private:
+    enum class State : std::uint8_t {
+        awaiting_connect,
+        authenticating,  // AUTH packets go to and fro
+        connected,
+        closed,  // says and hears nothing more
+    };
+
+    /// What is kept only while a CONNECT is being decided.
+    struct Connecting {
+        PeerInfo peer;
+        ByteBuffer connect_body;  // kept during an enhanced authentication
+        std::string assigned_id;
+        std::unique_ptr<AuthExchange> exchange;
+        std::optional<AuthDecision> decision;
+        AuthToken token = 0;
+        bool is_waiting = false;  // for on_auth_decided()
+        MonotonicTime timeout_at = never;
+    };
+
+    /// A reply that waits until what it promises is stored.
+    struct PendingReply {
+        StoreTicket ticket;
+        std::uint16_t packet_id;
+        ReasonCode reason;
+        PacketType type;
+        std::unique_ptr<ByteBuffer> bytes;  // of SUBACK and UNSUBACK
+    };
+
+    /// What few connections need, made when first needed.
+    struct Rare {
+        std::unique_ptr<InboundAliases> inbound_aliases;
+        std::unique_ptr<OutboundAliases> outbound_aliases;
+        std::deque<PendingReply> pending_replies;
+        std::size_t pending_puback_count = 0;
+        std::unique_ptr<AuthExchange> reauthentication;
+        std::string authentication_method;
+        std::optional<RateLimit> message_rate;
+        std::optional<RateLimit> byte_rate;
+        MonotonicTime paused_until = never;  // by a rate
+    };
+
+    /// Whether a packet was dealt with, or must be given again later.
+    enum class Step : std::uint8_t { done, wait };
+
+    // SessionLink
+    bool on_delivery(const DeliveryView& delivery) override;
+    void on_release(std::uint16_t packet_id) override;
+    void on_session_lost(ReasonCode reason) override;
+    void on_stored(StoreTicket ticket) override;
+    void on_access_decided() override;
+    void on_auth_decided(AuthToken token, const AuthDecision& decision) override;
+
+    Step on_frame(const Frame& frame);
+    Step on_connected_frame(const Frame& frame);
+
+    // connect.cpp
+    Step on_connect(Bytes body);
+    bool check_connect(const ConnectPacket& packet, std::string_view client_id);
+    bool check_will(const ConnectPacket& packet);
+    Step begin_connect(const ConnectPacket& packet, Bytes body);
+    Credentials credentials_of(const ConnectPacket& packet, std::string_view client_id) const;
+    Step authenticate(const ConnectPacket& packet, std::string_view client_id);
+    void start_enhanced_auth(const ConnectPacket& packet, std::string_view client_id, Bytes body);
+    void finish_connect(const ConnectPacket& packet, const AuthDecision& decision,
+                        std::string_view auth_data);
+    OpenSession open_request(const ConnectPacket& packet, std::string_view client_id) const;
+    void keep_connection_settings(const ConnectPacket& packet);
+    void send_connack(const ConnectPacket& packet, const OpenedSession& opened,
+                      std::string_view assigned_id, std::string_view auth_data);
+    void refuse_connect(Version version, ReasonCode reason, std::string_view text);
+    void refuse_connect(const ConnectPacket& packet, std::string_view client_id, ReasonCode reason,
+                        std::string_view text);
+    void on_auth(const Frame& frame);
+    void on_connect_auth(const AuthPacket& packet);
+    void on_reauthentication(const AuthPacket& packet);
+    void send_auth(ReasonCode reason, std::string_view method, std::string_view data);
+
+    // publish.cpp
+    Step on_publish(const Frame& frame);
+    bool resolve_topic(const PublishPacket& packet, std::string& mounted, std::string_view& topic);
+    ReasonCode judge_publish(const PublishPacket& packet, std::string_view topic);
+    void refuse_publish(const PublishPacket& packet, ReasonCode reason);
+    bool exceeds_receive_maximum(const PublishPacket& packet) const;
+    void on_ack(const Frame& frame);
+    void reply(PacketType type, std::uint16_t packet_id, ReasonCode reason, StoreTicket ticket);
+    void send_ack(PacketType type, std::uint16_t packet_id, ReasonCode reason);
+
+    // subscribe.cpp
+    Step on_subscribe(const Frame& frame);
+    Step on_unsubscribe(const Frame& frame);
+    std::optional<TopicFilter> mounted_filter(std::string_view text) const;
+    ReasonCode subscribe_one(const SubscribePacket& packet, const SubscriptionEntry& entry,
+                             const std::optional<TopicFilter>& filter, AccessDecision access);
+    void send_reply(PacketType type, std::uint16_t packet_id, std::span<const ReasonCode> reasons,
+                    StoreTicket ticket);
+
+    void on_disconnect(const Frame& frame);
+    /// Ends the connection for what the peer did: tells it where the version can, and the session.
+    void fail(ReasonCode reason, std::string_view text);
+    void fail(DecodeError error) { fail(reason_code(error), decode_error_text(error)); }
+    /// Says DISCONNECT where the version has it, and closes; the session is told by the caller.
+    void say_goodbye(ReasonCode reason, std::string_view text);
+    void end_session(const ConnectionEnd& end);
+    void count_sent(PacketType type);
+    bool fits(std::size_t bytes) const { return bytes <= client_packet_bytes_max_; }
+    Rare& rare();
+    void note_output();
+    void note_rates(std::size_t bytes, std::size_t messages);
+    void arm_deadline();
+    bool is_v5() const { return version_ == Version::v5; }
+    MonotonicTime now() const { return broker_.now().monotonic; }
+
+    Broker& broker_;
+    StreamConnection& connection_;
+    std::shared_ptr<const MachineOptions> options_;
+    Session* session_ = nullptr;
+    std::unique_ptr<Connecting> connecting_;
+    std::unique_ptr<Rare> rare_;
+    MonotonicTime last_received_;
+    std::uint32_t keep_alive_ms_ = 0;  // after which silence is too long; 0: never
+    std::uint32_t client_packet_bytes_max_ = protocol_packet_bytes_max;
+    std::uint16_t client_topic_alias_maximum_ = 0;
+    State state_ = State::awaiting_connect;
+    Version version_ = Version::v5;
+    bool has_version_ = false;
+    bool wants_problem_information_ = true;
+    bool had_session_expiry_ = false;
+};
+
+}  // namespace gw::mqtt

@@ -1,0 +1,223 @@
+// PUBLISH and its acknowledgements (MQTT 5.0, 3.3 to 3.7 and 4.3).
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "adapters/mqtt/machine/connection_machine.hpp"
+#include "broker-core/base/utf8.hpp"
+
+namespace gw::mqtt {
+
+namespace {
+
+/// Properties that had to be copied together live here until the message is made. One a thread is
+/// enough: a machine uses it within one call.
+ByteBuffer& publish_scratch() {
+    static thread_local ByteBuffer scratch;
+    return scratch;
+}
+
+}  // namespace
+
+bool ConnectionMachine::resolve_topic(const PublishPacket& packet, std::string& mounted,
+                                      std::string_view& topic) {
+    topic = packet.topic;
+    if (packet.topic_alias != 0) {
+        if (packet.topic_alias > options_->topic_alias_maximum) {
+            fail(ReasonCode::topic_alias_invalid, "topic alias above the maximum");
+            return false;
+        }
+        Rare& extra = rare();
+        if (!extra.inbound_aliases) {
+            extra.inbound_aliases = std::make_unique<InboundAliases>();
+        }
+        if (topic.empty()) {
+            topic = extra.inbound_aliases->find(packet.topic_alias);
+            if (topic.empty()) {
+                fail(ReasonCode::protocol_error, "topic alias was never set");
+                return false;
+            }
+        } else {
+            extra.inbound_aliases->set(packet.topic_alias, topic);
+        }
+    }
+    const auto checked = check_topic_name(topic, options_->topic_limits);
+    if (!checked) {
+        fail(ReasonCode::topic_name_invalid, topic_error_text(checked.error()));
+        return false;
+    }
+    if (!options_->mountpoint.empty()) {
+        mounted = options_->mountpoint;
+        mounted += topic;
+        topic = mounted;
+    }
+    return true;
+}
+
+/// What closes the connection, as opposed to what refuses the one message.
+ReasonCode ConnectionMachine::judge_publish(const PublishPacket& packet, std::string_view topic) {
+    if (packet.qos > options_->qos_max) {
+        return ReasonCode::qos_not_supported;
+    }
+    if (packet.retain && !options_->retain_available) {
+        return ReasonCode::retain_not_supported;
+    }
+    if (packet.user_property_count > options_->user_properties_max) {
+        return ReasonCode::quota_exceeded;
+    }
+    if (exceeds_receive_maximum(packet)) {
+        return ReasonCode::receive_maximum_exceeded;
+    }
+    // With the mount point in front it may have become too long for any protocol.
+    return topic.size() > 65535 ? ReasonCode::topic_name_invalid : ReasonCode::success;
+}
+
+bool ConnectionMachine::exceeds_receive_maximum(const PublishPacket& packet) const {
+    if (packet.qos == Qos::at_most_once) {
+        return false;
+    }
+    std::size_t unacknowledged = broker_.inbound_qos2_count(*session_);
+    unacknowledged += rare_ ? rare_->pending_puback_count : 0;
+    const std::size_t limit = is_v5()                         ? options_->receive_maximum
+                              : options_->awaiting_rel_max != 0 ? options_->awaiting_rel_max
+                                                                : 65535U;
+    return unacknowledged >= limit &&
+           !(packet.qos == Qos::exactly_once &&
+             broker_.has_inbound_qos2(*session_, packet.packet_id));
+}
+
+ConnectionMachine::Step ConnectionMachine::on_publish(const Frame& frame) {
+    PublishPacket packet;
+    const auto decoded =
+        decode_publish(frame, {version_, Sender::client}, publish_scratch(), packet);
+    if (!decoded) {
+        fail(decoded.error());
+        return Step::done;
+    }
+    std::string mounted;
+    std::string_view topic;
+    if (!resolve_topic(packet, mounted, topic)) {
+        return Step::done;
+    }
+    if (const ReasonCode reason = judge_publish(packet, topic); reason != ReasonCode::success) {
+        fail(reason, {});
+        return Step::done;
+    }
+    const AccessDecision access = broker_.authorize(*session_, {.client = *session_->identity,
+                                                                .action = AccessAction::publish,
+                                                                .topic = topic,
+                                                                .qos = packet.qos,
+                                                                .retain = packet.retain});
+    if (access == AccessDecision::pending) {
+        connection_.pause_reading();
+        return Step::wait;
+    }
+    if (access == AccessDecision::deny) {
+        broker_.metrics().drop(DropReason::not_authorized_publish);
+        refuse_publish(packet, ReasonCode::not_authorized);
+        return Step::done;
+    }
+    if (packet.payload_is_utf8 && !is_valid_utf8(packet.payload)) {
+        broker_.metrics().drop(DropReason::invalid);
+        refuse_publish(packet, ReasonCode::payload_format_invalid);
+        return Step::done;
+    }
+    MessagePtr message = Message::create(
+        {.topic = topic,
+         .payload = packet.payload,
+         .properties = packet.properties,
+         .qos = packet.qos,
+         .retain = packet.retain,
+         .arrival = now(),
+         .expires_at = packet.message_expiry_interval
+                           ? now() + Seconds{*packet.message_expiry_interval}
+                           : never,
+         .publisher = session_->identity});
+    if (packet.qos == Qos::exactly_once) {
+        const PublishOutcome outcome =
+            broker_.publish_qos2(*session_, std::move(message), packet.packet_id);
+        reply(PacketType::pubrec, packet.packet_id, outcome.reason, outcome.ticket);
+        return Step::done;
+    }
+    const PublishOutcome outcome = broker_.publish(*session_, std::move(message));
+    if (packet.qos == Qos::at_least_once) {
+        reply(PacketType::puback, packet.packet_id, outcome.reason, outcome.ticket);
+    }
+    return Step::done;
+}
+
+/// Refuses one message: with its reason where the version has one, else it is acknowledged and
+/// dropped, since an MQTT 3 client would send it again for ever.
+void ConnectionMachine::refuse_publish(const PublishPacket& packet, ReasonCode reason) {
+    if (packet.qos == Qos::at_least_once) {
+        reply(PacketType::puback, packet.packet_id, reason, 0);
+    } else if (packet.qos == Qos::exactly_once) {
+        reply(PacketType::pubrec, packet.packet_id, reason, 0);
+    }
+}
+
+void ConnectionMachine::on_ack(const Frame& frame) {
+    const PacketType type = frame.type();
+    const auto packet = decode_ack(type, frame.body, version_);
+    if (!packet) {
+        fail(packet.error());
+        return;
+    }
+    const std::uint16_t id = packet->packet_id;
+    switch (type) {
+        case PacketType::puback:
+            broker_.on_puback(*session_, id, packet->reason);
+            return;
+        case PacketType::pubrec:
+            if (!broker_.on_pubrec(*session_, id, packet->reason)) {
+                // Not known any more: the client must still be let go on (MQTT 5.0, 4.3.3).
+                if (!is_error(packet->reason)) {
+                    send_ack(PacketType::pubrel, id, ReasonCode::packet_identifier_not_found);
+                }
+            } else if (!is_error(packet->reason)) {
+                send_ack(PacketType::pubrel, id, ReasonCode::success);
+            }
+            return;
+        case PacketType::pubcomp:
+            broker_.on_pubcomp(*session_, id);
+            return;
+        default: {
+            GW_ASSERT(type == PacketType::pubrel);
+            const bool known = broker_.release_inbound(*session_, id);
+            reply(PacketType::pubcomp, id,
+                  known ? ReasonCode::success : ReasonCode::packet_identifier_not_found,
+                  known ? broker_.store_ticket(*session_) : 0);
+            return;
+        }
+    }
+}
+
+void ConnectionMachine::reply(PacketType type, std::uint16_t packet_id, ReasonCode reason,
+                              StoreTicket ticket) {
+    // Acknowledgements keep the order of what they acknowledge (MQTT 5.0, 4.6), so one that could
+    // leave at once waits behind those that cannot.
+    if (ticket != 0 || (rare_ && !rare_->pending_replies.empty())) {
+        rare().pending_replies.push_back({ticket, packet_id, reason, type, nullptr});
+        rare_->pending_puback_count += type == PacketType::puback ? 1 : 0;
+        return;
+    }
+    send_ack(type, packet_id, reason);
+}
+
+void ConnectionMachine::send_ack(PacketType type, std::uint16_t packet_id, ReasonCode reason) {
+    if (is_v5() && is_error(reason) && wants_problem_information_) {
+        AckPacket packet;
+        packet.packet_id = packet_id;
+        packet.reason = reason;
+        packet.reason_string = reason_text(reason);
+        if (fits(ack_size(version_, packet))) {
+            encode_ack(connection_.output(), version_, type, packet);
+            count_sent(type);
+            return;
+        }
+    }
+    encode_ack(connection_.output(), version_, type, packet_id, reason);
+    count_sent(type);
+}
+
+}  // namespace gw::mqtt

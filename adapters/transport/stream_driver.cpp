@@ -1,0 +1,326 @@
+#include "adapters/transport/stream_driver.hpp"
+
+#include <cerrno>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utility>
+
+#include "adapters/transport/worker_loop.hpp"
+
+namespace gw::transport {
+
+namespace {
+/// How long a peer may take to read the rest and close its side.
+constexpr Milliseconds drain_time{3000};
+}  // namespace
+
+StreamDriver::StreamDriver(WorkerLoop& loop, int fd, MachineSource& source)
+    : loop_(loop), source_(source), fd_(fd) {}
+
+StreamDriver::~StreamDriver() {
+    loop_.timers().cancel(*this);
+    machine_.reset();
+    if (output_) {
+        loop_.give_back(std::move(output_));
+    }
+    if (fd_ >= 0) {
+        ::close(fd_);
+        source_.on_connection_closed(loop_.index());
+    }
+}
+
+void StreamDriver::start(ByteBuffer input) {
+    machine_ = source_.make_machine(loop_.index(), *this, fd_);
+    update_interest();
+    if (!input.empty()) {
+        keep(input.view());
+        feed_kept();
+    }
+}
+
+// -------------------------------------------------------------------------------------- output
+
+ByteBuffer& StreamDriver::output() {
+    mark_dirty();
+    if (!output_) {
+        output_ = loop_.take_output();
+    }
+    return output_->bytes();
+}
+
+void StreamDriver::gather(const MessagePtr& message, Bytes bytes) {
+    output();
+    output_->gather(message, bytes);
+}
+
+void StreamDriver::mark_dirty() {
+    if (!is_dirty_) {
+        is_dirty_ = true;
+        loop_.add_dirty(*this);
+    }
+}
+
+bool StreamDriver::write_some() {
+    ssize_t written = 0;
+    if (output_->is_plain()) {
+        const Bytes bytes = output_->plain();
+        written = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    } else {
+        struct iovec parts[64];
+        msghdr header{};
+        header.msg_iov = parts;
+        header.msg_iovlen = output_->fill(parts, 64);
+        written = ::sendmsg(fd_, &header, MSG_NOSIGNAL);
+    }
+    if (written < 0) {
+        if (errno == EAGAIN || errno == EINTR) {
+            is_write_blocked_ = errno == EAGAIN;
+            return errno == EINTR;
+        }
+        // Broken: what is unsent is lost. Reading will find the end of the connection.
+        output_->clear();
+        return true;
+    }
+    loop_.counters().bytes_sent += static_cast<std::uint64_t>(written);
+    output_->advance(static_cast<std::size_t>(written));
+    return true;
+}
+
+void StreamDriver::flush() {
+    is_dirty_ = false;
+    if (state_ == State::finished || state_ == State::moving) {
+        return;
+    }
+    if (output_ && !is_write_blocked_) {
+        while (output_->unsent_bytes() != 0 && write_some()) {
+        }
+    }
+    if (output_ && output_->unsent_bytes() == 0) {
+        loop_.give_back(std::move(output_));
+        if (machine_ && wants_drained) {
+            wants_drained = false;
+            is_in_machine_ = true;
+            machine_->on_output_drained();
+            is_in_machine_ = false;
+            leave();
+        }
+    }
+    if (state_ == State::closing && !output_) {
+        begin_drain();
+    }
+    update_interest();
+}
+
+// --------------------------------------------------------------------------------------- input
+
+void StreamDriver::on_events(std::uint32_t events) {
+    if (state_ == State::finished) {
+        return;
+    }
+    if ((events & EPOLLOUT) != 0 && is_write_blocked_) {
+        is_write_blocked_ = false;
+        mark_dirty();
+    }
+    if ((events & EPOLLIN) != 0 && !is_paused_) {
+        read_some();
+    } else if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
+        if (machine_) {
+            is_in_machine_ = true;
+            machine_->on_closed(ReasonCode::connection_lost);
+            is_in_machine_ = false;
+        }
+        finish();
+    }
+}
+
+void StreamDriver::read_some() {
+    const std::span<std::uint8_t> buffer = loop_.read_buffer();
+    const ssize_t count = ::recv(fd_, buffer.data(), buffer.size(), 0);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    if (count <= 0) {
+        if (machine_) {
+            is_in_machine_ = true;
+            machine_->on_closed(ReasonCode::connection_lost);
+            is_in_machine_ = false;
+        }
+        finish();
+        return;
+    }
+    if (!machine_) {
+        return;  // closing: thrown away
+    }
+    loop_.counters().bytes_received += static_cast<std::uint64_t>(count);
+    const Bytes bytes{buffer.data(), static_cast<std::size_t>(count)};
+    if (input_) {
+        keep(bytes);
+        feed_kept();
+    } else {
+        give(bytes);
+    }
+}
+
+/// Bytes in the loop's buffer go to the machine; what it leaves is kept.
+void StreamDriver::give(Bytes bytes) {
+    is_in_machine_ = true;
+    const std::size_t consumed = machine_->on_bytes(bytes);
+    is_in_machine_ = false;
+    if (consumed < bytes.size() && state_ != State::closing && state_ != State::finished) {
+        keep(bytes.subspan(consumed));
+    }
+    leave();
+}
+
+void StreamDriver::keep(Bytes bytes) {
+    if (!input_) {
+        input_ = std::make_unique<ByteBuffer>();
+    }
+    input_->append(bytes);
+}
+
+void StreamDriver::feed_kept() {
+    is_resumed_ = false;
+    if (!machine_ || !input_ || is_paused_) {
+        return;
+    }
+    is_in_machine_ = true;
+    const std::size_t consumed = machine_->on_bytes(input_->view());
+    is_in_machine_ = false;
+    if (consumed >= input_->size()) {
+        input_.reset();
+    } else {
+        input_->consume(consumed);
+    }
+    leave();
+}
+
+/// What the machine asked for while it was on the stack and that would have destroyed it there.
+void StreamDriver::leave() {
+    if (is_in_machine_) {
+        return;
+    }
+    if (state_ == State::moving) {
+        ByteBuffer bytes = input_ ? std::move(*input_) : ByteBuffer{};
+        input_.reset();
+        machine_.reset();
+        loop_.timers().cancel(*this);
+        loop_.hand_over(*this, target_worker_, std::exchange(fd_, -1), std::move(bytes));
+        state_ = State::finished;
+        loop_.add_finished(*this);
+    } else if (state_ != State::open) {
+        drop_machine();
+    }
+}
+
+void StreamDriver::drop_machine() {
+    machine_.reset();
+    input_.reset();
+}
+
+void StreamDriver::pause_reading() {
+    is_paused_ = true;
+    update_interest();
+}
+
+void StreamDriver::resume_reading() {
+    is_paused_ = false;
+    if (!is_resumed_) {
+        is_resumed_ = true;
+        loop_.add_resumed(*this);
+    }
+    update_interest();
+}
+
+void StreamDriver::update_interest() {
+    if (state_ == State::finished || state_ == State::moving) {
+        return;
+    }
+    std::uint32_t wanted = 0;
+    if (!is_paused_ || state_ != State::open) {
+        wanted |= EPOLLIN;
+    }
+    if (is_write_blocked_) {
+        wanted |= EPOLLOUT;
+    }
+    // A socket watched for nothing still reports errors; the bit also says that it was added.
+    wanted |= EPOLLERR;
+    if (wanted != interest_) {
+        loop_.watch(*this, fd_, interest_ == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, wanted);
+        interest_ = wanted;
+    }
+}
+
+// ---------------------------------------------------------------------------------------- time
+
+void StreamDriver::set_deadline(MonotonicTime when) {
+    if (state_ == State::open) {
+        loop_.timers().schedule(*this, when);
+    }
+}
+
+void StreamDriver::on_deadline() {
+    if (machine_) {
+        is_in_machine_ = true;
+        machine_->on_deadline();
+        is_in_machine_ = false;
+        leave();
+    } else {
+        finish();  // the peer did not read the rest, or did not close, in time
+    }
+}
+
+void StreamDriver::on_shutdown(ReasonCode reason) {
+    if (machine_ && state_ == State::open) {
+        is_in_machine_ = true;
+        machine_->on_shutdown(reason);
+        is_in_machine_ = false;
+        leave();
+    }
+}
+
+// ------------------------------------------------------------------------------------- closing
+
+void StreamDriver::close(CloseMode mode) {
+    if (state_ != State::open) {
+        return;
+    }
+    if (mode == CloseMode::abort) {
+        finish();
+        return;
+    }
+    state_ = State::closing;
+    loop_.timers().schedule(*this, loop_.now() + drain_time);
+    mark_dirty();
+    if (!is_in_machine_) {
+        // Closed from outside of a call of ours (takeover, kick): its own call is on the stack.
+        loop_.add_leaving(*this);
+    }
+}
+
+void StreamDriver::begin_drain() {
+    state_ = State::draining;
+    if (::shutdown(fd_, SHUT_WR) != 0) {
+        finish();
+    }
+}
+
+void StreamDriver::move_to(std::uint32_t worker) {
+    if (state_ == State::open) {
+        target_worker_ = worker;
+        state_ = State::moving;
+        loop_.unwatch(fd_);
+    }
+}
+
+void StreamDriver::finish() {
+    if (state_ != State::finished) {
+        state_ = State::finished;
+        loop_.unwatch(fd_);
+        loop_.timers().cancel(*this);
+        loop_.add_finished(*this);
+    }
+}
+
+}  // namespace gw::transport

@@ -1,0 +1,125 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "broker-core/base/bytes.hpp"
+#include "broker-core/base/clock.hpp"
+#include "broker-core/message/identity.hpp"
+#include "broker-core/message/qos.hpp"
+#include "broker-core/message/reason.hpp"
+
+namespace gw {
+
+/// What a client wants to do; asked in the core for every protocol and path.
+enum class AccessAction : std::uint8_t {
+    publish,    // topic name; wills included
+    subscribe,  // topic filter, without $share and the like
+    deliver,    // topic name of one message to this client: live, retained, replayed, will, shared
+};
+
+struct AccessRequest {
+    const ClientIdentity& client;
+    AccessAction action;
+    std::string_view topic;
+    Qos qos = Qos::at_most_once;
+    bool retain = false;
+};
+
+/// `pending`: the answer comes later through Broker::on_access_decided() of the session's worker,
+/// and the policy then knows it without asking again. Allowed for publish and subscribe only.
+enum class AccessDecision : std::uint8_t { allow, deny, pending };
+
+/// Who may do what. Called by all workers at once; must not block.
+class AccessPolicy {
+public:
+    virtual ~AccessPolicy() = default;
+    virtual AccessDecision check(const AccessRequest& request) = 0;
+    /// Whether check() can ever refuse a delivery; when not, it is not asked for each one.
+    virtual bool checks_delivery() const = 0;
+};
+
+/// Allows or refuses everything, as may be switched at any time: what stands at the end of the
+/// rules, and for now in place of them. Clients let in before a switch feel it too.
+class NoMatchPolicy final : public AccessPolicy {
+public:
+    explicit NoMatchPolicy(AccessDecision decision) : decision_(decision) {}
+    void set(AccessDecision decision) { decision_.store(decision, std::memory_order_relaxed); }
+    AccessDecision check(const AccessRequest&) override {
+        return decision_.load(std::memory_order_relaxed);
+    }
+    bool checks_delivery() const override {
+        return decision_.load(std::memory_order_relaxed) != AccessDecision::allow;
+    }
+
+private:
+    std::atomic<AccessDecision> decision_;
+};
+
+/// What a client shows at the door; borrowed for the call.
+struct Credentials {
+    std::string_view client_id;
+    std::optional<std::string_view> username;
+    std::optional<Bytes> password;
+    std::string_view peer;  // "address:port", or "unix"
+    Protocol protocol = Protocol::internal;
+    bool allow_anonymous = false;  // what the listener says
+};
+
+/// Names one pending authentication within its worker.
+using AuthToken = std::uint64_t;
+
+struct AuthDecision {
+    ReasonCode reason = ReasonCode::not_authorized;
+    std::string username;      // proven name; may differ from the one shown
+    bool is_anonymous = true;  // nothing was proven
+    bool is_superuser = false;
+};
+
+/// Decides who gets in. Called by all workers at once; must not block: either it answers at once,
+/// or nothing now and Broker::on_auth_decided() with the token later. It answers every token, at
+/// the latest after its own timeout, and then by refusing.
+class Authenticator {
+public:
+    virtual ~Authenticator() = default;
+    virtual std::optional<AuthDecision> authenticate(const Credentials& credentials,
+                                                     std::uint32_t worker, AuthToken token) = 0;
+};
+
+/// Lets clients in without proof where their listener allows it, and nobody else.
+class AnonymousAuthenticator final : public Authenticator {
+public:
+    std::optional<AuthDecision> authenticate(const Credentials& credentials, std::uint32_t worker,
+                                             AuthToken token) override;
+};
+
+/// One step of an enhanced authentication (MQTT 5.0, 4.12).
+struct AuthStep {
+    enum class Kind : std::uint8_t { continue_exchange, accepted, refused } kind;
+    std::string data;       // authentication data to send, for all but `refused`
+    AuthDecision decision;  // for `accepted` and `refused`
+};
+
+/// One exchange with one client.
+class AuthExchange {
+public:
+    virtual ~AuthExchange() = default;
+    /// Takes the client's authentication data; the first comes with CONNECT, or with the AUTH
+    /// packet that starts a re-authentication.
+    virtual AuthStep step(Bytes data) = 0;
+};
+
+/// The mechanisms of enhanced authentication that the server knows. All workers.
+class AuthMethods {
+public:
+    virtual ~AuthMethods() = default;
+    /// A new exchange, or null when the method is not known: reason 0x8C.
+    virtual std::unique_ptr<AuthExchange> begin(std::string_view method,
+                                                const Credentials& credentials) = 0;
+};
+
+}  // namespace gw

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "broker-core/base/clock.hpp"
+
+namespace gw {
+
+/// Token bucket that holds one second's worth. A rate of 0 never limits.
+class RateLimit {
+public:
+    RateLimit(std::uint64_t per_second, MonotonicTime start)
+        : per_second_(static_cast<std::int64_t>(per_second)),
+          milli_tokens_(per_second_ * 1000),
+          filled_(start) {}
+
+    /// Takes tokens; may go below zero, since what was received can't be sent back.
+    void take(std::uint64_t count, MonotonicTime now) {
+        if (per_second_ != 0) {
+            fill(now);
+            milli_tokens_ -= static_cast<std::int64_t>(count) * 1000;
+        }
+    }
+    /// Takes one token when there is one.
+    bool try_take(MonotonicTime now) {
+        if (per_second_ == 0) {
+            return true;
+        }
+        fill(now);
+        if (milli_tokens_ < 1000) {
+            return false;
+        }
+        milli_tokens_ -= 1000;
+        return true;
+    }
+    /// When reading may go on: `now` while there are tokens.
+    MonotonicTime ready_at(MonotonicTime now) const {
+        if (per_second_ == 0 || milli_tokens_ >= 0) {
+            return now;
+        }
+        return now + Milliseconds{(-milli_tokens_ + per_second_ - 1) / per_second_};
+    }
+
+private:
+    void fill(MonotonicTime now) {
+        const std::int64_t elapsed = std::min<std::int64_t>((now - filled_).count(), 1000);
+        milli_tokens_ = std::min(milli_tokens_ + elapsed * per_second_, per_second_ * 1000);
+        filled_ = now;
+    }
+
+    std::int64_t per_second_;
+    std::int64_t milli_tokens_;
+    MonotonicTime filled_;
+};
+
+}  // namespace gw

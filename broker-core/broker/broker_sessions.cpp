@@ -1,0 +1,506 @@
+#include <algorithm>
+#include <utility>
+
+#include "broker-core/base/json.hpp"
+#include "broker-core/broker/broker.hpp"
+
+namespace gw {
+
+namespace {
+
+/// The client id as one topic level of an event: '/', '+', '#' and '%' are percent-encoded, so
+/// that no id can distort the topic.
+std::string topic_level_of(std::string_view client_id) {
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    std::string level;
+    for (const char c : client_id) {
+        if (c == '/' || c == '+' || c == '#' || c == '%') {
+            const auto byte = static_cast<unsigned char>(c);
+            level += '%';
+            level += digits[byte >> 4];
+            level += digits[byte & 15];
+        } else {
+            level += c;
+        }
+    }
+    return level;
+}
+
+void append_field(std::string& json, std::string_view name, std::string_view value) {
+    json += json.size() > 1 ? "," : "";
+    append_json_string(json, name);
+    json += ':';
+    append_json_string(json, value);
+}
+
+void append_raw_field(std::string& json, std::string_view name, std::string_view value) {
+    json += json.size() > 1 ? "," : "";
+    append_json_string(json, name);
+    json += ':';
+    json += value;
+}
+
+/// EMQ told the protocol level; adapters other than MQTT give their name.
+void append_protocol(std::string& json, Protocol protocol) {
+    switch (protocol) {
+        case Protocol::mqtt_3_1:
+            append_raw_field(json, "protocol", "3");
+            return;
+        case Protocol::mqtt_3_1_1:
+            append_raw_field(json, "protocol", "4");
+            return;
+        case Protocol::mqtt_5:
+            append_raw_field(json, "protocol", "5");
+            return;
+        case Protocol::internal:
+        case Protocol::mqtt_sn:
+        case Protocol::coap:
+        case Protocol::stomp:
+            append_field(json, "protocol", protocol_name(protocol));
+            return;
+    }
+}
+
+/// The address without the port: what follows the last colon.
+std::string_view address_of(std::string_view peer) {
+    const std::size_t colon = peer.rfind(':');
+    return colon == std::string_view::npos ? peer : peer.substr(0, colon);
+}
+
+std::string unix_seconds(WallTime time) {
+    return std::to_string(
+        std::chrono::duration_cast<Seconds>(time.time_since_epoch()).count());
+}
+
+}  // namespace
+
+// ----------------------------------------------------------------------------- authentication
+
+std::string Broker::make_client_id() {
+    constexpr std::string_view digits = "0123456789abcdefghijklmnopqrstuv";
+    for (;;) {
+        std::string id = "mangrove-";
+        std::uint64_t bits = random_.next();
+        for (int i = 0; i < 12; ++i, bits >>= 5) {
+            id += digits[bits & 31];
+        }
+        if (worker_of(id) == worker_ && sessions_.find(id) == nullptr) {
+            return id;
+        }
+    }
+}
+
+std::optional<AuthDecision> Broker::authenticate(const Credentials& credentials,
+                                                 SessionLink& link, AuthToken& token) {
+    token = next_auth_token_++;
+    auto decision = shared_.authenticator->authenticate(credentials, worker_, token);
+    if (!decision) {
+        pending_auths_.push_back({token, &link});
+    }
+    return decision;
+}
+
+void Broker::on_auth_decided(AuthToken token, const AuthDecision& decision) {
+    const auto pending = std::find_if(pending_auths_.begin(), pending_auths_.end(),
+                                      [token](const PendingAuth& p) { return p.token == token; });
+    if (pending == pending_auths_.end()) {
+        return;  // the client has gone meanwhile
+    }
+    SessionLink* const link = pending->link;
+    pending_auths_.erase(pending);
+    link->on_auth_decided(token, decision);
+}
+
+void Broker::forget_auth(AuthToken token) {
+    std::erase_if(pending_auths_, [token](const PendingAuth& p) { return p.token == token; });
+}
+
+std::unique_ptr<AuthExchange> Broker::begin_enhanced_auth(std::string_view method,
+                                                          const Credentials& credentials) {
+    return shared_.auth_methods ? shared_.auth_methods->begin(method, credentials) : nullptr;
+}
+
+bool Broker::reauthenticate(Session& session, const AuthDecision& decision) {
+    if (decision.is_anonymous != session.identity->is_anonymous ||
+        decision.username != session.identity->username) {
+        return false;
+    }
+    auto identity = std::make_unique<ClientIdentity>(*session.identity);
+    identity->is_superuser = decision.is_superuser;
+    session.identity = IdentityPtr{identity.release()};
+    return true;
+}
+
+// ------------------------------------------------------------------------------------ opening
+
+IdentityPtr Broker::make_identity(const OpenSession& request, const AuthDecision& auth,
+                                  SessionRef ref) const {
+    auto identity = std::make_unique<ClientIdentity>();
+    identity->session = ref;
+    identity->client_id = std::string{request.client_id};
+    identity->username = auth.username;
+    identity->peer = std::string{request.peer};
+    identity->protocol = request.protocol;
+    identity->is_anonymous = auth.is_anonymous;
+    identity->is_superuser = auth.is_superuser;
+    identity->is_administrator = request.is_administrator;
+    identity->is_bridge = request.is_bridge;
+    return IdentityPtr{identity.release()};
+}
+
+OpenedSession Broker::refuse(const OpenSession& request, ReasonCode reason) {
+    refuse_connect(request, reason);
+    OpenedSession opened;
+    opened.reason = reason;
+    return opened;
+}
+
+void Broker::refuse_connect(const OpenSession& request, ReasonCode reason) {
+    metrics_.connects_refused_by_reason[static_cast<std::size_t>(reason)].add();
+    shared_.log->info("client.refused", {{"client_id", request.client_id},
+                                         {"peer", request.peer},
+                                         {"protocol", protocol_name(request.protocol)},
+                                         {"reason", reason_text(reason)}});
+    if (!shared_.hooks.empty()) {
+        const IdentityPtr identity = make_identity(request, {}, {});
+        for (const auto& hook : shared_.hooks) {
+            hook->on_client_connect(*identity, reason);
+        }
+    }
+}
+
+OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& auth,
+                                   SessionLink& link) {
+    GW_ASSERT(!request.client_id.empty() && worker_of(request.client_id) == worker_);
+    if (auth.reason != ReasonCode::success) {
+        return refuse(request, auth.reason);
+    }
+    if (shared_.memory_grade.load(std::memory_order_relaxed) == MemoryGrade::refuse_connect) {
+        return refuse(request, ReasonCode::server_busy);
+    }
+    if (options_.expiry_interval_max != Seconds{0}) {
+        request.expiry_interval =
+            static_cast<std::uint32_t>(std::min<std::int64_t>(
+                request.expiry_interval, options_.expiry_interval_max.count()));
+    }
+    OpenedSession opened;
+    Session* session = sessions_.find(request.client_id);
+    if (session != nullptr) {
+        const bool same_principal =
+            session->identity->is_anonymous == auth.is_anonymous &&
+            (auth.is_anonymous || session->identity->username == auth.username);
+        if (!same_principal) {
+            return refuse(request, ReasonCode::client_identifier_not_valid);
+        }
+        if (session->link != nullptr) {
+            take_over(*session);
+        }
+        if (request.clean_start || session->ends_at <= now_.monotonic) {
+            end_session(*session, ReasonCode::success);
+            session = nullptr;
+        }
+    }
+    if (session == nullptr && options_.sessions_max != 0 &&
+        shared_.session_count.load(std::memory_order_relaxed) >= options_.sessions_max) {
+        return refuse(request, ReasonCode::quota_exceeded);
+    }
+    opened.session_present = session != nullptr;
+    if (session == nullptr) {
+        session = &create_session(request, auth);
+    } else {
+        session->identity = make_identity(request, auth, session->ref());
+        session->will.reset();  // not published: the client came back within its delay
+        timers_.cancel(*session);
+        metrics_.sessions_resumed.add();
+    }
+    session->ends_at = session->will_at = never;
+    session->link = &link;
+    session->will = std::move(request.will);
+    session->expiry_interval = request.expiry_interval;
+    session->inflight_max = std::min(options_.inflight_max, request.receive_maximum);
+    session->no_local_always =
+        request.is_bridge ||
+        (options_.ignore_loop_deliver && request.protocol != Protocol::mqtt_5);
+    session->is_starting = true;
+    if (session->load) {
+        session->load->online.store(true, std::memory_order_relaxed);
+    }
+    if (session->is_persistent()) {
+        storage_.keep_session(session->client_id());
+    }
+    metrics_.clients_online.add();
+    opened.session = session;
+    opened.expiry_interval = session->expiry_interval;
+    for (const auto& hook : shared_.hooks) {
+        hook->on_client_connect(*session->identity, ReasonCode::success);
+        hook->on_client_connected(*session->identity, opened.session_present);
+    }
+    emit_connected(*session, request.clean_start, ReasonCode::success);
+    return opened;
+}
+
+Session& Broker::create_session(const OpenSession& request, const AuthDecision& auth) {
+    auto fresh = std::make_unique<Session>();
+    fresh->identity = make_identity(request, auth, sessions_.next_ref());
+    Session& session = sessions_.add(std::move(fresh));
+    shared_.session_count.fetch_add(1, std::memory_order_relaxed);
+    metrics_.sessions_created.add();
+    metrics_.sessions.add();
+    for (const auto& hook : shared_.hooks) {
+        hook->on_session_created(*session.identity);
+    }
+    return session;
+}
+
+void Broker::take_over(Session& session) {
+    metrics_.sessions_taken_over.add();
+    SessionLink* const link = std::exchange(session.link, nullptr);
+    link->on_session_lost(ReasonCode::session_taken_over);
+    session.link = link;
+    // The old connection was closed without DISCONNECT: its will is due, unless it is delayed and
+    // the session goes on (MQTT 5.0, 3.1.4). The session itself is kept for the newcomer to judge.
+    const std::uint32_t expiry = session.expiry_interval;
+    close_connection(session, {.reason = ReasonCode::session_taken_over,
+                               .discard_will = false,
+                               .expiry_interval = std::max(expiry, 1U)});
+    session.expiry_interval = expiry;
+    if (expiry == 0) {
+        session.ends_at = now_.monotonic;  // has ended with its connection
+    }
+}
+
+// ------------------------------------------------------------------------------------- ending
+
+void Broker::close_connection(Session& session, const ConnectionEnd& end) {
+    GW_ASSERT(session.link != nullptr);
+    session.link = nullptr;
+    metrics_.clients_online.subtract();
+    if (session.load) {
+        session.load->online.store(false, std::memory_order_relaxed);
+    }
+    if (end.expiry_interval) {
+        session.expiry_interval = *end.expiry_interval;
+        if (options_.expiry_interval_max != Seconds{0}) {
+            session.expiry_interval = static_cast<std::uint32_t>(std::min<std::int64_t>(
+                session.expiry_interval, options_.expiry_interval_max.count()));
+        }
+    }
+    for (const auto& hook : shared_.hooks) {
+        hook->on_client_disconnected(*session.identity, end.reason);
+    }
+    emit_disconnected(*session.identity, end.reason);
+    if (end.discard_will) {
+        session.will.reset();
+    } else if (session.will && session.will->delay == Seconds{0}) {
+        publish_will(session);
+    }
+    if (!session.is_persistent()) {
+        end_session(session, end.reason);
+        return;
+    }
+    redispatch_shared(session, end.reason);
+    schedule(session);
+    storage_.keep_session(session.client_id());
+}
+
+void Broker::schedule(Session& session) {
+    session.ends_at = session.expiry_interval == session_never_expires
+                          ? never
+                          : now_.monotonic + Seconds{session.expiry_interval};
+    session.will_at = session.will ? now_.monotonic + session.will->delay : never;
+    timers_.schedule(session, std::min(session.ends_at, session.will_at));
+}
+
+void Broker::on_deadline() {
+    while (TimerNode* const node = timers_.pop_expired(now_.monotonic)) {
+        Session& session = static_cast<Session&>(*node);
+        if (session.ends_at <= now_.monotonic) {
+            metrics_.sessions_expired.add();
+            end_session(session, ReasonCode::success);
+            continue;
+        }
+        if (session.will_at <= now_.monotonic) {
+            publish_will(session);
+            session.will_at = never;
+        }
+        timers_.schedule(session, session.ends_at);
+    }
+}
+
+void Broker::publish_will(Session& session) {
+    const std::unique_ptr<Will> will = std::move(session.will);
+    const ClientIdentity& client = *session.identity;
+    const AccessRequest request{.client = client,
+                                .action = AccessAction::publish,
+                                .topic = will->topic,
+                                .qos = will->qos,
+                                .retain = will->retain};
+    // The client is gone, so nobody could wait for an answer that is pending: refused.
+    if (authorize(session, request) != AccessDecision::allow) {
+        metrics_.drop(DropReason::not_authorized_publish);
+        shared_.log->warning("will.not_authorized",
+                             {{"client_id", client.client_id}, {"topic", will->topic}});
+        return;
+    }
+    MessagePtr message = Message::create(
+        {.topic = will->topic,
+         .payload = as_bytes(will->payload),
+         .properties = as_bytes(will->properties),
+         .qos = will->qos,
+         .retain = will->retain,
+         .arrival = now_.monotonic,
+         .expires_at = will->has_expiry ? now_.monotonic + will->expiry_interval : never,
+         .publisher = session.identity});
+    for (const auto& hook : shared_.hooks) {
+        if (!hook->on_message_publish(message)) {
+            metrics_.drop(DropReason::refused_by_hook);
+            return;
+        }
+    }
+    metrics_.wills_published.add();
+    bool matched = false;
+    route(message, matched);
+    if (!matched) {
+        metrics_.messages_without_subscriber.add();
+    }
+}
+
+void Broker::end_session(Session& session, ReasonCode reason) {
+    GW_ASSERT(session.link == nullptr);
+    timers_.cancel(session);
+    if (session.will) {
+        publish_will(session);  // its delay ends with the session (MQTT 5.0, 3.1.3.2.2)
+    }
+    // Out of the router first, so that its shared messages cannot come back to it.
+    shared_.router.unsubscribe_all(session.subscriptions, session.ref());
+    redispatch_shared(session, reason);
+    session.inflight.for_each([this](const Delivery& delivery) {
+        if (delivery.state == DeliveryState::published) {
+            metrics_.drop(DropReason::session_ended);
+        }
+    });
+    metrics_.drop(DropReason::session_ended, session.queue.count());
+    for (const auto& hook : shared_.hooks) {
+        hook->on_session_ended(*session.identity, reason);
+    }
+    storage_.forget_session(session.client_id());
+    sessions_.remove(session);
+    shared_.session_count.fetch_sub(1, std::memory_order_relaxed);
+    metrics_.sessions_removed.add();
+    metrics_.sessions.subtract();
+}
+
+void Broker::redispatch_shared(Session& session, ReasonCode /*reason*/) {
+    if (!session.load) {
+        return;  // never was in a shared group
+    }
+    const bool is_ending = !session.is_persistent() || session.subscriptions.size() == 0;
+    struct Orphan {
+        MessagePtr message;
+        SharedGroupPtr group;
+        RouteTarget target;
+    };
+    std::vector<Orphan> orphans;
+    // While the session lives, its messages go to others only when one of those is online.
+    const auto claim = [&](const Delivery& delivery) {
+        if (!delivery.extra || !delivery.extra->group) {
+            return false;
+        }
+        SharedGroup& group = *delivery.extra->group;
+        if (!is_ending && !group.has_online_member(session.ref())) {
+            return false;
+        }
+        const auto target = group.pick(*delivery.message, random_, session.ref());
+        if (!target) {
+            return false;
+        }
+        orphans.push_back({delivery.message, delivery.extra->group, *target});
+        return true;
+    };
+    std::vector<std::uint16_t> handed_on;
+    session.inflight.for_each([&](const Delivery& delivery) {
+        // QoS 2 that was sent must never reach another member (MQTT 5.0, 4.8.2).
+        if (delivery.state == DeliveryState::published && delivery.qos == Qos::at_least_once &&
+            claim(delivery)) {
+            handed_on.push_back(delivery.packet_id);
+        }
+    });
+    for (const std::uint16_t packet_id : handed_on) {
+        session.inflight.complete(*session.inflight.find(packet_id));
+    }
+    session.queue.remove_if(claim);
+    count_load(session);
+    for (const Orphan& orphan : orphans) {
+        metrics_.messages_redispatched.add();
+        dispatch_shared(orphan.message, orphan.group, orphan.target);
+    }
+}
+
+// --------------------------------------------------------------------------------- management
+
+bool Broker::kick(std::string_view client_id, ReasonCode reason) {
+    Session* const session = sessions_.find(client_id);
+    if (session == nullptr || session->link == nullptr) {
+        return false;
+    }
+    SessionLink* const link = std::exchange(session->link, nullptr);
+    link->on_session_lost(reason);
+    session->link = link;
+    close_connection(*session, {.reason = reason, .discard_will = false, .expiry_interval = {}});
+    return true;
+}
+
+Session* Broker::find_session(std::string_view client_id) {
+    return sessions_.find(client_id);
+}
+
+// ------------------------------------------------------------------------------------- events
+
+void Broker::emit_connected(const Session& session, bool clean_start, ReasonCode reason) {
+    const ClientIdentity& client = *session.identity;
+    shared_.log->info("client.connected", {{"client_id", client.client_id},
+                                           {"username", client.username},
+                                           {"peer", client.peer},
+                                           {"protocol", protocol_name(client.protocol)},
+                                           {"clean_start", clean_start}});
+    if (!options_.presence_events) {
+        return;
+    }
+    std::string json = "{";
+    append_field(json, "clientid", client.client_id);
+    append_field(json, "username", client.username);
+    append_field(json, "ipaddress", address_of(client.peer));
+    append_raw_field(json, "session", session.is_persistent() ? "true" : "false");
+    append_raw_field(json, "clean_sess", clean_start ? "true" : "false");
+    append_protocol(json, client.protocol);
+    append_raw_field(json, "connack", std::to_string(static_cast<unsigned>(reason)));
+    append_raw_field(json, "ts", unix_seconds(now_.wall));
+    json += '}';
+    emit_event(client, "connected", std::move(json));
+}
+
+void Broker::emit_disconnected(const ClientIdentity& client, ReasonCode reason) {
+    const std::string_view why = reason == ReasonCode::success ? "normal" : reason_text(reason);
+    shared_.log->info("client.disconnected", {{"client_id", client.client_id},
+                                              {"peer", client.peer},
+                                              {"reason", why}});
+    if (!options_.presence_events) {
+        return;
+    }
+    std::string json = "{";
+    append_field(json, "clientid", client.client_id);
+    append_field(json, "username", client.username);
+    append_field(json, "reason", why);
+    append_raw_field(json, "ts", unix_seconds(now_.wall));
+    json += '}';
+    emit_event(client, "disconnected", std::move(json));
+}
+
+void Broker::emit_event(const ClientIdentity& identity, std::string_view event,
+                        std::string json) {
+    const std::string topic = "$SYS/brokers/" + options_.node_name + "/clients/" +
+                              topic_level_of(identity.client_id) + "/" + std::string{event};
+    publish_internal(topic, json, false, options_.presence_qos);
+}
+
+}  // namespace gw

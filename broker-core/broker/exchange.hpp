@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "broker-core/message/message.hpp"
+#include "broker-core/router/match_result.hpp"
+#include "broker-core/router/shared_group.hpp"
+
+namespace gw {
+
+class Broker;
+
+/// A message on its way from one worker to another: to all targets that `match` has there, or, when
+/// `match` is null, to the one member that a shared group chose.
+struct CrossDelivery {
+    MessagePtr message;
+    MatchPtr match;
+    SharedGroupPtr group;
+    RouteTarget target;
+};
+
+using CrossBatch = std::vector<CrossDelivery>;
+using BrokerTask = std::function<void(Broker&)>;
+
+/// Carries batches between workers. From one worker to another, batches and tasks arrive in the
+/// order in which they were posted.
+class Exchange {
+public:
+    virtual ~Exchange() = default;
+    /// Takes the content of `batch`; it comes back empty, perhaps with memory to use again. Called
+    /// by worker `from`, at most once a turn and target. Arrives as Broker::on_batch().
+    virtual void post(std::uint32_t from, std::uint32_t to, CrossBatch& batch) = 0;
+    /// Runs a task on a worker; for what is rare. Any thread.
+    virtual void post_task(std::uint32_t to, BrokerTask task) = 0;
+};
+
+}  // namespace gw

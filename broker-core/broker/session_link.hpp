@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "broker-core/access/access.hpp"
+#include "broker-core/message/message.hpp"
+#include "broker-core/message/reason.hpp"
+#include "broker-core/storage/storage.hpp"
+
+namespace gw {
+
+/// One copy of a message as it is handed to a connection; borrowed for the call.
+struct DeliveryView {
+    const Message& message;
+    std::span<const std::uint32_t> identifiers;  // of all matching subscriptions
+    std::uint16_t packet_id = 0;                 // 0 at QoS 0
+    Qos qos = Qos::at_most_once;
+    bool retain = false;
+    bool is_resend = false;
+};
+
+/// The connection of a session, seen from the core: implemented by each protocol's machine. All
+/// calls come from the session's worker. None of them may call back into the Broker, except that
+/// on_access_decided(), on_auth_decided() and on_stored() may go on with what had waited.
+class SessionLink {
+public:
+    virtual ~SessionLink() = default;
+
+    /// Puts the copy into the output. False when it is above the client's maximum packet size:
+    /// the copy is then given up, as if it had been sent and acknowledged (MQTT 5.0, 3.1.2.11.4).
+    virtual bool on_delivery(const DeliveryView& delivery) = 0;
+    /// Sends PUBREL again on a new connection.
+    virtual void on_release(std::uint16_t packet_id) = 0;
+    /// The broker has given the session another connection, or ended it: say why and close. The
+    /// session is gone for this link from here on.
+    virtual void on_session_lost(ReasonCode reason) = 0;
+    /// What was written up to `ticket` is safe: acknowledgements that wait for it may leave.
+    virtual void on_stored(StoreTicket ticket) = 0;
+    /// The access policy has an answer to what was pending.
+    virtual void on_access_decided() = 0;
+    virtual void on_auth_decided(AuthToken token, const AuthDecision& decision) = 0;
+
+    /// Set by the connection while more output waits for its socket than it should hold; then no
+    /// deliveries are handed over, and Broker::on_writable() must follow.
+    bool is_output_blocked = false;
+};
+
+}  // namespace gw

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "broker-core/base/intrusive_ptr.hpp"
+
+namespace gw {
+
+/// Names a session inside this process: the worker that owns it, its slot there and the slot's
+/// generation, so that a reference to a session that has ended is recognised. 8 bytes.
+struct SessionRef {
+    static constexpr std::uint32_t generation_bits = 24;
+
+    std::uint32_t slot = 0;
+    std::uint32_t worker_generation = 0;  // worker in the upper 8 bits, generation below
+
+    SessionRef() = default;
+    SessionRef(std::uint32_t worker, std::uint32_t slot_index, std::uint32_t generation)
+        : slot(slot_index),
+          worker_generation(worker << generation_bits |
+                            (generation & ((1U << generation_bits) - 1))) {}
+
+    std::uint32_t worker() const { return worker_generation >> generation_bits; }
+    std::uint64_t key() const {
+        return static_cast<std::uint64_t>(worker_generation) << 32 | slot;
+    }
+    bool operator==(const SessionRef&) const = default;
+};
+
+/// The protocol that a client speaks.
+enum class Protocol : std::uint8_t {
+    internal,
+    mqtt_3_1,
+    mqtt_3_1_1,
+    mqtt_5,
+    mqtt_sn,
+    coap,
+    stomp,
+};
+
+/// Name of the protocol as events and logs give it ("MQTT 3.1.1").
+const char* protocol_name(Protocol protocol);
+
+/// Who a client is: made when its CONNECT is accepted, shared by all that it publishes, never
+/// changed.
+struct ClientIdentity : RefCounted<ClientIdentity> {
+    SessionRef session;
+    std::string client_id;
+    std::string username;
+    std::string peer;  // "address:port", or "unix"
+    Protocol protocol = Protocol::internal;
+    bool is_anonymous = true;       // `username`, if any, was not proven
+    bool is_superuser = false;      // no access rule is asked
+    bool is_administrator = false;  // may read $SYS
+    bool is_bridge = false;  // keeps the retain flag, gets no echo (protocol level 0x80 bit)
+
+    /// Whom a session belongs to: the proven name, or nothing for anonymous clients.
+    std::string_view principal() const {
+        return is_anonymous ? std::string_view{} : std::string_view{username};
+    }
+};
+
+using IdentityPtr = IntrusivePtr<const ClientIdentity>;
+
+}  // namespace gw

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "broker-core/base/bytes.hpp"
+#include "broker-core/base/clock.hpp"
+#include "broker-core/base/intrusive_ptr.hpp"
+#include "broker-core/message/identity.hpp"
+#include "broker-core/message/qos.hpp"
+
+namespace gw {
+
+class Message;
+using MessagePtr = IntrusivePtr<const Message>;
+
+/// What a message is made of; borrowed by Message::create(), which copies.
+struct MessageFields {
+    std::string_view topic;  // a valid topic name, at most 65,535 bytes
+    Bytes payload;
+    Bytes properties;  // block of broker-core/message/properties.hpp
+    Qos qos = Qos::at_most_once;
+    bool retain = false;
+    MonotonicTime arrival{};
+    MonotonicTime expires_at = never;  // from the publisher's message expiry interval
+    IdentityPtr publisher;             // null for what the broker itself publishes
+};
+
+/// One published message: immutable, shared by all who get it, in one allocation of
+/// 56 bytes + topic + properties + payload. Any thread may read it and drop its reference.
+class Message final : public RefCounted<Message> {
+public:
+    static MessagePtr create(const MessageFields& fields);
+
+    std::string_view topic() const { return {body(), topic_bytes_}; }
+    Bytes properties() const {
+        return as_bytes({body() + topic_bytes_, properties_bytes_});
+    }
+    Bytes payload() const {
+        return as_bytes({body() + topic_bytes_ + properties_bytes_, payload_bytes_});
+    }
+    Qos qos() const { return static_cast<Qos>(qos_); }
+    bool retain() const { return retain_; }
+    MonotonicTime arrival() const { return arrival_; }
+    MonotonicTime expires_at() const { return expires_at_; }
+    bool is_expired(MonotonicTime now) const { return expires_at_ <= now; }
+    const IdentityPtr& publisher() const { return publisher_; }
+    /// Memory that this message holds: what queues and the memory budget count. Bytes.
+    std::size_t footprint() const {
+        return sizeof(Message) + topic_bytes_ + properties_bytes_ + payload_bytes_;
+    }
+
+    /// Bytes held by all messages of the process, to within a few KiB for each thread.
+    static std::size_t total_footprint();
+
+    static void dispose(const Message* message);
+
+private:
+    explicit Message(const MessageFields& fields);
+    ~Message() = default;
+
+    char* body() { return reinterpret_cast<char*>(this + 1); }
+    const char* body() const { return reinterpret_cast<const char*>(this + 1); }
+
+    std::uint16_t topic_bytes_;
+    std::uint8_t qos_;
+    bool retain_;
+    std::uint32_t properties_bytes_;
+    std::uint32_t payload_bytes_;
+    MonotonicTime arrival_;
+    MonotonicTime expires_at_;
+    IdentityPtr publisher_;
+};
+
+}  // namespace gw

@@ -1,0 +1,181 @@
+#include "broker-core/metrics/metrics.hpp"
+
+#include <functional>
+#include <string>
+
+#include "broker-core/base/assert.hpp"
+
+namespace gw {
+
+std::string_view drop_reason_name(DropReason reason) {
+    switch (reason) {
+        case DropReason::queue_full:
+            return "queue_full";
+        case DropReason::expired:
+            return "expired";
+        case DropReason::packet_too_large:
+            return "packet_too_large";
+        case DropReason::offline_qos0:
+            return "offline_qos0";
+        case DropReason::memory_shed:
+            return "memory_shed";
+        case DropReason::not_authorized_publish:
+            return "not_authorized_publish";
+        case DropReason::not_authorized_delivery:
+            return "not_authorized_delivery";
+        case DropReason::session_ended:
+            return "session_ended";
+        case DropReason::refused_by_hook:
+            return "refused_by_hook";
+        case DropReason::refused_by_client:
+            return "refused_by_client";
+        case DropReason::no_group_member:
+            return "no_group_member";
+        case DropReason::invalid:
+            return "invalid";
+        case DropReason::session_gone:
+            return "session_gone";
+    }
+    GW_UNREACHABLE();
+}
+
+namespace detail {
+
+namespace {
+
+constexpr std::array<std::string_view, 16> packet_names = {
+    "",       "connect",   "connack", "publish",     "puback",   "pubrec",  "pubrel",     "pubcomp",
+    "subscribe", "suback", "unsubscribe", "unsuback", "pingreq", "pingresp", "disconnect", "auth"};
+
+/// Adds one counter up over the workers and hands it on.
+class Sum {
+public:
+    Sum(const Metrics* const* workers, std::size_t count, MetricVisitor& visitor)
+        : workers_(workers), count_(count), visitor_(visitor) {}
+
+    template <class Get>
+    void counter(std::string_view name, std::string_view help, const Get& get,
+                 MetricKind kind = MetricKind::counter) {
+        std::uint64_t value = 0;
+        for (std::size_t i = 0; i < count_; ++i) {
+            value += get(*workers_[i]).value();
+        }
+        visitor_.visit({name, kind, help, value});
+    }
+    /// Reason codes that never occurred are left out: there are 256 of them.
+    template <class Get>
+    void by_reason(const std::string& prefix, std::string_view help, const Get& get) {
+        for (std::size_t code = 0; code < 256; ++code) {
+            std::uint64_t value = 0;
+            for (std::size_t i = 0; i < count_; ++i) {
+                value += get(*workers_[i])[code].value();
+            }
+            if (value != 0) {
+                std::string name = prefix + std::string{reason_text(static_cast<ReasonCode>(code))};
+                for (char& c : name) {
+                    c = c == ' ' ? '_' : c;
+                }
+                visitor_.visit({name, MetricKind::counter, help, value});
+            }
+        }
+    }
+
+private:
+    const Metrics* const* workers_;
+    std::size_t count_;
+    MetricVisitor& visitor_;
+};
+
+void visit_packets(Sum& sum) {
+    for (std::size_t type = 1; type < packet_names.size(); ++type) {
+        const std::string name{packet_names[type]};
+        sum.counter("packets/" + name + "/received", "MQTT packets of this type received.",
+                    [type](const Metrics& m) -> const Counter& {
+                        return m.packets_received_by_type[type];
+                    });
+        sum.counter("packets/" + name + "/sent", "MQTT packets of this type sent.",
+                    [type](const Metrics& m) -> const Counter& {
+                        return m.packets_sent_by_type[type];
+                    });
+    }
+}
+
+void visit_messages(Sum& sum) {
+    sum.counter("messages/received", "Messages published by clients.",
+                std::mem_fn(&Metrics::messages_received));
+    sum.counter("messages/sent", "Copies of messages sent to clients.",
+                std::mem_fn(&Metrics::messages_sent));
+    for (std::size_t qos = 0; qos < 3; ++qos) {
+        const std::string name = "messages/qos" + std::to_string(qos);
+        sum.counter(name + "/received", "Messages published by clients at this QoS.",
+                    [qos](const Metrics& m) -> const Counter& {
+                        return m.messages_received_by_qos[qos];
+                    });
+        sum.counter(
+            name + "/sent", "Copies sent at this QoS.",
+            [qos](const Metrics& m) -> const Counter& { return m.messages_sent_by_qos[qos]; });
+    }
+    sum.counter("messages/dropped", "Messages, or copies of one, that were given up.",
+                std::mem_fn(&Metrics::messages_dropped));
+    for (std::size_t reason = 0; reason < drop_reason_count; ++reason) {
+        const std::string name =
+            "messages/dropped/" + std::string{drop_reason_name(static_cast<DropReason>(reason))};
+        sum.counter(name, "Given up for this reason.", [reason](const Metrics& m) -> const Counter& {
+            return m.messages_dropped_by_reason[reason];
+        });
+    }
+    sum.counter("messages/without_subscriber", "Messages that no subscription matched.",
+                std::mem_fn(&Metrics::messages_without_subscriber));
+    sum.counter("messages/redispatched", "Messages of a shared group given to another member.",
+                std::mem_fn(&Metrics::messages_redispatched));
+    sum.counter("messages/retained/refused", "Messages not retained for a limit of the store.",
+                std::mem_fn(&Metrics::retained_refused));
+}
+
+void visit_sessions(Sum& sum) {
+    sum.counter("connections/opened", "Connections accepted.",
+                std::mem_fn(&Metrics::connections_opened));
+    sum.counter("connections/closed", "Connections ended.",
+                std::mem_fn(&Metrics::connections_closed));
+    sum.counter("connections/refused", "Connections refused before CONNECT.",
+                std::mem_fn(&Metrics::connections_refused));
+    sum.by_reason("connections/closed/", "Connections ended for this reason.",
+                  std::mem_fn(&Metrics::connections_closed_by_reason));
+    sum.by_reason("connections/connect_refused/", "CONNECT packets refused for this reason.",
+                  std::mem_fn(&Metrics::connects_refused_by_reason));
+    sum.counter("sessions/created", "Sessions created.", std::mem_fn(&Metrics::sessions_created));
+    sum.counter("sessions/resumed", "Sessions resumed by their client.",
+                std::mem_fn(&Metrics::sessions_resumed));
+    sum.counter("sessions/taken_over", "Connections ended since the client came again.",
+                std::mem_fn(&Metrics::sessions_taken_over));
+    sum.counter("sessions/expired", "Sessions whose expiry interval passed.",
+                std::mem_fn(&Metrics::sessions_expired));
+    sum.counter("sessions/removed", "Sessions ended, for any reason.",
+                std::mem_fn(&Metrics::sessions_removed));
+    sum.counter("wills/published", "Will messages published.",
+                std::mem_fn(&Metrics::wills_published));
+    sum.counter("subscribes/refused", "Filters refused in a SUBSCRIBE.",
+                std::mem_fn(&Metrics::subscribes_refused));
+}
+
+}  // namespace
+
+void visit_metrics(const Metrics* const* workers, std::size_t count, MetricVisitor& visitor) {
+    Sum sum{workers, count, visitor};
+    sum.counter("bytes/received", "Bytes received.", std::mem_fn(&Metrics::bytes_received));
+    sum.counter("bytes/sent", "Bytes sent.", std::mem_fn(&Metrics::bytes_sent));
+    sum.counter("packets/received", "MQTT packets received.",
+                std::mem_fn(&Metrics::packets_received));
+    sum.counter("packets/sent", "MQTT packets sent.", std::mem_fn(&Metrics::packets_sent));
+    visit_packets(sum);
+    visit_messages(sum);
+    visit_sessions(sum);
+    sum.counter("sessions/count", "Sessions, with a connection or without.",
+                std::mem_fn(&Metrics::sessions), MetricKind::gauge);
+    sum.counter("clients/count", "Clients connected.", std::mem_fn(&Metrics::clients_online),
+                MetricKind::gauge);
+}
+
+}  // namespace detail
+
+}  // namespace gw

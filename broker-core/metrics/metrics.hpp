@@ -1,0 +1,105 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string_view>
+
+#include "broker-core/message/reason.hpp"
+
+namespace gw {
+
+/// A number that one worker writes and any thread reads. Adding costs as much as to a plain
+/// integer: there is one writer, so no read-modify-write is needed.
+class Counter {
+public:
+    void add(std::uint64_t amount = 1) {
+        value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+    }
+    void subtract(std::uint64_t amount = 1) { add(0 - amount); }
+    std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+private:
+    std::atomic<std::uint64_t> value_{0};
+};
+
+/// Why a message, or one delivery of it, was given up. Each has a counter.
+enum class DropReason : std::uint8_t {
+    queue_full,               // the session's queue was at its bound
+    expired,                  // message expiry interval passed while it waited
+    packet_too_large,         // above the client's Maximum Packet Size
+    offline_qos0,             // QoS 0 for a session without a connection
+    memory_shed,              // QoS 0, memory budget nearly used up
+    not_authorized_publish,   // publisher has no right to the topic
+    not_authorized_delivery,  // subscriber has no right to the topic
+    session_ended,            // was waiting for a session that ended
+    refused_by_hook,
+    refused_by_client,  // PUBREC or PUBACK with an error
+    no_group_member,    // a shared group without any session left
+    invalid,            // topic alias, payload format and the like; the publisher was told
+    session_gone,       // the session ended while the message crossed workers
+};
+inline constexpr std::size_t drop_reason_count = 13;
+std::string_view drop_reason_name(DropReason reason);
+
+/// Counters of one worker. Names are public interface (see for_each_metric()).
+struct Metrics {
+    Counter bytes_received, bytes_sent;
+    Counter packets_received, packets_sent;
+    /// By MQTT packet type, 1 to 15.
+    std::array<Counter, 16> packets_received_by_type, packets_sent_by_type;
+    Counter messages_received, messages_sent;
+    std::array<Counter, 3> messages_received_by_qos, messages_sent_by_qos;
+    Counter messages_dropped;
+    std::array<Counter, drop_reason_count> messages_dropped_by_reason;
+    Counter messages_without_subscriber;
+    Counter messages_redispatched;  // of shared groups, to another member
+    Counter retained_refused;       // over a limit of the retained store
+    Counter connections_opened, connections_closed;
+    /// By the reason that ended the connection, or that refused the CONNECT.
+    std::array<Counter, 256> connections_closed_by_reason, connects_refused_by_reason;
+    Counter connections_refused;  // before CONNECT: access list, rate, count
+    Counter sessions_created, sessions_resumed, sessions_taken_over, sessions_expired;
+    Counter sessions_removed;
+    Counter wills_published;
+    Counter subscribes_refused;
+    /// Gauges.
+    Counter sessions, clients_online;
+
+    void drop(DropReason reason, std::uint64_t amount = 1) {
+        messages_dropped.add(amount);
+        messages_dropped_by_reason[static_cast<std::size_t>(reason)].add(amount);
+    }
+};
+
+enum class MetricKind : std::uint8_t { counter, gauge };
+
+/// One metric as the exporters see it.
+struct MetricView {
+    std::string_view name;  // EMQ's where EMQ had it: "packets/publish/received"
+    MetricKind kind;
+    std::string_view help;
+    std::uint64_t value;
+};
+
+namespace detail {
+class MetricVisitor {
+public:
+    virtual ~MetricVisitor() = default;
+    virtual void visit(const MetricView& metric) = 0;
+};
+void visit_metrics(const Metrics* const* workers, std::size_t count, MetricVisitor& visitor);
+}  // namespace detail
+
+/// Calls `visit(const MetricView&)` for each metric, added up over the workers.
+template <class Workers, class Visit>
+void for_each_metric(const Workers& workers, const Visit& visit) {
+    struct Visitor final : detail::MetricVisitor {
+        explicit Visitor(const Visit& function) : function_(function) {}
+        void visit(const MetricView& metric) override { function_(metric); }
+        const Visit& function_;
+    } visitor{visit};
+    detail::visit_metrics(workers.data(), workers.size(), visitor);
+}
+
+}  // namespace gw

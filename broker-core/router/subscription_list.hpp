@@ -1,0 +1,66 @@
+#pragma once
+
+#include "broker-core/router/route_node.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace gw {
+
+/// The subscriptions of one session: a handle of 8 bytes for each. Owned by the session, changed
+/// only through Router, by one thread at a time. Whoever destroys it calls
+/// Router::unsubscribe_all() before, or the router goes on delivering to the session.
+class SubscriptionList {
+public:
+    SubscriptionList() = default;
+    SubscriptionList(SubscriptionList&&) = default;
+    SubscriptionList& operator=(SubscriptionList&&) = default;
+
+    std::size_t size() const { return handles_.size(); }
+    bool empty() const { return handles_.empty(); }
+
+private:
+    friend class Router;
+
+    /// The node or the shared group of a subscription; which, is in the lowest bits.
+    class Handle {
+    public:
+        enum class Kind : std::uintptr_t { plain = 0, local = 1, shared = 2 };
+
+        static Handle plain(RouteNode& node) { return Handle{address(node), Kind::plain}; }
+        static Handle local(RouteNode& node) { return Handle{address(node), Kind::local}; }
+        static Handle shared(SharedGroup& group) { return Handle{address(group), Kind::shared}; }
+
+        Kind kind() const { return static_cast<Kind>(bits_ & kind_mask); }
+        SharedGroup& group() const { return *reinterpret_cast<SharedGroup*>(bits_ & ~kind_mask); }
+        RouteNode& node() const {
+            return kind() == Kind::shared ? group().node()
+                                          : *reinterpret_cast<RouteNode*>(bits_ & ~kind_mask);
+        }
+
+    private:
+        static constexpr std::uintptr_t kind_mask = 3;
+        static_assert(alignof(RouteNode) > kind_mask && alignof(SharedGroup) > kind_mask);
+
+        template <class T>
+        static std::uintptr_t address(T& object) {
+            return reinterpret_cast<std::uintptr_t>(&object);
+        }
+        Handle(std::uintptr_t address, Kind kind)
+            : bits_(address | static_cast<std::uintptr_t>(kind)) {}
+
+        std::uintptr_t bits_;
+    };
+
+    /// Grows by a quarter, not to the double: a million handles must not cost 16 bytes each.
+    void reserve_one() {
+        if (handles_.size() == handles_.capacity()) {
+            handles_.reserve(handles_.size() + handles_.size() / 4 + 2);
+        }
+    }
+
+    std::vector<Handle> handles_;
+};
+
+}  // namespace gw

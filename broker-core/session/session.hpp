@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "broker-core/base/clock.hpp"
+#include "broker-core/base/ring.hpp"
+#include "broker-core/base/timer_wheel.hpp"
+#include "broker-core/message/identity.hpp"
+#include "broker-core/message/message.hpp"
+#include "broker-core/retained/retained_store.hpp"
+#include "broker-core/router/router.hpp"
+#include "broker-core/session/inflight_window.hpp"
+#include "broker-core/session/outbound_queue.hpp"
+#include "broker-core/session/packet_id_set.hpp"
+
+namespace gw {
+
+class SessionLink;
+
+/// A will message and when to publish it (MQTT 5.0, 3.1.2.5 and 3.1.3.2).
+struct Will {
+    std::string topic;
+    std::string payload;
+    std::string properties;  // block of broker-core/message/properties.hpp
+    Qos qos = Qos::at_most_once;
+    bool retain = false;
+    Seconds delay{0};
+    Seconds expiry_interval{0};  // message expiry; 0 with has_expiry: expires at once
+    bool has_expiry = false;
+};
+
+/// Retained messages still to be sent for one new subscription, page by page.
+struct RetainedReplay {
+    std::string filter;
+    RetainedCursor cursor;
+    SubscriptionOptions options;
+};
+
+/// "Never expires" as a session expiry interval (MQTT 5.0, 3.1.2.11.2).
+inline constexpr std::uint32_t session_never_expires = 0xffffffff;
+
+/// State of one client that outlives its connections (MQTT 5.0, 4.1). Addressed by client id
+/// whatever protocol it comes by. Owned and changed by the Broker of its worker only; adapters hold
+/// a reference while their connection is the session's link. The timer that it is runs while there
+/// is no link: session expiry and delayed will.
+struct Session : TimerNode {
+    IdentityPtr identity;  // of the latest connection
+    SessionLink* link = nullptr;
+    SubscriptionList subscriptions;
+    InflightWindow inflight;
+    OutboundQueue queue;
+    std::unique_ptr<PacketIdSet> inbound_qos2;  // made when first needed
+    std::unique_ptr<Will> will;
+    std::unique_ptr<Ring<RetainedReplay>> replays;
+    SessionLoadPtr load;  // made when the session first joins a shared group
+    MonotonicTime ends_at = never;
+    MonotonicTime will_at = never;
+    std::uint32_t expiry_interval = 0;  // seconds, or session_never_expires
+    std::uint32_t dropped_count = 0;
+    std::uint32_t unsent_resends = 0;  // in-flight deliveries not yet sent on this connection
+    std::uint16_t inflight_max = 0;
+    bool no_local_always = false;  // bridges, and 3.x clients by mqtt.ignore_loop_deliver
+    bool is_starting = false;  // between open_session() and start_delivery(): nothing goes out
+    bool is_pumping = false;
+
+    SessionRef ref() const { return identity->session; }
+    const std::string& client_id() const { return identity->client_id; }
+    bool is_persistent() const { return expiry_interval != 0; }
+};
+
+}  // namespace gw

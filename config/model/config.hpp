@@ -1,0 +1,180 @@
+#pragma once
+
+#include "broker-core/base/clock.hpp"
+#include "broker-core/base/log.hpp"
+#include "config/model/address.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// What the rest of the program sees of the configuration: plain values, already checked against
+/// their bounds. Each member names its key; meaning, default and bounds are declared once, in
+/// config/schema/, and printed in docs/config-reference.md. A default-constructed Config is not
+/// the default configuration: load() or defaults() makes one.
+namespace gw::config {
+
+enum class LogTarget { off, file, console, both };
+enum class Anonymous { no, yes, local };  ///< local: loopback and Unix socket listeners only
+enum class NoMatch { allow, deny };
+enum class DropPolicy { oldest, newest, qos0_first };
+enum class ShareStrategy {
+    random,
+    round_robin,
+    sticky,
+    hash_clientid,
+    hash_topic,
+    least_inflight,
+};
+
+struct Node {
+    std::string name;                         ///< node.name
+    std::uint32_t worker_count = 0;           ///< node.workers; 0: one a core
+    std::string data_dir;                     ///< node.data_dir
+    std::uint32_t connection_count_max = 0;   ///< node.max_connections; 0: what the fd limit allows
+    std::uint64_t memory_budget_bytes = 0;    ///< node.memory_budget; 0: 3/4 of machine or cgroup
+    std::uint32_t shed_qos0_percent = 0;      ///< node.memory.shed_qos0, of the budget
+    std::uint32_t pause_reading_percent = 0;  ///< node.memory.pause_reading
+    std::uint32_t refuse_connect_percent = 0;  ///< node.memory.refuse_connect
+};
+
+struct Log {
+    LogTarget target = LogTarget::console;  ///< log.console
+    LogLevel level = LogLevel::info;        ///< log.console.level
+    std::string file;                       ///< log.console.file
+    std::uint64_t file_bytes_max = 0;       ///< log.console.size
+    std::uint32_t file_count = 0;           ///< log.console.count
+};
+
+/// Who may do what before the access rules proper.
+struct Access {
+    Anonymous allow_anonymous = Anonymous::local;  ///< allow_anonymous
+    NoMatch acl_nomatch = NoMatch::allow;          ///< acl_nomatch
+};
+
+/// Who may read $SYS: clients whose address lies in a range, or that came by a Unix socket.
+struct Administrators {
+    std::vector<IpRange> ranges;
+    bool unix_sockets = false;
+};
+
+struct Sys {
+    Administrators administrators;  ///< sys.administrators
+    Milliseconds interval{0};       ///< mqtt.broker.sys_interval; 0: no $SYS ticks
+};
+
+/// What one client may cost.
+struct Client {
+    std::uint32_t client_id_bytes_max = 0;        ///< mqtt.max_clientid_len
+    Milliseconds connect_timeout{0};              ///< mqtt.client.idle_timeout
+    std::uint32_t unauthenticated_bytes_max = 0;  ///< mqtt.client.unauthenticated_bytes
+    std::uint32_t publish_rate_max = 0;  ///< mqtt.client.max_publish_rate, messages/s; 0: none
+    std::uint64_t byte_rate_max = 0;     ///< mqtt.client.max_byte_rate, bytes/s; 0: none
+    std::uint32_t user_property_count_max = 0;  ///< mqtt.client.max_user_properties
+    std::uint64_t unsent_bytes_max = 0;         ///< mqtt.client.max_unsent_bytes
+};
+
+/// What the server tells or demands of every MQTT client.
+struct Mqtt {
+    std::uint32_t packet_bytes_max = 0;  ///< mqtt.max_packet_size
+    double keep_alive_backoff =
+        0.75;                      ///< mqtt.keepalive_backoff; closed after 2 x this x keep alive
+    Seconds server_keep_alive{0};  ///< mqtt.server_keepalive; 0: the client's own
+    std::uint16_t receive_maximum = 0;        ///< mqtt.receive_maximum
+    std::uint16_t topic_alias_maximum = 0;    ///< mqtt.topic_alias_maximum
+    std::uint32_t topic_level_count_max = 0;  ///< mqtt.max_topic_levels
+    std::uint32_t topic_bytes_max = 0;        ///< mqtt.max_topic_length
+    std::uint8_t qos_max = 2;                 ///< mqtt.max_qos_allowed
+    bool retain_available = true;             ///< mqtt.retain_available
+    bool wildcard_subscription = true;        ///< mqtt.wildcard_subscription
+    bool shared_subscription = true;          ///< mqtt.shared_subscription
+    bool subscription_identifiers = true;     ///< mqtt.subscription_identifiers
+    std::string server_reference;             ///< mqtt.server_reference; empty: none
+    bool ignore_loop_deliver = false;         ///< mqtt.ignore_loop_deliver
+    std::string response_information;         ///< mqtt.response_information; empty: none
+    ShareStrategy share_strategy =
+        ShareStrategy::round_robin;  ///< mqtt.shared_subscription.strategy
+};
+
+struct Session {
+    std::uint16_t inflight_count_max = 0;  ///< mqtt.session.max_inflight
+    Seconds expiry_interval{0};            ///< mqtt.session.expiry_interval; 3.x; 0: never expires
+    Seconds expiry_interval_max{0};        ///< mqtt.session.max_expiry_interval; 5.0; 0: no cap
+    std::uint32_t subscription_count_max = 0;  ///< mqtt.session.max_subscriptions
+    std::uint16_t awaiting_rel_count_max = 0;  ///< mqtt.session.max_awaiting_rel; 0: 65,535
+    bool upgrade_qos = false;                  ///< mqtt.session.upgrade_qos
+    std::uint64_t session_count_max = 0;       ///< mqtt.session.max_count; 0: no limit
+};
+
+struct Queue {
+    std::uint32_t message_count_max = 0;       ///< mqtt.mqueue.max_length; 0: bytes only
+    std::uint64_t bytes_max = 0;               ///< mqtt.mqueue.max_bytes; 0: count only
+    bool store_qos0 = true;                    ///< mqtt.mqueue.store_qos0
+    DropPolicy drop = DropPolicy::qos0_first;  ///< mqtt.mqueue.drop
+};
+
+struct Retainer {
+    std::uint64_t message_count_max = 0;  ///< retainer.max_message_num; 0: no limit
+    std::uint64_t payload_bytes_max = 0;  ///< retainer.max_payload_size; 0: no limit
+    std::uint64_t bytes_max = 0;          ///< retainer.max_bytes; 0: no limit
+    Seconds expiry_interval{0};           ///< retainer.expiry_interval; 0: never
+};
+
+struct Presence {
+    bool enabled = true;   ///< module.presence
+    std::uint8_t qos = 0;  ///< module.presence.qos
+};
+
+/// One line of listener.*.<name>.access.<N>; rules are kept in ascending order of N.
+struct AccessRule {
+    bool allow = true;
+    std::optional<IpRange> range;  ///< none: `all`
+};
+
+/// Whether a listener's rules let this address in: the first rule that matches decides, and an
+/// address that none matches is let in.
+bool access_allows(const std::vector<AccessRule>& rules, const IpAddress& address);
+
+/// What listeners of every kind share.
+struct ListenerLimits {
+    std::uint32_t client_count_max = 0;        ///< .max_clients; 0: no limit
+    std::uint32_t connect_rate_max = 0;        ///< .max_conn_rate, connections/s; 0: no limit
+    std::string mountpoint;                    ///< .mountpoint, put before every topic; empty: none
+    std::uint32_t backlog_count = 0;           ///< .backlog
+    std::optional<Anonymous> allow_anonymous;  ///< .allow_anonymous; none: the global one
+};
+
+struct TcpListener {
+    std::string name;  ///< the <name> of listener.tcp.<name>
+    ListenAddress address;
+    ListenerLimits limits;
+    std::vector<AccessRule> access;          ///< .access.<N>
+    std::uint32_t receive_buffer_bytes = 0;  ///< .recbuf; 0: the system's
+    std::uint32_t send_buffer_bytes = 0;     ///< .sndbuf; 0: the system's
+};
+
+struct UnixListener {
+    std::string name;  ///< the <name> of listener.unix.<name>
+    std::string path;
+    ListenerLimits limits;
+    std::uint32_t mode = 0;  ///< .mode: permission bits of the socket file
+};
+
+struct Config {
+    Node node;
+    Log log;
+    Access access;
+    Sys sys;
+    Client client;
+    Mqtt mqtt;
+    Session session;
+    Queue queue;
+    Retainer retainer;
+    Presence presence;
+    std::vector<TcpListener> tcp_listeners;    ///< ordered by name
+    std::vector<UnixListener> unix_listeners;  ///< ordered by name
+};
+
+}  // namespace gw::config

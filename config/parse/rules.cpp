@@ -1,0 +1,110 @@
+#include "config/parse/rules.hpp"
+
+#include <algorithm>
+#include <map>
+
+namespace gw::config {
+
+namespace {
+
+class Rules {
+public:
+    Rules(const Loaded& loaded, Diagnostics& diagnostics)
+        : config_(loaded.config), loaded_(loaded), diagnostics_(diagnostics) {}
+
+    void check() {
+        check_memory_order();
+        check_topic_levels();
+        check_same_addresses();
+        warn_of_closed_listeners();
+    }
+
+private:
+    void check_memory_order() {
+        const Node& node = config_.node;
+        if (node.shed_qos0_percent > node.pause_reading_percent) {
+            tell(Severity::error, "node.memory.pause_reading",
+                 "must not be less than node.memory.shed_qos0");
+        }
+        if (node.pause_reading_percent > node.refuse_connect_percent) {
+            tell(Severity::error, "node.memory.refuse_connect",
+                 "must not be less than node.memory.pause_reading");
+        }
+    }
+
+    void check_topic_levels() {
+        if (config_.node.name.find_first_of("/+# \t") != std::string::npos) {
+            tell(Severity::error, "node.name",
+                 "must not hold `/`, `+`, `#` or a space: it is a level of $SYS topics");
+        }
+        const auto check_mountpoint = [this](std::string_view kind, const auto& listeners) {
+            for (const auto& listener : listeners) {
+                if (listener.limits.mountpoint.find_first_of("+#") != std::string::npos) {
+                    tell(Severity::error, std::string{kind} + listener.name + ".mountpoint",
+                         "must not hold the wildcards `+` and `#`");
+                }
+            }
+        };
+        check_mountpoint("listener.tcp.", config_.tcp_listeners);
+        check_mountpoint("listener.unix.", config_.unix_listeners);
+    }
+
+    void check_same_addresses() {
+        std::map<std::string, std::string> taken;
+        const auto check_one = [&](std::string name, const std::string& place) {
+            const auto [first, is_new] = taken.emplace(place, name);
+            if (!is_new) {
+                tell(Severity::error, name, "listens at " + place + ", like " + first->second);
+            }
+        };
+        for (const TcpListener& listener : config_.tcp_listeners) {
+            if (listener.address.port != 0) {
+                check_one("listener.tcp." + listener.name, listener.address.text());
+            }
+        }
+        for (const UnixListener& listener : config_.unix_listeners) {
+            check_one("listener.unix." + listener.name, listener.path);
+        }
+    }
+
+    /// A listener opened to a network lets nobody in who has no credentials; who opens one for the
+    /// first time should learn that from us, not from a client that is refused.
+    void warn_of_closed_listeners() {
+        for (const TcpListener& listener : config_.tcp_listeners) {
+            const Anonymous rule =
+                listener.limits.allow_anonymous.value_or(config_.access.allow_anonymous);
+            const auto address = IpAddress::parse(listener.address.host);
+            const bool loopback =
+                address ? address->is_loopback() : listener.address.host == "localhost";
+            if (rule == Anonymous::local && !loopback) {
+                tell(Severity::warning, "listener.tcp." + listener.name,
+                     "clients without credentials are refused at " + listener.address.text() +
+                         " (allow_anonymous = local)");
+            }
+        }
+    }
+
+    void tell(Severity severity, const std::string& name, const std::string& text) {
+        const auto setting = std::find_if(loaded_.settings.begin(), loaded_.settings.end(),
+                                          [&](const Setting& one) { return one.name == name; });
+        const Origin origin = setting == loaded_.settings.end() ? Origin{} : setting->origin;
+        diagnostics_.push_back(
+            {.severity = severity,
+             .source = origin.kind == OriginKind::built_in ? "configuration" : origin.source,
+             .line = origin.line,
+             .column = origin.column,
+             .text = name + ": " + text});
+    }
+
+    const Config& config_;
+    const Loaded& loaded_;
+    Diagnostics& diagnostics_;
+};
+
+}  // namespace
+
+void check_rules(const Loaded& loaded, Diagnostics& diagnostics) {
+    Rules{loaded, diagnostics}.check();
+}
+
+}  // namespace gw::config

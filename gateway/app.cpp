@@ -1,0 +1,389 @@
+#include "gateway/app.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <future>
+#include <random>
+#include <stdexcept>
+#include <sys/resource.h>
+#include <thread>
+#include <utility>
+
+#include "broker-core/base/json.hpp"
+#include "gateway/memory_budget.hpp"
+#include "gateway/settings.hpp"
+#include "gateway/version.hpp"
+
+namespace gw {
+
+namespace {
+
+constexpr std::chrono::milliseconds housekeeping_interval{100};
+/// How long clients may take to read why they are disconnected when the program stops.
+constexpr std::chrono::milliseconds shutdown_time{3000};
+/// Descriptors kept for what are not clients: logs, store, control socket, epoll sets.
+constexpr std::uint64_t reserved_descriptors = 64;
+
+std::uint64_t random_seed() {
+    std::random_device device;
+    return static_cast<std::uint64_t>(device()) << 32 | device();
+}
+
+std::uint32_t worker_count_of(const config::Config& config) {
+    const std::uint32_t wanted = config.node.worker_count != 0
+                                     ? config.node.worker_count
+                                     : std::thread::hardware_concurrency();
+    return std::clamp(wanted, 1U, 255U);
+}
+
+/// Raises the limit on descriptors as far as it goes, and says how many clients that allows.
+std::uint64_t client_descriptors() {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+        ::getrlimit(RLIMIT_NOFILE, &limit);
+    }
+    return limit.rlim_cur > reserved_descriptors ? limit.rlim_cur - reserved_descriptors : 1;
+}
+
+void append_number(std::string& json, std::string_view name, std::uint64_t value) {
+    json += ",\"";
+    json += name;
+    json += "\":";
+    json += std::to_string(value);
+}
+
+}  // namespace
+
+App::App(const config::Config& config, Log& log)
+    : config_(config), log_(log), started_(transport::read_clocks().wall) {
+    const std::uint32_t worker_count = worker_count_of(config);
+    const std::uint64_t hash_key = random_seed();
+    shared_ = std::make_unique<BrokerShared>(router_options(config, worker_count, hash_key),
+                                             retained_options(config, hash_key), hash_key);
+    shared_->worker_count = worker_count;
+    policy_ = std::make_shared<NoMatchPolicy>(AccessDecision::allow);
+    shared_->access = policy_;
+    shared_->authenticator = std::make_shared<AnonymousAuthenticator>();
+    shared_->log = &log_;
+    for (std::uint32_t i = 0; i < worker_count; ++i) {
+        loops_.push_back(std::make_unique<transport::WorkerLoop>(i));
+    }
+    for (const auto& loop : loops_) {
+        loop->set_peers(loops_);
+    }
+    exchange_ = std::make_unique<ThreadExchange>(loops_);
+    std::vector<Broker*> brokers;
+    for (const auto& loop : loops_) {
+        workers_.push_back(std::make_unique<Worker>(*loop, *shared_, broker_options(config),
+                                                    *exchange_, random_seed()));
+        brokers.push_back(&workers_.back()->broker());
+    }
+    exchange_->set_brokers(std::move(brokers));
+    sys_topics_ = std::make_unique<SysTopics>(config.node.name, started_);
+}
+
+App::~App() {
+    stop();
+    // Connections tell their listeners and brokers when they are destroyed.
+    for (const auto& loop : loops_) {
+        loop->close_all();
+    }
+}
+
+// ------------------------------------------------------------------------------------ starting
+
+void App::start() {
+    add_listeners();
+    const auto applied = reload(config_);
+    if (!applied) {
+        throw std::runtime_error{applied.error().text()};
+    }
+    boost::asio::io_context& context = loops_.front()->context();
+    housekeeping_timer_ = std::make_unique<Timer>(context);
+    sys_timer_ = std::make_unique<Timer>(context);
+    loops_.front()->post([this] {
+        for (const auto& listener : listeners_) {
+            listener->start(loops_.front()->context());
+        }
+        schedule_housekeeping();
+        schedule_sys_tick();
+    });
+    for (const auto& worker : workers_) {
+        worker->start();
+    }
+    is_running_ = true;
+    for (const auto& listener : listeners_) {
+        log_.info("listener.started",
+                  {{"listener", listener->name()}, {"address", listener->address()}});
+    }
+}
+
+void App::add_listeners() {
+    for (const config::TcpListener& tcp : config_.tcp_listeners) {
+        const transport::ListenOptions options{
+            .backlog = static_cast<int>(tcp.limits.backlog_count),
+            .receive_buffer_bytes = static_cast<int>(tcp.receive_buffer_bytes),
+            .send_buffer_bytes = static_cast<int>(tcp.send_buffer_bytes)};
+        add_listener("tcp." + tcp.name,
+                     transport::listen_tcp(tcp.address.host, tcp.address.port, options));
+    }
+    for (const config::UnixListener& local : config_.unix_listeners) {
+        add_listener("unix." + local.name,
+                     transport::listen_unix(
+                         local.path, local.mode,
+                         {.backlog = static_cast<int>(local.limits.backlog_count),
+                          .receive_buffer_bytes = 0,
+                          .send_buffer_bytes = 0}));
+    }
+}
+
+void App::add_listener(const std::string& name, Result<transport::ListenSocket> socket) {
+    if (!socket) {
+        throw std::runtime_error{"listener." + name + ": " + socket.error().text()};
+    }
+    listeners_.push_back(std::make_unique<Listener>(
+        name, std::move(*socket),
+        Listener::Context{
+            .broker = [this](std::uint32_t worker) -> Broker& { return workers_[worker]->broker(); },
+            .place =
+                [this](int fd, transport::MachineSource& source) {
+                    connection_count_.fetch_add(1, std::memory_order_relaxed);
+                    const std::uint32_t to = next_worker_++ % shared_->worker_count;
+                    if (to == 0) {
+                        loops_[0]->adopt(fd, source, {});
+                    } else {
+                        loops_[to]->post_socket(fd, source, {});
+                    }
+                },
+            .has_room = [this] { return has_room(); },
+            .on_closed =
+                [this](std::uint32_t worker) {
+                    workers_[worker]->broker().metrics().connections_closed.add();
+                    connection_count_.fetch_sub(1, std::memory_order_relaxed);
+                },
+            .log = &log_}));
+}
+
+bool App::has_room() const {
+    return connection_count_.load(std::memory_order_relaxed) <
+               connection_count_max_.load(std::memory_order_relaxed) &&
+           shared_->memory_grade.load(std::memory_order_relaxed) != MemoryGrade::refuse_connect;
+}
+
+// ------------------------------------------------------------------------------------- settings
+
+Result<std::vector<std::string>> App::reload(const config::Config& config) {
+    policy_->set(config.access.acl_nomatch == config::NoMatch::allow ? AccessDecision::allow
+                                                                     : AccessDecision::deny);
+    const std::uint64_t possible = client_descriptors();
+    connection_count_max_ = config.node.connection_count_max != 0
+                                ? std::min<std::uint64_t>(possible,
+                                                          config.node.connection_count_max)
+                                : possible;
+    memory_budget_ = config.node.memory_budget_bytes != 0 ? config.node.memory_budget_bytes
+                                                          : default_memory_budget_bytes();
+    shed_percent_ = config.node.shed_qos0_percent;
+    pause_percent_ = config.node.pause_reading_percent;
+    refuse_percent_ = config.node.refuse_connect_percent;
+    sys_interval_ms_ = config.sys.interval.count();
+    apply_listener_settings(config);
+    const BrokerOptions options = broker_options(config);
+    if (is_running_) {
+        for (std::uint32_t i = 0; i < workers_.size(); ++i) {
+            exchange_->post_task(i, [options](Broker& broker) { broker.set_options(options); });
+        }
+        loops_.front()->post([this] { schedule_sys_tick(); });
+    }
+    config_ = config;
+    return std::vector<std::string>{};
+}
+
+void App::apply_listener_settings(const config::Config& config) {
+    for (const auto& listener : listeners_) {
+        for (const config::TcpListener& tcp : config.tcp_listeners) {
+            if ("tcp." + tcp.name == listener->name()) {
+                listener->apply(config, tcp.limits, tcp.access);
+            }
+        }
+        for (const config::UnixListener& local : config.unix_listeners) {
+            if ("unix." + local.name == listener->name()) {
+                listener->apply(config, local.limits, {});
+            }
+        }
+    }
+}
+
+// --------------------------------------------------------------------------------- housekeeping
+
+void App::schedule_housekeeping() {
+    housekeeping_timer_->expires_after(housekeeping_interval);
+    housekeeping_timer_->async_wait([this](const boost::system::error_code& error) {
+        if (!error) {
+            housekeep();
+            schedule_housekeeping();
+        }
+    });
+}
+
+void App::housekeep() {
+    Broker& broker = workers_.front()->broker();
+    grade_memory(broker);
+    constexpr std::size_t expire_budget = 1000;  // retained messages looked at a tick
+    shared_->retained.expire(transport::read_clocks().monotonic, expire_budget);
+}
+
+std::uint64_t App::memory_used() const {
+    // What clients can make grow. The estimates are the measured sizes of docs/performance.md.
+    constexpr std::uint64_t session_bytes = 500;
+    constexpr std::uint64_t subscription_bytes = 110;
+    constexpr std::uint64_t connection_bytes = 400;
+    return Message::total_footprint() +
+           shared_->session_count.load(std::memory_order_relaxed) * session_bytes +
+           shared_->router.subscription_count() * subscription_bytes +
+           connection_count_.load(std::memory_order_relaxed) * connection_bytes;
+}
+
+void App::grade_memory(Broker& broker) {
+    const std::uint64_t budget = memory_budget_.load(std::memory_order_relaxed);
+    const std::uint64_t used_percent = memory_used() * 100 / std::max<std::uint64_t>(budget, 1);
+    MemoryGrade grade = MemoryGrade::normal;
+    if (used_percent >= refuse_percent_.load(std::memory_order_relaxed)) {
+        grade = MemoryGrade::refuse_connect;
+    } else if (used_percent >= pause_percent_.load(std::memory_order_relaxed)) {
+        grade = MemoryGrade::pause_reading;
+    } else if (used_percent >= shed_percent_.load(std::memory_order_relaxed)) {
+        grade = MemoryGrade::shed_qos0;
+    }
+    const MemoryGrade before = shared_->memory_grade.exchange(grade, std::memory_order_relaxed);
+    if (grade == before) {
+        return;
+    }
+    log_.warning("memory.grade", {{"grade", static_cast<unsigned>(grade)},
+                                  {"used_percent", used_percent},
+                                  {"budget_bytes", budget}});
+    const std::string topic = "$SYS/brokers/" + broker.options().node_name + "/alarms/memory/";
+    const std::string text = "{\"id\":\"memory\",\"severity\":" +
+                             std::to_string(static_cast<unsigned>(grade)) +
+                             ",\"used_percent\":" + std::to_string(used_percent) + "}";
+    broker.publish_internal(topic + (grade == MemoryGrade::normal ? "clear" : "alert"), text,
+                            false);
+}
+
+void App::schedule_sys_tick() {
+    const std::chrono::milliseconds interval{sys_interval_ms_.load(std::memory_order_relaxed)};
+    if (interval.count() == 0) {
+        sys_timer_->cancel();
+        return;
+    }
+    sys_timer_->expires_after(interval);
+    sys_timer_->async_wait([this](const boost::system::error_code& error) {
+        if (error) {
+            return;
+        }
+        Broker& broker = workers_.front()->broker();
+        broker.set_now(transport::read_clocks());
+        const std::vector<const Metrics*> all = metrics();
+        sys_topics_->tick(broker, stats(), [&all](const SysTopics::VisitMetric& visit) {
+            for_each_metric(all, visit);
+        });
+        loops_.front()->wake();  // what was published goes out with a turn
+        schedule_sys_tick();
+    });
+}
+
+InstanceStats App::stats() const {
+    InstanceStats stats;
+    for (const auto& worker : workers_) {
+        stats.clients += worker->broker().metrics().clients_online.value();
+        stats.sessions += worker->broker().metrics().sessions.value();
+    }
+    stats.topics = shared_->router.filter_count();
+    stats.subscriptions = shared_->router.subscription_count();
+    stats.shared_groups = shared_->router.shared_group_count();
+    stats.retained = shared_->retained.count();
+    return stats;
+}
+
+std::vector<const Metrics*> App::metrics() const {
+    std::vector<const Metrics*> all;
+    for (const auto& worker : workers_) {
+        all.push_back(&worker->broker().metrics());
+    }
+    return all;
+}
+
+std::string App::status_json() {
+    std::string json = "{\"version\":";
+    append_json_string(json, version);
+    json += ",\"node\":";
+    append_json_string(json, config_.node.name);
+    const auto uptime =
+        std::chrono::duration_cast<Seconds>(transport::read_clocks().wall - started_);
+    append_number(json, "uptime_seconds", static_cast<std::uint64_t>(uptime.count()));
+    append_number(json, "workers", workers_.size());
+    json += ",\"listeners\":[";
+    for (std::size_t i = 0; i < listeners_.size(); ++i) {
+        json += i == 0 ? "{\"name\":" : ",{\"name\":";
+        append_json_string(json, listeners_[i]->name());
+        json += ",\"address\":";
+        append_json_string(json, listeners_[i]->address());
+        append_number(json, "clients", listeners_[i]->client_count());
+        json += '}';
+    }
+    json += ']';
+    const InstanceStats now = stats();
+    append_number(json, "connections", connection_count_.load(std::memory_order_relaxed));
+    append_number(json, "clients", now.clients);
+    append_number(json, "sessions", now.sessions);
+    append_number(json, "subscriptions", now.subscriptions);
+    append_number(json, "retained", now.retained);
+    append_number(json, "memory_bytes", memory_used());
+    append_number(json, "memory_budget_bytes", memory_budget_.load(std::memory_order_relaxed));
+    json += ",\"alarms\":[";
+    if (shared_->memory_grade.load(std::memory_order_relaxed) != MemoryGrade::normal) {
+        json += "\"memory\"";
+    }
+    json += "],\"metrics\":{";
+    bool is_first = true;
+    for_each_metric(metrics(), [&](const MetricView& metric) {
+        json += is_first ? "" : ",";
+        is_first = false;
+        append_json_string(json, metric.name);
+        json += ':' + std::to_string(metric.value);
+    });
+    json += "}}";
+    return json;
+}
+
+// ------------------------------------------------------------------------------------- stopping
+
+void App::stop() {
+    if (!std::exchange(is_running_, false)) {
+        return;
+    }
+    loops_.front()->post([this] {
+        housekeeping_timer_->cancel();
+        sys_timer_->cancel();
+        for (const auto& listener : listeners_) {
+            listener->close();
+        }
+    });
+    for (const auto& loop : loops_) {
+        loop->post([&loop] { loop->shut_down_connections(ReasonCode::server_shutting_down); });
+    }
+    // Clients read their DISCONNECT and close; those that do not are cut.
+    const auto deadline = std::chrono::steady_clock::now() + shutdown_time;
+    while (connection_count_.load(std::memory_order_relaxed) != 0 &&
+           std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::sleep_for(std::chrono::milliseconds{5});
+    }
+    for (const auto& worker : workers_) {
+        worker->stop();
+    }
+    log_.info("gateway.stopped");
+}
+
+}  // namespace gw

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <boost/asio/basic_waitable_timer.hpp>
+
+#include "gateway/exchange.hpp"
+#include "gateway/listener.hpp"
+#include "gateway/service.hpp"
+#include "gateway/sys_topics.hpp"
+#include "gateway/worker.hpp"
+
+namespace gw {
+
+/// The broker with its workers and listeners: builds every part and joins them. Its functions are
+/// the main thread's.
+class App final : public Service {
+public:
+    App(const config::Config& config, Log& log);
+    ~App() override;
+
+    void start() override;
+    std::string status_json() override;
+    Result<std::vector<std::string>> reload(const config::Config& config) override;
+    void stop() override;
+
+private:
+    using Timer = boost::asio::basic_waitable_timer<
+        std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
+        boost::asio::io_context::executor_type>;
+
+    void add_listeners();
+    void add_listener(const std::string& name, Result<transport::ListenSocket> socket);
+    void apply_listener_settings(const config::Config& config);
+    void schedule_housekeeping();
+    void housekeep();
+    void grade_memory(Broker& broker);
+    void schedule_sys_tick();
+    InstanceStats stats() const;
+    std::vector<const Metrics*> metrics() const;
+    bool has_room() const;
+    std::uint64_t memory_used() const;
+
+    /// The present configuration; read by workers through the atomics below only.
+    config::Config config_;
+    Log& log_;
+    const WallTime started_;
+    std::vector<std::unique_ptr<transport::WorkerLoop>> loops_;
+    std::unique_ptr<BrokerShared> shared_;
+    std::shared_ptr<NoMatchPolicy> policy_;
+    std::unique_ptr<ThreadExchange> exchange_;
+    std::vector<std::unique_ptr<Worker>> workers_;
+    std::vector<std::unique_ptr<Listener>> listeners_;
+    std::uint32_t next_worker_ = 0;  // for accepted sockets; the first worker's
+
+    // On the first worker.
+    std::unique_ptr<Timer> housekeeping_timer_;
+    std::unique_ptr<Timer> sys_timer_;
+    std::unique_ptr<SysTopics> sys_topics_;
+
+    std::atomic<std::uint64_t> connection_count_{0};
+    std::atomic<std::uint64_t> connection_count_max_{0};
+    std::atomic<std::uint64_t> memory_budget_{0};
+    std::atomic<std::uint32_t> shed_percent_{80}, pause_percent_{90}, refuse_percent_{95};
+    std::atomic<std::int64_t> sys_interval_ms_{60000};
+    bool is_running_ = false;
+};
+
+}  // namespace gw

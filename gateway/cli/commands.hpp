@@ -1,0 +1,29 @@
+#pragma once
+
+#include "gateway/cli/options.hpp"
+#include "gateway/program.hpp"
+#include "gateway/reload.hpp"
+
+#include <chrono>
+#include <string>
+
+/// What the commands of the command line do. Each prints to standard output, errors to standard
+/// error, and returns the exit code.
+namespace gw::cli {
+
+enum class StatusForm { page, json };
+
+/// Starts the program in the background; returns when it listens or has failed.
+ExitCode start(const CommonOptions& options);
+/// Asks the running program to stop and waits for its end.
+ExitCode stop(const CommonOptions& options, std::chrono::seconds timeout);
+ExitCode restart(const CommonOptions& options, std::chrono::seconds timeout);
+ExitCode status(const CommonOptions& options, StatusForm form);
+
+ExitCode config_check(const CommonOptions& options);
+ExitCode config_show(const CommonOptions& options);
+/// The whole reference, or that of one key.
+ExitCode config_doc(const std::string& key);
+ExitCode config_reload(const CommonOptions& options, ReloadMode mode);
+
+}  // namespace gw::cli

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "adapters/transport/worker_loop.hpp"
+#include "broker-core/broker/exchange.hpp"
+
+namespace gw {
+
+/// Carries batches between worker threads: a box for each (from, to) pair, locked for as long as
+/// it takes to swap or append a vector, and one wake-up a turn.
+class ThreadExchange final : public Exchange {
+public:
+    explicit ThreadExchange(std::span<const std::unique_ptr<transport::WorkerLoop>> loops);
+    ~ThreadExchange() override;
+
+    void set_brokers(std::vector<Broker*> brokers) { brokers_ = std::move(brokers); }
+
+    void post(std::uint32_t from, std::uint32_t to, CrossBatch& batch) override;
+    void post_task(std::uint32_t to, BrokerTask task) override;
+    /// Hands everything that has come for the broker to it. Its worker's thread.
+    void deliver(std::uint32_t to, Broker& broker);
+
+private:
+    struct Box;
+
+    Box& box(std::uint32_t from, std::uint32_t to) { return *boxes_[from * loops_.size() + to]; }
+
+    std::span<const std::unique_ptr<transport::WorkerLoop>> loops_;
+    std::vector<Broker*> brokers_;
+    std::vector<std::unique_ptr<Box>> boxes_;
+    std::vector<CrossBatch> scratch_;  // one a worker
+};
+
+}  // namespace gw

@@ -1,0 +1,131 @@
+#include "gateway/listener.hpp"
+
+#include <cstring>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+#include "adapters/mqtt/machine/connection_machine.hpp"
+#include "adapters/transport/worker_loop.hpp"
+#include "gateway/settings.hpp"
+
+namespace gw {
+
+namespace {
+
+config::IpAddress address_of(const transport::Peer& peer) {
+    config::IpAddress address;
+    std::memcpy(address.bytes.data(), peer.address, address.bytes.size());
+    return address;
+}
+
+bool is_administrator(const transport::Peer& peer, const config::Administrators& administrators) {
+    if (peer.is_unix) {
+        return administrators.unix_sockets;
+    }
+    const config::IpAddress address = address_of(peer);
+    for (const config::IpRange& range : administrators.ranges) {
+        if (range.contains(address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace
+
+Listener::Listener(std::string name, transport::ListenSocket socket, Context context)
+    : name_(std::move(name)), socket_(std::move(socket)), context_(std::move(context)) {}
+
+Listener::~Listener() {
+    if (!acceptor_) {
+        ::close(socket_.fd);  // never started
+    }
+    if (socket_.address.find(':') == std::string::npos) {
+        ::unlink(socket_.address.c_str());
+    }
+}
+
+void Listener::apply(const config::Config& config, const config::ListenerLimits& limits,
+                     const std::vector<config::AccessRule>& access) {
+    auto fresh = std::make_shared<Settings>();
+    fresh->machine = machine_options(config, limits, socket_.is_loopback);
+    fresh->administrators = config.sys.administrators;
+    fresh->access = access;
+    fresh->client_count_max = limits.client_count_max;
+    fresh->connect_rate_max = limits.connect_rate_max;
+    const std::lock_guard lock{settings_mutex_};
+    settings_ = std::move(fresh);
+}
+
+std::shared_ptr<const Listener::Settings> Listener::settings() const {
+    const std::lock_guard lock{settings_mutex_};
+    return settings_;
+}
+
+void Listener::start(boost::asio::io_context& context) {
+    acceptor_ = std::make_unique<transport::Acceptor>(
+        context, socket_.fd, [this](int fd) { on_accept(fd); },
+        [this](int error) {
+            context_.log->error("listener.accept_paused",
+                                {{"listener", name_},
+                                 {"error", std::generic_category().message(error)}});
+        });
+    acceptor_->start();
+}
+
+void Listener::close() {
+    if (acceptor_) {
+        acceptor_->close();
+    }
+}
+
+bool Listener::lets_in(int fd, const Settings& settings) {
+    if (!context_.has_room() ||
+        (settings.client_count_max != 0 && client_count() >= settings.client_count_max)) {
+        return false;
+    }
+    if (settings.connect_rate_max != connect_rate_max_ || !connect_rate_) {
+        connect_rate_max_ = settings.connect_rate_max;
+        connect_rate_ = std::make_unique<RateLimit>(
+            connect_rate_max_, transport::read_clocks().monotonic);
+    }
+    if (connect_rate_max_ != 0) {
+        const MonotonicTime now = transport::read_clocks().monotonic;
+        if (!connect_rate_->try_take(now)) {
+            return false;
+        }
+    }
+    if (settings.access.empty()) {
+        return true;
+    }
+    return config::access_allows(settings.access, address_of(transport::peer_of(fd)));
+}
+
+void Listener::on_accept(int fd) {
+    Metrics& metrics = context_.broker(0).metrics();
+    if (!lets_in(fd, *settings())) {
+        metrics.connections_refused.add();
+        ::close(fd);
+        return;
+    }
+    metrics.connections_opened.add();
+    client_count_.fetch_add(1, std::memory_order_relaxed);
+    context_.place(fd, *this);
+}
+
+std::unique_ptr<StreamMachine> Listener::make_machine(std::uint32_t worker,
+                                                      StreamConnection& connection, int fd) {
+    const auto present = settings();
+    const transport::Peer peer = transport::peer_of(fd);
+    return std::make_unique<mqtt::ConnectionMachine>(
+        context_.broker(worker), connection, present->machine,
+        mqtt::PeerInfo{peer.text, is_administrator(peer, present->administrators)});
+}
+
+void Listener::on_connection_closed(std::uint32_t worker) {
+    client_count_.fetch_sub(1, std::memory_order_relaxed);
+    context_.on_closed(worker);
+}
+
+}  // namespace gw

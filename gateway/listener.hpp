@@ -1,0 +1,82 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "adapters/mqtt/machine/options.hpp"
+#include "adapters/transport/acceptor.hpp"
+#include "adapters/transport/listen_socket.hpp"
+#include "adapters/transport/stream_driver.hpp"
+#include "broker-core/base/rate_limit.hpp"
+#include "broker-core/broker/broker.hpp"
+#include "config/model/config.hpp"
+
+namespace gw {
+
+/// One named listener: accepts on the first worker, lets in whom its rules allow, and gives each
+/// connection to a worker and a machine. Which worker owns the client shows with its CONNECT.
+class Listener final : public transport::MachineSource {
+public:
+    /// What a listener needs of the rest of the program; outlives it.
+    struct Context {
+        std::function<Broker&(std::uint32_t worker)> broker;
+        /// Gives an accepted socket to the worker whose turn it is.
+        std::function<void(int fd, transport::MachineSource&)> place;
+        /// Whether the program has room for one more connection.
+        std::function<bool()> has_room;
+        std::function<void(std::uint32_t worker)> on_closed;
+        Log* log = nullptr;
+    };
+
+    /// Takes the listening socket over. `name` is that of the configuration: "tcp.external".
+    Listener(std::string name, transport::ListenSocket socket, Context context);
+    ~Listener() override;
+
+    /// Settings for connections from now on. Any thread.
+    void apply(const config::Config& config, const config::ListenerLimits& limits,
+               const std::vector<config::AccessRule>& access);
+
+    /// The first worker's thread.
+    void start(boost::asio::io_context& context);
+    void close();
+
+    // Any thread.
+    const std::string& name() const { return name_; }
+    const std::string& address() const { return socket_.address; }
+    std::uint64_t client_count() const { return client_count_.load(std::memory_order_relaxed); }
+
+    std::unique_ptr<StreamMachine> make_machine(std::uint32_t worker, StreamConnection& connection,
+                                                int fd) override;
+    void on_connection_closed(std::uint32_t worker) override;
+
+private:
+    /// What a reload may change.
+    struct Settings {
+        std::shared_ptr<const mqtt::MachineOptions> machine;
+        config::Administrators administrators;
+        std::vector<config::AccessRule> access;
+        std::uint32_t client_count_max = 0;
+        std::uint32_t connect_rate_max = 0;
+    };
+
+    void on_accept(int fd);
+    bool lets_in(int fd, const Settings& settings);
+    std::shared_ptr<const Settings> settings() const;
+
+    const std::string name_;
+    transport::ListenSocket socket_;
+    const Context context_;
+    mutable std::mutex settings_mutex_;  // guards the pointer below, not what it points to
+    std::shared_ptr<const Settings> settings_;
+    std::unique_ptr<transport::Acceptor> acceptor_;
+    std::unique_ptr<RateLimit> connect_rate_;
+    std::uint32_t connect_rate_max_ = 0;  // that connect_rate_ was made for
+    std::atomic<std::uint64_t> client_count_{0};
+};
+
+}  // namespace gw

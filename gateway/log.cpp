@@ -1,0 +1,162 @@
+#include "gateway/log.hpp"
+
+#include "broker-core/base/bytes.hpp"
+#include "broker-core/base/utf8.hpp"
+
+#include <spdlog/async.h>
+#include <spdlog/sinks/rotating_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+
+#include <array>
+#include <charconv>
+#include <filesystem>
+#include <stdexcept>
+
+namespace gw {
+
+namespace {
+
+constexpr std::size_t waiting_lines_max = 8192;
+
+spdlog::level::level_enum to_spdlog(LogLevel level) {
+    switch (level) {
+        case LogLevel::debug:
+            return spdlog::level::debug;
+        case LogLevel::info:
+            return spdlog::level::info;
+        case LogLevel::warning:
+            return spdlog::level::warn;
+        case LogLevel::error:
+            return spdlog::level::err;
+        case LogLevel::critical:
+            return spdlog::level::critical;
+    }
+    GW_UNREACHABLE();
+}
+
+void append_escaped(std::string& out, char c) {
+    constexpr std::string_view hex = "0123456789abcdef";
+    const auto byte = static_cast<unsigned char>(c);
+    out += "\\x";
+    out += hex[byte >> 4];
+    out += hex[byte & 15];
+}
+
+void append_text(std::string& out, std::string_view text) {
+    const bool utf8 = is_valid_utf8(as_bytes(text));
+    const bool quotes = text.empty() || text.find_first_of(" \"=\\") != std::string_view::npos;
+    out += quotes ? "\"" : "";
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        const auto byte = static_cast<unsigned char>(c);
+        // U+0080 to U+009F are control characters too; some terminals obey them.
+        const bool c1_control =
+            byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+        if (c == '\n') {
+            out += "\\n";
+        } else if (c == '"' || c == '\\') {
+            out += '\\';
+            out += c;
+        } else if (byte < 0x20 || byte == 0x7F || (byte >= 0x80 && !utf8)) {
+            append_escaped(out, c);
+        } else if (c1_control) {
+            append_escaped(out, c);
+            append_escaped(out, text[++i]);
+        } else {
+            out += c;
+        }
+    }
+    out += quotes ? "\"" : "";
+}
+
+template <class Number>
+void append_number(std::string& out, Number number) {
+    std::array<char, 32> digits{};
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number);
+    out.append(digits.data(), end.ptr);
+}
+
+void append_value(std::string& out, const LogField::Value& value) {
+    if (const auto* text = std::get_if<std::string_view>(&value)) {
+        append_text(out, *text);
+    } else if (const auto* flag = std::get_if<bool>(&value)) {
+        out += *flag ? "true" : "false";
+    } else if (const auto* negative = std::get_if<std::int64_t>(&value)) {
+        append_number(out, *negative);
+    } else if (const auto* positive = std::get_if<std::uint64_t>(&value)) {
+        append_number(out, *positive);
+    } else {
+        append_number(out, std::get<double>(value));
+    }
+}
+
+std::vector<spdlog::sink_ptr> make_sinks(const config::Log& options) {
+    using config::LogTarget;
+    std::vector<spdlog::sink_ptr> sinks;
+    if (options.target == LogTarget::console || options.target == LogTarget::both) {
+        sinks.push_back(std::make_shared<spdlog::sinks::stdout_sink_mt>());
+    }
+    if (options.target == LogTarget::file || options.target == LogTarget::both) {
+        try {
+            const auto folder = std::filesystem::path{options.file}.parent_path();
+            if (!folder.empty()) {
+                std::filesystem::create_directories(folder);
+            }
+            sinks.push_back(std::make_shared<spdlog::sinks::rotating_file_sink_mt>(
+                options.file, options.file_bytes_max, options.file_count));
+        } catch (const std::exception& failure) {
+            throw std::runtime_error("log.console.file: " + std::string{failure.what()});
+        }
+    }
+    return sinks;
+}
+
+}  // namespace
+
+std::string format_event(std::string_view event, std::span<const LogField> fields) {
+    std::string line{event};
+    for (const LogField& field : fields) {
+        line += ' ';
+        line += field.name;
+        line += '=';
+        append_value(line, field.value);
+    }
+    return line;
+}
+
+ProgramLog::ProgramLog(const config::Log& options) {
+    const auto sinks = make_sinks(options);
+    writer_ = std::make_shared<spdlog::details::thread_pool>(waiting_lines_max, 1);
+    logger_ =
+        std::make_shared<spdlog::async_logger>("mangrove", sinks.begin(), sinks.end(), writer_,
+                                               spdlog::async_overflow_policy::overrun_oldest);
+    logger_->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
+    logger_->set_error_handler([](const std::string&) {});  // a full disk loses lines, no more
+    logger_->flush_on(spdlog::level::debug);
+    set_level(options.target == config::LogTarget::off ? LogLevel::critical : options.level);
+}
+
+ProgramLog::~ProgramLog() {
+    // The pool's destructor writes what waits; the logger only borrows it.
+    logger_.reset();
+    writer_.reset();
+}
+
+bool ProgramLog::enabled(LogLevel level) const {
+    return logger_->should_log(to_spdlog(level));
+}
+
+void ProgramLog::write(LogLevel level, std::string_view event,
+                       std::span<const LogField> fields) noexcept {
+    try {
+        logger_->log(to_spdlog(level), spdlog::string_view_t{format_event(event, fields)});
+    } catch (...) {
+        // Out of memory: the line is lost, as the contract says.
+    }
+}
+
+void ProgramLog::set_level(LogLevel level) {
+    logger_->set_level(to_spdlog(level));
+}
+
+}  // namespace gw

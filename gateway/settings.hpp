@@ -1,0 +1,24 @@
+#pragma once
+
+#include <memory>
+
+#include "adapters/mqtt/machine/options.hpp"
+#include "broker-core/broker/options.hpp"
+#include "config/model/config.hpp"
+
+namespace gw {
+
+/// What the core is told of a configuration. The core and the adapters never see the
+/// configuration itself.
+BrokerOptions broker_options(const config::Config& config);
+RouterOptions router_options(const config::Config& config, std::uint32_t worker_count,
+                             std::uint64_t hash_key);
+RetainedOptions retained_options(const config::Config& config, std::uint64_t hash_key);
+
+/// Settings of the MQTT connections of one listener. `is_local`: bound to loopback, or a Unix
+/// socket.
+std::shared_ptr<const mqtt::MachineOptions> machine_options(const config::Config& config,
+                                                            const config::ListenerLimits& listener,
+                                                            bool is_local);
+
+}  // namespace gw

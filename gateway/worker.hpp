@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <thread>
+
+#include "adapters/transport/worker_loop.hpp"
+#include "broker-core/broker/broker.hpp"
+#include "gateway/exchange.hpp"
+
+namespace gw {
+
+/// One worker thread: its loop with the sockets, and the broker core that owns its sessions.
+class Worker final : private transport::TurnHandler {
+public:
+    Worker(transport::WorkerLoop& loop, BrokerShared& shared, const BrokerOptions& options,
+           ThreadExchange& exchange, std::uint64_t seed);
+    ~Worker() override;
+
+    void start();
+    /// Ends and joins the thread.
+    void stop();
+
+    Broker& broker() { return broker_; }
+    transport::WorkerLoop& loop() { return loop_; }
+
+private:
+    void begin_turn(Now now) override { broker_.set_now(now); }
+    void take_inbox() override { exchange_.deliver(loop_.index(), broker_); }
+    void on_deadline() override { broker_.on_deadline(); }
+    MonotonicTime next_deadline() const override { return broker_.next_deadline(); }
+    void end_turn() override;
+
+    transport::WorkerLoop& loop_;
+    ThreadExchange& exchange_;
+    MemoryStorage storage_;
+    Broker broker_;
+    transport::WorkerLoop::Counters counted_;
+    std::thread thread_;
+};
+
+}  // namespace gw
