@@ -137,9 +137,10 @@ ProgramLog::ProgramLog(const config::Log& options) {
 }
 
 ProgramLog::~ProgramLog() {
-    // The pool's destructor writes what waits; the logger only borrows it.
-    logger_.reset();
+    // First the pool: its destructor writes what waits and joins the thread, so that nobody holds
+    // the logger and its sinks any more when they go. The logger only borrows the pool.
     writer_.reset();
+    logger_.reset();
 }
 
 bool ProgramLog::enabled(LogLevel level) const {

@@ -177,7 +177,11 @@ std::optional<FoundKey> find_key(std::string_view written) {
 }
 
 std::string suggest_key(std::string_view written) {
+    constexpr std::size_t longest = 200;  // beyond it nothing is near, and comparing takes long
     std::string nearest;
+    if (written.size() > longest) {
+        return nearest;
+    }
     std::size_t best = std::max<std::size_t>(2, written.size() / 4) + 1;
     for (const KeyGroup& group : key_groups()) {
         for (const Key& key : group.keys) {

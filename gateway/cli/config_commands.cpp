@@ -16,7 +16,8 @@ ExitCode config_check(const CommonOptions& options) {
     if (!loaded) {
         return ExitCode::bad_input;
     }
-    std::printf("The configuration is right: %zu values, %zu listeners.\n", loaded->settings.size(),
+    std::printf("The configuration is right: %zu values; listeners: %zu.\n",
+                loaded->settings.size(),
                 loaded->config.tcp_listeners.size() + loaded->config.unix_listeners.size());
     return ExitCode::success;
 }

@@ -2,10 +2,9 @@
 
 #include "gateway/cli/data_folder.hpp"
 
-#include <unistd.h>
-
 #include <cstdio>
 #include <string_view>
+#include <unistd.h>
 
 namespace gw::cli {
 

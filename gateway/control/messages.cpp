@@ -98,6 +98,15 @@ void append_member(std::string& page, std::string_view name, const json::value& 
         if (list->empty()) {
             append_line(page, name, "none");
         }
+    } else if (const auto* counters = value.if_object()) {
+        // A table of counters: most are zero and would hide the others.
+        page += std::string{name} + "\n";
+        for (const auto& [counter, count] : *counters) {
+            if (count != json::value(0)) {
+                page +=
+                    "  " + std::string{counter.data(), counter.size()} + " " + plain(count) + "\n";
+            }
+        }
     } else {
         append_line(page, name, plain(value));
     }

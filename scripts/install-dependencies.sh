@@ -1,0 +1,81 @@
+#!/bin/sh
+# Installs what the build needs, from Debian 12 packages; with --tests also what the tests need.
+# Root or sudo is needed only when something is missing. May be run any number of times.
+set -eu
+
+usage() {
+    echo "usage: scripts/install-dependencies.sh [--tests]"
+}
+
+with_tests=no
+for argument in "$@"; do
+    case $argument in
+        --tests) with_tests=yes ;;
+        -h | --help) usage; exit 0 ;;
+        *) usage >&2; exit 2 ;;
+    esac
+done
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+
+packages="g++ cmake ninja-build ccache libboost1.81-dev libssl-dev libspdlog-dev libcli11-dev doctest-dev"
+if [ "$with_tests" = yes ]; then
+    # clang and its runtime build the fuzz targets; the rest are clients to test against, and
+    # mosquitto is the broker that the same tests and the benchmarks are compared with.
+    packages="$packages clang clang-format libclang-rt-14-dev python3 python3-paho-mqtt libpaho-mqtt-dev"
+    packages="$packages mosquitto mosquitto-clients"
+    command -v node > /dev/null || packages="$packages nodejs"
+    command -v npm > /dev/null || packages="$packages npm"
+fi
+
+missing=
+for package in $packages; do
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null || true)
+    [ "$state" = installed ] || missing="$missing $package"
+done
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo > /dev/null; then
+        sudo "$@"
+    else
+        echo "install-dependencies: neither root nor sudo; please install:$missing" >&2
+        exit 1
+    fi
+}
+
+if [ -n "$missing" ]; then
+    echo "install-dependencies: installing$missing"
+    as_root apt-get update -qq
+    # Debian starts a service as soon as it is installed; mosquitto's would take port 1883. A
+    # policy of our own, for this one call, says no, and the unit stays off afterwards.
+    policy=/usr/sbin/policy-rc.d
+    keep_mosquitto_off=no
+    case "$missing " in
+        *" mosquitto "*) [ -e $policy ] || keep_mosquitto_off=yes ;;
+    esac
+    if [ $keep_mosquitto_off = yes ]; then
+        printf '#!/bin/sh\nexit 101\n' | as_root tee $policy > /dev/null
+        as_root chmod 755 $policy
+        trap 'as_root rm -f $policy' EXIT
+    fi
+    # shellcheck disable=SC2086  # a list of words
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
+    if [ $keep_mosquitto_off = yes ]; then
+        as_root rm -f $policy
+        trap - EXIT
+        if [ -d /run/systemd/system ]; then
+            as_root systemctl disable --quiet mosquitto.service || true
+        fi
+    fi
+fi
+
+# The npm client for the tests, in the versions of package-lock.json.
+node=$root/tests/interop/node
+if [ "$with_tests" = yes ] && [ -f "$node/package-lock.json" ]; then
+    made=$node/node_modules/.package-lock.json
+    if [ ! -e "$made" ] || [ -n "$(find "$node/package-lock.json" -newer "$made")" ]; then
+        npm ci --prefix "$node" --no-audit --no-fund --loglevel=error
+    fi
+fi

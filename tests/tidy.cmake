@@ -1,0 +1,11 @@
+# Checks of the tree that no compiler makes. docs/config-reference.md is compared in config_test.
+find_package(Python3 3.11 REQUIRED COMPONENTS Interpreter)
+set(tidy ${PROJECT_SOURCE_DIR}/tests/tidy)
+add_test(NAME tidy.self_test COMMAND ${Python3_EXECUTABLE} ${tidy}/tidy_test.py)
+foreach(check layers length traces links)
+  add_test(NAME tidy.${check} COMMAND ${Python3_EXECUTABLE} ${tidy}/tidy.py ${check})
+endforeach()
+find_program(GW_CLANG_FORMAT clang-format)
+if(GW_CLANG_FORMAT)
+  add_test(NAME tidy.format COMMAND ${Python3_EXECUTABLE} ${tidy}/tidy.py format)
+endif()

@@ -1,0 +1,196 @@
+"""Checks of the tree that no compiler makes. `tidy.py CHECK [ROOT]` prints what is wrong, a line each.
+
+layers   each folder includes only what stands below it (docs/architecture.md has the table)
+length   no file is longer than a reader can hold
+traces   no path of a developer's machine, no package registry, no conflict mark, in any file
+links    relative links of documents lead somewhere
+format   clang-format has nothing to change (it must be installed)
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+LINES_MAX = 800
+NOT_OURS = {".git", "build", "node_modules", "__pycache__", "data", "log", ".cache"}
+SOURCE = {".cpp", ".hpp", ".c", ".h"}
+TEXT = SOURCE | {".py", ".js", ".sh", ".cmake", ".md", ".txt", ".json", ".conf", ".service", ".yaml", ""}
+
+CORE = "broker-core/"
+BASIC = ("broker-core/base", "broker-core/message", "broker-core/topic")
+
+# Folder -> the folders of ours it may include beside itself. The longest folder that fits counts.
+# A name ending in `/` stands for everything below it.
+LAYERS = {
+    "broker-core/base": (),
+    "broker-core/message": ("broker-core/base",),
+    "broker-core/topic": ("broker-core/base",),
+    "broker-core/metrics": BASIC,
+    "broker-core/router": BASIC,
+    "broker-core/retained": BASIC,
+    "broker-core/access": BASIC,
+    "broker-core/session": (*BASIC, "broker-core/metrics", "broker-core/router",
+                            "broker-core/retained"),
+    "broker-core/storage": (*BASIC, "broker-core/session"),
+    "broker-core/hooks": (*BASIC, "broker-core/access", "broker-core/session"),
+    "broker-core/broker": (CORE,),
+    "adapters/machine": (CORE,),
+    "adapters/mqtt/codec": ("broker-core/base", "broker-core/message"),
+    "adapters/mqtt/machine": (CORE, "adapters/mqtt/codec", "adapters/machine"),
+    "adapters/transport": ("broker-core/base", "broker-core/message", "adapters/machine"),
+    "config": ("broker-core/base", "config/"),
+    "gateway": (CORE, "adapters/", "config/", "gateway/"),
+    "bench": (CORE, "adapters/", "config/", "gateway/", "bench/", "tests/support"),
+    "tests": (CORE, "adapters/", "config/", "gateway/", "tests/"),
+}
+
+# Folder -> what it may include from outside, beside the standard library. Only these know sockets.
+OUTSIDE = {
+    "broker-core": (),
+    "broker-core/router": ("linux/futex.h", "sys/syscall.h", "unistd.h"),  # a lock that sleeps
+    "adapters/machine": (),
+    "adapters/mqtt": (),
+    "adapters/transport": ("boost/", "openssl/", "sys/", "netinet/", "arpa/", "unistd.h", "fcntl.h",
+                           "netdb.h", "poll.h"),
+    "config": ("arpa/inet.h",),
+    "gateway": None,  # anything
+    "bench": None,
+    "tests": None,
+}
+
+INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]')
+
+
+def files(root):
+    """Every file of ours below `root`, as a relative path, in order."""
+    found = []
+    for path in sorted(root.rglob("*")):
+        place = path.relative_to(root)
+        if path.is_file() and not NOT_OURS.intersection(place.parts):
+            found.append(place)
+    return found
+
+
+def read(root, place):
+    return (root / place).read_text(encoding="utf-8", errors="replace")
+
+
+def rule_for(rules, folder):
+    """The value of the longest key that is `folder` or stands above it."""
+    fitting = [key for key in rules if folder == key or folder.startswith(key + "/")]
+    return rules[max(fitting, key=len)] if fitting else None
+
+
+def is_standard(header):
+    """C++ headers have no dot and no slash; of C's, those that C++ took over count too."""
+    return "." not in header and "/" not in header or header in ("stdlib.h", "stdint.h")
+
+
+def check_layers(root):
+    wrong = []
+    for place in files(root):
+        folder = place.parent.as_posix()
+        if place.suffix not in SOURCE or folder.split("/")[0] not in (
+                "broker-core", "adapters", "config", "gateway", "bench", "tests"):
+            continue
+        allowed = rule_for(LAYERS, folder)
+        outside = rule_for(OUTSIDE, folder)
+        if allowed is None or not any(folder == key or folder.startswith(key + "/") for key in OUTSIDE):
+            wrong.append(f"{place}: the folder stands in no layer; name it in tests/tidy/tidy.py")
+            continue
+        for number, line in enumerate(read(root, place).splitlines(), 1):
+            include = INCLUDE.match(line)
+            if not include:
+                continue
+            header = include.group(2)
+            if include.group(1) == '"':
+                if "/" not in header:
+                    wrong.append(f"{place}:{number}: {header}: paths start at the repository root")
+                    continue
+                target = header.rsplit("/", 1)[0]
+                if target != folder and not any(
+                        target == one or one.endswith("/") and (target + "/").startswith(one)
+                        for one in allowed):
+                    wrong.append(f"{place}:{number}: {folder} must not include {target}")
+            elif outside is not None and not is_standard(header) and not header.startswith(outside):
+                wrong.append(f"{place}:{number}: {folder} must not include <{header}>")
+    return wrong
+
+
+def check_length(root):
+    wrong = []
+    for place in files(root):
+        if place.suffix in SOURCE | {".py", ".js", ".sh", ".cmake"} or place.name == "CMakeLists.txt":
+            count = read(root, place).count("\n")
+            if count > LINES_MAX:
+                wrong.append(f"{place}: {count} lines, at most {LINES_MAX}")
+    return wrong
+
+
+# Put together here, so that this file does not hold what it looks for.
+TRACES = re.compile("|".join((
+    r"(?<![\w.])/" + r"work/", r"(?<![\w.])/" + r"home/\w", r"(?<![\w.])/" + r"root/\w",
+    r"registry\." + r"npmjs", r"files\." + r"pythonhosted", r"\bpypi\." + r"org",
+    r"^<<<<" + r"<<< ", r"^>>>>" + r">>> ")), re.MULTILINE)
+
+
+def check_traces(root):
+    wrong = []
+    for place in files(root):
+        if place.suffix not in TEXT:
+            continue
+        text = read(root, place)
+        for found in TRACES.finditer(text):
+            number = text.count("\n", 0, found.start()) + 1
+            wrong.append(f"{place}:{number}: {found.group(0).strip()} has no place here")
+    return wrong
+
+
+def check_links(root):
+    wrong = []
+    for place in files(root):
+        if place.suffix != ".md":
+            continue
+        text = re.sub(r"```.*?```", lambda block: "\n" * block.group(0).count("\n"), read(root, place),
+                      flags=re.DOTALL)
+        for found in re.finditer(r"\]\(([^)\s]+)\)", text):
+            target = found.group(1).split("#")[0]
+            if not target or re.match(r"[a-z]+:", target):
+                continue
+            if not (root / place.parent / target).exists():
+                number = text.count("\n", 0, found.start()) + 1
+                wrong.append(f"{place}:{number}: {found.group(1)} leads nowhere")
+    return wrong
+
+
+def check_format(root):
+    sources = [str(root / place) for place in files(root) if place.suffix in SOURCE]
+    wrong = []
+    if sources:
+        done = subprocess.run(["clang-format", "--dry-run", "--style=file", *sources],
+                              capture_output=True, text=True, check=False, cwd=root)
+        for line in done.stderr.splitlines():
+            found = re.match(r"(.*?):(\d+):\d+: (?:warning|error): code should be clang-formatted", line)
+            if found:
+                place = pathlib.Path(found.group(1)).relative_to(root)
+                wrong.append(f"{place}:{found.group(2)}: not as clang-format writes it")
+    return wrong
+
+
+CHECKS = {"layers": check_layers, "length": check_length, "traces": check_traces,
+          "links": check_links, "format": check_format}
+
+
+def main():
+    if len(sys.argv) not in (2, 3) or sys.argv[1] not in CHECKS:
+        print(__doc__, file=sys.stderr)
+        return 2
+    root = pathlib.Path(sys.argv[2] if len(sys.argv) == 3 else pathlib.Path(__file__).parents[2]).resolve()
+    wrong = CHECKS[sys.argv[1]](root)
+    print("\n".join(wrong) if wrong else f"{sys.argv[1]}: nothing is wrong")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
