@@ -286,10 +286,87 @@ void measure_locks() {
     }
 }
 
+std::vector<gw::MessagePtr> shuffled_messages(std::uint32_t count) {
+    std::vector<gw::MessagePtr> messages(count);
+    for (std::uint32_t i = 0; i < count; ++i) {
+        const std::string topic = Fleet::topic(i);
+        messages[i] = gw::Message::create({.topic = topic,
+                                           .payload = gw::as_bytes("21.5"),
+                                           .properties = {},
+                                           .retain = true,
+                                           .publisher = {}});
+    }
+    gw::Random random{1};
+    for (std::uint32_t i = count - 1; i > 0; --i) {
+        std::swap(messages[i], messages[random.below(i + 1)]);
+    }
+    return messages;
+}
+
+void measure_retained_of(std::uint32_t count) {
+    const auto now = gw::MonotonicTime{};
+    const std::vector<gw::MessagePtr> messages = shuffled_messages(count);
+    malloc_trim(0);
+    const std::size_t before = resident_bytes();
+    gw::RetainedStore store{{.hash_key = 0x1234567}};
+    const auto set_all = [&] {
+        const auto start = Clock::now();
+        for (const gw::MessagePtr& message : messages) {
+            store.set(message);
+        }
+        return nanoseconds_since(start) / count;
+    };
+    const double set_ns = set_all();
+    const double each = static_cast<double>(resident_bytes() - before) / count;
+    const double replace_ns = set_all();
+    auto start = Clock::now();
+    std::size_t found_count = 0;
+    for (const gw::MessagePtr& message : messages) {
+        found_count += store.find(message->topic(), now) ? 1U : 0U;
+    }
+    const double find_ns = nanoseconds_since(start) / count;
+    const auto walk = [&](const std::string& filter) {
+        std::vector<gw::MessagePtr> page;
+        gw::RetainedCursor cursor;
+        bool is_more = true;
+        while (is_more) {
+            page.clear();
+            is_more = store.next(filter, cursor, 100, now, page);
+            found_count += page.size();
+        }
+    };
+    constexpr std::uint32_t walk_count = 1000;
+    gw::Random random{2};
+    start = Clock::now();
+    for (std::uint32_t i = 0; i < walk_count; ++i) {
+        walk("site/" + std::to_string(random.below(count / 80)) + "/dev/+/temp/state");
+    }
+    const double plus_ns = nanoseconds_since(start) / walk_count;
+    start = Clock::now();
+    walk("#");
+    const double all_ns = nanoseconds_since(start) / count;
+    std::printf("%-12u %-9.1f %-10.0f %-10.0f %-10.0f %-13.0f %.0f\n", count, each, set_ns,
+                replace_ns, find_ns, plus_ns, all_ns);
+    if (found_count != 2ULL * count + 80ULL * walk_count) {
+        std::puts("not all were found");
+    }
+}
+
+void measure_retained(std::uint32_t largest) {
+    std::puts("\nretained messages: B each beside the message, ns");
+    std::puts("messages     B         set        replace    find       a/+/b of 80   all, each");
+    for (const std::uint32_t count : {1'000U, 100'000U, 1'000'000U}) {
+        if (count > largest) {
+            break;
+        }
+        measure_retained_of(count);
+    }
+}
+
 int usage() {
     std::puts(
-        "router_bench [--sizes] [--threads] [--locks] [--largest COUNT]\n"
-        "Without a choice: all three. COUNT is the largest number of filters, 1000000.");
+        "router_bench [--sizes] [--threads] [--locks] [--retained] [--largest COUNT]\n"
+        "Without a choice: all of them. COUNT is the largest number of filters, 1000000.");
     return 2;
 }
 

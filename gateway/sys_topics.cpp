@@ -50,6 +50,8 @@ void SysTopics::tick(Broker& broker, const InstanceStats& stats,
     publish_stat(broker, "routes", stats.topics);
     publish_stat(broker, "shared", stats.shared_groups);
     publish_stat(broker, "retained", stats.retained);
+    broker.publish_internal(prefix_ + "metrics/messages/retained", std::to_string(stats.retained),
+                            false);
     metrics([&](const MetricView& metric) {
         broker.publish_internal(prefix_ + "metrics/" + std::string{metric.name},
                                 std::to_string(metric.value), false);

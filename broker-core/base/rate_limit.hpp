@@ -44,8 +44,14 @@ public:
 
 private:
     void fill(MonotonicTime now) {
-        const std::int64_t elapsed = std::min<std::int64_t>((now - filled_).count(), 1000);
-        milli_tokens_ = std::min(milli_tokens_ + elapsed * per_second_, per_second_ * 1000);
+        // A debt may take longer than a second, so elapsed time counts until the bucket is full.
+        const std::int64_t missing = per_second_ * 1000 - milli_tokens_;
+        const std::int64_t elapsed = (now - filled_).count();
+        if (elapsed > missing / per_second_) {
+            milli_tokens_ = per_second_ * 1000;
+        } else {
+            milli_tokens_ += elapsed * per_second_;
+        }
         filled_ = now;
     }
 

@@ -205,7 +205,17 @@ void Broker::retain(const MessagePtr& message) {
         case RetainOutcome::over_count:
         case RetainOutcome::over_bytes:
         case RetainOutcome::payload_too_large:
+            // The topic has no retained message now: an older one would be taken for current.
             metrics_.retained_refused.add();
+            storage_.keep_retained(
+                Message::create({.topic = message->topic(),
+                                 .payload = {},
+                                 .properties = {},
+                                 .qos = message->qos(),
+                                 .retain = true,
+                                 .arrival = message->arrival(),
+                                 .expires_at = never,
+                                 .publisher = message->publisher()}));
             break;
     }
 }
@@ -261,7 +271,10 @@ void Broker::deliver(Session& session, const MessagePtr& message,
     bool retain_as_published = session.identity->is_bridge;
     Qos granted = Qos::at_most_once;
     for (const RouteTarget& target : targets) {
-        if (is_echo && (target.options.no_local || session.no_local_always)) {
+        // A group has chosen this session alone: what it would not take is lost for all.
+        const bool no_local =
+            target.options.no_local || (session.no_local_always && group == nullptr);
+        if (is_echo && no_local) {
             continue;
         }
         wanted = true;
@@ -443,39 +456,56 @@ bool Broker::pump_resends(Session& session) {
 
 bool Broker::pump_replays(Session& session) {
     constexpr std::size_t page_count = 64;
-    const bool has_room = session.inflight.has_room(session.inflight_max);
-    if (!has_room) {
-        return false;  // goes on with the next acknowledgement
-    }
     RetainedReplay& replay = session.replays->front();
-    replay_page_.clear();
-    const bool more = shared_.retained.next(replay.filter, replay.cursor, page_count,
-                                            now_.monotonic, replay_page_);
-    const SubscriptionOptions options = replay.options;
-    for (MessagePtr& message : replay_page_) {
-        if (!may_receive(session, *message)) {
-            metrics_.drop(DropReason::not_authorized_delivery);
-            continue;
+    bool is_fresh = false;
+    if (replay.page.empty()) {
+        if (!session.inflight.has_room(session.inflight_max)) {
+            return false;  // goes on with the next acknowledgement
         }
-        Delivery delivery;
-        delivery.identifier = options.identifier;
-        delivery.qos = options_.upgrade_qos ? std::max(message->qos(), options.max_qos())
-                                            : std::min(message->qos(), options.max_qos());
-        delivery.retain = true;
-        delivery.message = std::move(message);
-        if (delivery.qos != Qos::at_most_once && session.is_persistent()) {
-            storage_.keep_delivery(session.client_id(), delivery.message);
-        }
-        enqueue(session, std::move(delivery));
+        replay.is_last_page = !shared_.retained.next(replay.filter, replay.cursor, page_count,
+                                                     now_.monotonic, replay.page);
+        is_fresh = true;
     }
-    replay_page_.clear();
-    if (!more) {
+    // Not through the queue: its bound is for what comes by itself, and this can wait in the store.
+    bool progressed = is_fresh;
+    while (!replay.page.empty() && session.inflight.has_room(session.inflight_max) &&
+           !session.link->is_output_blocked) {
+        MessagePtr message = std::move(replay.page.back());
+        replay.page.pop_back();
+        progressed = true;
+        if (!is_fresh) {
+            // It has waited: an older state must not follow a newer one that was sent live.
+            message = shared_.retained.find(message->topic(), now_.monotonic);
+        }
+        if (message) {
+            send_retained_message(session, replay.options, std::move(message));
+        }
+    }
+    if (replay.page.empty() && replay.is_last_page) {
         session.replays->pop_front();
         if (session.replays->empty()) {
             session.replays.reset();
         }
     }
-    return true;
+    return progressed;
+}
+
+void Broker::send_retained_message(Session& session, SubscriptionOptions options,
+                                   MessagePtr message) {
+    if (!may_receive(session, *message)) {
+        metrics_.drop(DropReason::not_authorized_delivery);
+        return;
+    }
+    Delivery delivery;
+    delivery.identifier = options.identifier;
+    delivery.qos = options_.upgrade_qos ? std::max(message->qos(), options.max_qos())
+                                        : std::min(message->qos(), options.max_qos());
+    delivery.retain = true;
+    delivery.message = std::move(message);
+    if (delivery.qos != Qos::at_most_once && session.is_persistent()) {
+        storage_.keep_delivery(session.client_id(), delivery.message);
+    }
+    send_new(session, std::move(delivery));
 }
 
 // --------------------------------------------------------------------------- acknowledgements
@@ -602,7 +632,10 @@ ReasonCode Broker::subscribe(Session& session, const SubscribeRequest& request) 
         if (!session.replays) {
             session.replays = std::make_unique<Ring<RetainedReplay>>();
         }
-        session.replays->push_back({std::string{filter.filter()}, {}, request.options});
+        RetainedReplay replay;
+        replay.filter = std::string{filter.filter()};
+        replay.options = request.options;
+        session.replays->push_back(std::move(replay));
     }
     return static_cast<ReasonCode>(request.options.qos);
 }

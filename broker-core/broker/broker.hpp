@@ -213,6 +213,7 @@ private:
     void pump_once(Session& session, bool& progressed);
     bool pump_resends(Session& session);
     bool pump_replays(Session& session);
+    void send_retained_message(Session& session, SubscriptionOptions options, MessagePtr message);
     void count_load(Session& session);
 
     BrokerShared& shared_;
@@ -229,7 +230,6 @@ private:
     std::vector<PendingAuth> pending_auths_;
     AuthToken next_auth_token_ = 1;
     std::deque<StoreWait> store_waits_;
-    std::vector<MessagePtr> replay_page_;
 };
 
 }  // namespace gw

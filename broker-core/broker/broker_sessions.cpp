@@ -500,6 +500,9 @@ void Broker::emit_event(const ClientIdentity& identity, std::string_view event,
                         std::string json) {
     const std::string topic = "$SYS/brokers/" + options_.node_name + "/clients/" +
                               topic_level_of(identity.client_id) + "/" + std::string{event};
+    if (topic.size() > 65535) {
+        return;  // a client id near the longest that there can be: no topic can name it
+    }
     publish_internal(topic, json, false, options_.presence_qos);
 }
 

@@ -86,18 +86,51 @@ private:
     MetricVisitor& visitor_;
 };
 
+/// Types that go one way have one counter, as in EMQ; for the others the way is in the name.
+enum class Way { received, sent, both };
+
+Way way_of(std::size_t type) {
+    switch (type) {
+        case 1:   // CONNECT
+        case 8:   // SUBSCRIBE
+        case 10:  // UNSUBSCRIBE
+        case 12:  // PINGREQ
+            return Way::received;
+        case 2:   // CONNACK
+        case 9:   // SUBACK
+        case 11:  // UNSUBACK
+        case 13:  // PINGRESP
+            return Way::sent;
+        default:
+            return Way::both;
+    }
+}
+
 void visit_packets(Sum& sum) {
     for (std::size_t type = 1; type < packet_names.size(); ++type) {
-        const std::string name{packet_names[type]};
-        sum.counter("packets/" + name + "/received", "MQTT packets of this type received.",
-                    [type](const Metrics& m) -> const Counter& {
-                        return m.packets_received_by_type[type];
-                    });
-        sum.counter("packets/" + name + "/sent", "MQTT packets of this type sent.",
-                    [type](const Metrics& m) -> const Counter& {
-                        return m.packets_sent_by_type[type];
-                    });
+        const std::string name = "packets/" + std::string{packet_names[type]};
+        const auto received = [type](const Metrics& m) -> const Counter& {
+            return m.packets_received_by_type[type];
+        };
+        const auto sent = [type](const Metrics& m) -> const Counter& {
+            return m.packets_sent_by_type[type];
+        };
+        switch (way_of(type)) {
+            case Way::received:
+                sum.counter(name, "MQTT packets of this type received.", received);
+                break;
+            case Way::sent:
+                sum.counter(name, "MQTT packets of this type sent.", sent);
+                break;
+            case Way::both:
+                sum.counter(name + "/received", "MQTT packets of this type received.", received);
+                sum.counter(name + "/sent", "MQTT packets of this type sent.", sent);
+                break;
+        }
     }
+    // EMQ counted those of clients under the plain name.
+    sum.counter("packets/disconnect", "DISCONNECT packets received.",
+                [](const Metrics& m) -> const Counter& { return m.packets_received_by_type[14]; });
 }
 
 void visit_messages(Sum& sum) {
@@ -128,6 +161,11 @@ void visit_messages(Sum& sum) {
                 std::mem_fn(&Metrics::messages_without_subscriber));
     sum.counter("messages/redispatched", "Messages of a shared group given to another member.",
                 std::mem_fn(&Metrics::messages_redispatched));
+    sum.counter("connections/paused/rate", "Times a client was not read for its rate.",
+                std::mem_fn(&Metrics::reading_paused_rate));
+    sum.counter("connections/paused/memory",
+                "Times a client's PUBLISH was left unread since memory was scarce.",
+                std::mem_fn(&Metrics::reading_paused_memory));
     sum.counter("messages/retained/refused", "Messages not retained for a limit of the store.",
                 std::mem_fn(&Metrics::retained_refused));
 }

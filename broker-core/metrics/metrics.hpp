@@ -55,6 +55,7 @@ struct Metrics {
     Counter messages_without_subscriber;
     Counter messages_redispatched;  // of shared groups, to another member
     Counter retained_refused;       // over a limit of the retained store
+    Counter reading_paused_rate, reading_paused_memory;  // times that a connection had to wait
     Counter connections_opened, connections_closed;
     /// By the reason that ended the connection, or that refused the CONNECT.
     std::array<Counter, 256> connections_closed_by_reason, connects_refused_by_reason;

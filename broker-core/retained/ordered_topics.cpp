@@ -30,7 +30,8 @@ OrderedTopics::Position OrderedTopics::find(const TopicBound& bound) const {
 }
 
 OrderedTopics::Position OrderedTopics::find(std::string_view topic) const {
-    return partition([topic](std::string_view other) { return compare_topics(other, topic) < 0; });
+    return partition(
+        [topic](std::string_view other) { return std::is_lt(compare_topics(other, topic)); });
 }
 
 const Message* OrderedTopics::at(const Position& position) const {

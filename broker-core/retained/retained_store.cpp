@@ -105,12 +105,12 @@ bool RetainedStore::next(std::string_view filter, RetainedCursor& cursor, std::s
         }
         return false;
     }
-    std::size_t visits = visits_per_call;
+    Page page{.filter = filter, .now = now, .room = max, .visits = visits_per_call, .out = out};
     while (cursor.shard < shard_count) {
-        if (max == 0 || visits == 0) {
+        if (page.room == 0 || page.visits == 0) {
             return true;
         }
-        if (walk(shards_[cursor.shard], filter, cursor.bound, max, visits, now, out)) {
+        if (walk(shards_[cursor.shard], cursor.bound, page)) {
             ++cursor.shard;
             cursor.bound = TopicBound{};
         }
@@ -119,27 +119,25 @@ bool RetainedStore::next(std::string_view filter, RetainedCursor& cursor, std::s
 }
 
 /// One holding of the shard's lock. True: the shard has no more.
-bool RetainedStore::walk(const Shard& shard, std::string_view filter, TopicBound& bound,
-                         std::size_t& room, std::size_t& visits, MonotonicTime now,
-                         std::vector<MessagePtr>& out) const {
+bool RetainedStore::walk(const Shard& shard, TopicBound& bound, Page& page) {
     const std::lock_guard lock{shard.mutex};
     OrderedTopics::Position position = shard.topics.find(bound);
-    for (std::size_t left = std::min(visits, visits_per_lock); left > 0 && room > 0; --left) {
+    std::size_t left = std::min(page.visits, visits_per_lock);
+    for (; left > 0 && page.room > 0; --left, --page.visits) {
         const Message* message = shard.topics.at(position);
         if (message == nullptr) {
             return true;
         }
-        --visits;
-        switch (walk_step(filter, message->topic(), bound)) {
+        switch (walk_step(page.filter, message->topic(), bound)) {
             case WalkStep::end:
                 return true;
             case WalkStep::seek:
                 position = shard.topics.find(bound);
                 break;
             case WalkStep::match:
-                if (!message->is_expired(now)) {
-                    out.push_back(MessagePtr{message});
-                    --room;
+                if (!message->is_expired(page.now)) {
+                    page.out.push_back(MessagePtr{message});
+                    --page.room;
                 }
                 bound.text = message->topic();
                 bound.kind = TopicBound::Kind::after;

@@ -85,10 +85,18 @@ private:
     };
 
     std::size_t shard_of(std::string_view topic) const;
+    /// One call of next(): what is asked, and what may still be done.
+    struct Page {
+        std::string_view filter;
+        MonotonicTime now;
+        std::size_t room;
+        std::size_t visits;
+        std::vector<MessagePtr>& out;
+    };
+
     RetainOutcome reserve(const Message& message);
     void release(const Message& message);
-    bool walk(const Shard& shard, std::string_view filter, TopicBound& bound, std::size_t& room,
-              std::size_t& visits, MonotonicTime now, std::vector<MessagePtr>& out) const;
+    static bool walk(const Shard& shard, TopicBound& bound, Page& page);
 
     const RetainedOptions options_;
     std::array<Shard, shard_count> shards_;

@@ -56,11 +56,11 @@ bool TopicBound::is_behind(std::string_view topic) const {
     const std::strong_ordering order = compare_topics(topic, text);
     switch (kind) {
         case Kind::at:
-            return order < 0;
+            return std::is_lt(order);
         case Kind::after:
-            return order <= 0;
+            return std::is_lteq(order);
         case Kind::after_subtree:
-            return order <= 0 || (topic.starts_with(text) && topic[text.size()] == '/');
+            return std::is_lteq(order) || (topic.starts_with(text) && topic[text.size()] == '/');
     }
     return false;
 }
@@ -85,12 +85,12 @@ WalkStep walk_step(std::string_view filter, std::string_view topic, TopicBound& 
             plus_end = at_end;
         } else {
             const auto order = compare_topics(topic.substr(at, at_end - at), wanted);
-            if (order < 0) {
+            if (std::is_lt(order)) {
                 next.text.assign(topic.substr(0, at)).append(literals_from(filter, in));
                 next.kind = TopicBound::Kind::at;
                 return WalkStep::seek;
             }
-            if (order > 0) {
+            if (std::is_gt(order)) {
                 if (plus_end == topic.npos) {
                     return WalkStep::end;
                 }

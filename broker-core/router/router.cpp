@@ -338,7 +338,7 @@ MatchPtr Router::match_filters(Worker& worker, std::string_view topic, std::uint
     filters_.prefetch(hash);
     wildcards_.prepare(topic, scratch);
     filters_.prefetch_target(hash, RouteNode::text_offset + topic.size());
-    wildcards_.match(topic, filters_, scratch);
+    wildcards_.match(filters_, scratch);
     if (const RouteNode* exact = find_node(hash, topic)) {
         scratch.nodes.push_back(exact);
     }

@@ -26,8 +26,8 @@ struct RouterOptions {
     std::uint32_t worker_count = 1;  // threads that match, at most 256
     std::uint64_t hash_key = 0;      // drawn at start; in tests the seed
     ShareStrategy share_strategy = ShareStrategy::round_robin;
-    std::size_t cache_slot_count = 4096;               // results kept for each worker; 0: none
-    std::size_t cache_target_count_max = 512U * 1024;  // 12 bytes each, for each worker
+    std::size_t cache_slot_count = 4096;           // results kept for each worker; 0: none
+    std::size_t cache_target_count_max = 500'000;  // 12 bytes each, for each worker
 };
 
 enum class SubscribeOutcome : std::uint8_t {

@@ -33,10 +33,9 @@ private:
         static Handle shared(SharedGroup& group) { return Handle{address(group), Kind::shared}; }
 
         Kind kind() const { return static_cast<Kind>(bits_ & kind_mask); }
-        SharedGroup& group() const { return *reinterpret_cast<SharedGroup*>(bits_ & ~kind_mask); }
+        SharedGroup& group() const { return *pointer<SharedGroup>(); }
         RouteNode& node() const {
-            return kind() == Kind::shared ? group().node()
-                                          : *reinterpret_cast<RouteNode*>(bits_ & ~kind_mask);
+            return kind() == Kind::shared ? group().node() : *pointer<RouteNode>();
         }
 
     private:
@@ -46,6 +45,11 @@ private:
         template <class T>
         static std::uintptr_t address(T& object) {
             return reinterpret_cast<std::uintptr_t>(&object);
+        }
+        template <class T>
+        T* pointer() const {
+            // The address came from a pointer to T; the kind was put in bits that it leaves free.
+            return reinterpret_cast<T*>(bits_ & ~kind_mask);  // NOLINT(performance-no-int-to-ptr)
         }
         Handle(std::uintptr_t address, Kind kind)
             : bits_(address | static_cast<std::uintptr_t>(kind)) {}

@@ -31,14 +31,14 @@ void for_each_level(std::string_view text, Visitor&& visit) {
 
 /// Whether `filter` is exactly the topic's first `depth` levels, with '+' where `by_plus` says, and
 /// with '#' behind them or not.
-bool is_path(std::string_view filter, std::string_view topic, const MatchScratch& scratch,
-             std::uint32_t depth, bool with_hash) {
+bool is_path(std::string_view filter, const MatchScratch& scratch, std::uint32_t depth,
+             bool with_hash) {
     std::size_t at = 0;
     for (std::uint32_t i = 0; i < depth; ++i) {
         const MatchScratch::Level& level = scratch.levels[i];
-        const std::string_view expected = scratch.by_plus[i] != 0
-                                              ? std::string_view{"+"}
-                                              : topic.substr(level.begin, level.end - level.begin);
+        const std::string_view expected =
+            scratch.by_plus[i] != 0 ? std::string_view{"+"}
+                                    : scratch.topic.substr(level.begin, level.end - level.begin);
         if (i != 0) {
             if (at == filter.size() || filter[at] != '/') {
                 return false;
@@ -159,8 +159,8 @@ void WildcardIndex::remove(std::string_view filter) {
 }
 
 /// Splits the topic as far as its first `level_count` levels. False: it has fewer.
-bool WildcardIndex::split(std::string_view topic, std::size_t level_count,
-                          MatchScratch& scratch) const {
+bool WildcardIndex::split(std::size_t level_count, MatchScratch& scratch) const {
+    const std::string_view topic = scratch.topic;
     std::vector<MatchScratch::Level>& levels = scratch.levels;
     while (levels.size() < level_count && !scratch.is_split) {
         const std::uint32_t begin = levels.empty() ? 0 : levels.back().end + 1;
@@ -186,36 +186,35 @@ std::uint64_t WildcardIndex::literal_hash(std::size_t level_count,
 }
 
 void WildcardIndex::prepare(std::string_view topic, MatchScratch& scratch) const {
+    scratch.topic = topic;
     scratch.levels.clear();
     scratch.is_split = false;
     scratch.visit_count = 0;
     for (const std::uint32_t start : literal_levels_in_use_) {
-        if (!split(topic, start, scratch)) {
+        if (!split(start, scratch)) {
             return;
         }
         trie_.prefetch(literal_hash(start, scratch));
     }
 }
 
-void WildcardIndex::match(std::string_view topic, const FilterTable& filters,
-                          MatchScratch& scratch) const {
+void WildcardIndex::match(const FilterTable& filters, MatchScratch& scratch) const {
     // Wildcards at the root match no topic that begins with '$' (MQTT 5.0, 4.7.2).
-    const bool skip_root = topic.starts_with('$');
+    const bool skip_root = scratch.topic.starts_with('$');
     for (const std::uint32_t start : literal_levels_in_use_) {
         if (start == 0 && skip_root) {
             continue;
         }
-        if (!split(topic, start, scratch)) {
+        if (!split(start, scratch)) {
             return;
         }
         scratch.by_plus.assign(start, 0);
         scratch.pending.push_back({.hash = literal_hash(start, scratch), .depth = start});
-        walk(topic, filters, scratch);
+        walk(filters, scratch);
     }
 }
 
-void WildcardIndex::walk(std::string_view topic, const FilterTable& filters,
-                         MatchScratch& scratch) const {
+void WildcardIndex::walk(const FilterTable& filters, MatchScratch& scratch) const {
     while (!scratch.pending.empty()) {
         const MatchScratch::Visit visit = scratch.pending.back();
         scratch.pending.pop_back();
@@ -232,11 +231,11 @@ void WildcardIndex::walk(std::string_view topic, const FilterTable& filters,
             scratch.by_plus[visit.depth - 1] = visit.by_plus ? 1 : 0;
         }
         if (node->has_hash != 0) {
-            collect(topic, chain(visit.hash, hash_hash_), visit.depth, true, filters, scratch);
+            collect(chain(visit.hash, hash_hash_), visit.depth, true, filters, scratch);
         }
-        if (!split(topic, visit.depth + 1, scratch)) {
+        if (!split(visit.depth + 1, scratch)) {
             if (node->is_end != 0) {
-                collect(topic, visit.hash, visit.depth, false, filters, scratch);
+                collect(visit.hash, visit.depth, false, filters, scratch);
             }
             continue;
         }
@@ -246,19 +245,20 @@ void WildcardIndex::walk(std::string_view topic, const FilterTable& filters,
                 {.hash = chain(visit.hash, next), .depth = visit.depth + 1, .by_plus = false});
         }
         if (node->has_plus != 0) {
-            scratch.pending.push_back(
-                {.hash = chain(visit.hash, plus_hash_), .depth = visit.depth + 1, .by_plus = true});
+            const std::uint64_t next = chain(visit.hash, plus_hash_);
+            scratch.pending.push_back({.hash = next, .depth = visit.depth + 1, .by_plus = true});
+            prefetch_behind(next, visit.depth + 1, filters, scratch);
         }
     }
 }
 
 /// Begins to load what the walk reads next when the levels behind a '+' are literal, as they mostly
 /// are: waiting for each in turn is what a walk's time goes into.
-void WildcardIndex::prefetch_behind(std::string_view topic, std::uint64_t hash, std::uint32_t depth,
+void WildcardIndex::prefetch_behind(std::uint64_t hash, std::uint32_t depth,
                                     const FilterTable& filters, MatchScratch& scratch) const {
     trie_.prefetch(hash);
     for (std::uint32_t i = depth; i < depth + 2; ++i) {
-        if (!split(topic, i + 1, scratch)) {
+        if (!split(i + 1, scratch)) {
             filters.prefetch(hash);
             return;
         }
@@ -267,11 +267,10 @@ void WildcardIndex::prefetch_behind(std::string_view topic, std::uint64_t hash, 
     }
 }
 
-void WildcardIndex::collect(std::string_view topic, std::uint64_t hash, std::uint32_t depth,
-                            bool with_hash, const FilterTable& filters,
-                            MatchScratch& scratch) const {
+void WildcardIndex::collect(std::uint64_t hash, std::uint32_t depth, bool with_hash,
+                            const FilterTable& filters, MatchScratch& scratch) const {
     RouteNode* const* node = filters.find(hash, [&](const RouteNode* candidate) {
-        return is_path(candidate->filter(), topic, scratch, depth, with_hash);
+        return is_path(candidate->filter(), scratch, depth, with_hash);
     });
     if (node != nullptr) {
         scratch.nodes.push_back(*node);

@@ -27,6 +27,7 @@ struct MatchScratch {
         std::uint32_t depth = 0;  // levels behind it
         bool by_plus = false;     // the last of them was taken as '+'
     };
+    std::string_view topic;     // what is being matched
     std::vector<Level> levels;  // as many as were needed so far
     bool is_split = false;      // they are all of the topic's
     std::vector<std::uint8_t> by_plus;
@@ -58,8 +59,8 @@ public:
     /// Readies the scratch for a topic and begins to load what match() will read first.
     void prepare(std::string_view topic, MatchScratch& scratch) const;
     /// Appends the nodes of all filters with wildcards that match the topic to `scratch.nodes`
-    /// (MQTT 5.0, 4.7). The scratch was prepared for this topic.
-    void match(std::string_view topic, const FilterTable& filters, MatchScratch& scratch) const;
+    /// (MQTT 5.0, 4.7). The topic is the one of prepare(), and still there.
+    void match(const FilterTable& filters, MatchScratch& scratch) const;
 
     /// Nodes of the trie.
     std::size_t size() const { return trie_.size(); }
@@ -91,12 +92,12 @@ private:
     std::uint64_t level_hash(std::string_view level) const;
     Path path_of(std::string_view filter) const;
     TrieNode* find(std::uint64_t hash);
-    bool split(std::string_view topic, std::size_t level_count, MatchScratch& scratch) const;
+    bool split(std::size_t level_count, MatchScratch& scratch) const;
     std::uint64_t literal_hash(std::size_t level_count, const MatchScratch& scratch) const;
-    void walk(std::string_view topic, const FilterTable& filters, MatchScratch& scratch) const;
-    void prefetch_behind(std::string_view topic, std::uint64_t hash, std::uint32_t depth,
-                         const FilterTable& filters, MatchScratch& scratch) const;
-    void collect(std::string_view topic, std::uint64_t hash, std::uint32_t depth, bool with_hash,
+    void walk(const FilterTable& filters, MatchScratch& scratch) const;
+    void prefetch_behind(std::uint64_t hash, std::uint32_t depth, const FilterTable& filters,
+                         MatchScratch& scratch) const;
+    void collect(std::uint64_t hash, std::uint32_t depth, bool with_hash,
                  const FilterTable& filters, MatchScratch& scratch) const;
 
     const std::uint64_t key_;

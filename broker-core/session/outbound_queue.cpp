@@ -3,6 +3,10 @@
 namespace gw {
 
 void OutboundQueue::append(Delivery delivery) {
+    // Behind a head that stays, holes would pile up for as long as others come and give way.
+    if (entries_.size() > 2 * std::size_t{count_} + 16) {
+        close_holes();
+    }
     bytes_ += delivery.message->footprint();
     ++count_;
     if (delivery.qos == Qos::at_most_once) {
@@ -56,6 +60,18 @@ void OutboundQueue::drop_holes() {
             --qos0_hint_;
         }
     }
+}
+
+void OutboundQueue::close_holes() {
+    Ring<Delivery> kept;
+    while (!entries_.empty()) {
+        Delivery delivery = entries_.pop_front();
+        if (delivery.message) {
+            kept.push_back(std::move(delivery));
+        }
+    }
+    entries_ = std::move(kept);
+    qos0_hint_ = 0;
 }
 
 void OutboundQueue::clear() {

@@ -35,6 +35,10 @@ public:
     template <class OnDrop>
     void push(Delivery delivery, const QueueLimits& limits, const OnDrop& on_drop) {
         const std::uint64_t bytes = delivery.message->footprint();
+        if (limits.bytes_max != 0 && bytes > limits.bytes_max) {
+            on_drop(delivery);  // would not fit into an empty queue: nobody gives way for it
+            return;
+        }
         while (!fits(bytes, limits)) {
             if (limits.drop == DropPolicy::newest || count_ == 0) {
                 on_drop(delivery);
@@ -102,6 +106,7 @@ private:
     void account_removed(const Delivery& delivery);
     void erase_at(std::size_t index);
     void drop_holes();
+    void close_holes();
 
     Ring<Delivery> entries_;  // an entry without message is a hole
     std::uint64_t bytes_ = 0;

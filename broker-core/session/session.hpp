@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "broker-core/base/clock.hpp"
 #include "broker-core/base/ring.hpp"
@@ -36,6 +37,8 @@ struct RetainedReplay {
     std::string filter;
     RetainedCursor cursor;
     SubscriptionOptions options;
+    std::vector<MessagePtr> page;  // found, and no room for them so far
+    bool is_last_page = false;
 };
 
 /// "Never expires" as a session expiry interval (MQTT 5.0, 3.1.2.11.2).

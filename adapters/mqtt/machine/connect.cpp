@@ -44,8 +44,19 @@ ConnectionMachine::Step ConnectionMachine::on_connect(Bytes body) {
     const auto packet = decode_connect(body, scratch);
     if (!packet) {
         const ConnectError& error = packet.error();
-        if (error.reply_version) {
-            refuse_connect(*error.reply_version, reason_code(error.error),
+        // An unknown level is told in the form of 3.x, which every client reads (MQTT 3.1.1,
+        // 3.1.2.2). 3.x has no return code for what is malformed: closed without a word.
+        const bool has_answer = error.error == DecodeError::protocol_version_unsupported ||
+                                error.reply_version == Version::v5;
+        if (has_answer) {
+            broker_.metrics()
+                .connects_refused_by_reason[static_cast<std::size_t>(reason_code(error.error))]
+                .add();
+        }
+        if (error.error == DecodeError::protocol_version_unsupported) {
+            refuse_connect(Version::v3_1_1, reason_code(error.error), {});
+        } else if (error.reply_version == Version::v5) {
+            refuse_connect(Version::v5, reason_code(error.error),
                            decode_error_text(error.error));
         } else {
             fail(error.error);

@@ -31,9 +31,7 @@ ConnectionMachine::~ConnectionMachine() {
 // ------------------------------------------------------------------------------------- input
 
 std::size_t ConnectionMachine::on_bytes(Bytes bytes) {
-    last_received_ = now();
     std::size_t consumed = 0;
-    std::size_t messages = 0;
     while (state_ != State::closed) {
         const std::size_t limit =
             connecting_ ? std::min(options_->unauthenticated_bytes_max, options_->packet_bytes_max)
@@ -49,19 +47,19 @@ std::size_t ConnectionMachine::on_bytes(Bytes bytes) {
             break;
         }
         const PacketType type = outcome.frame.type();
-        if (on_frame(outcome.frame) == Step::wait) {
+        if (is_over_rate(type) || on_frame(outcome.frame) == Step::wait) {
             break;
         }
         Metrics& metrics = broker_.metrics();
         metrics.packets_received.add();
         metrics.packets_received_by_type[static_cast<std::size_t>(type)].add();
-        messages += type == PacketType::publish ? 1 : 0;
+        last_received_ = now();  // part of a packet is no sign of life (MQTT 5.0, 3.1.2.10)
         consumed += outcome.frame.packet_bytes;
     }
     if (state_ == State::closed) {
         return bytes.size();
     }
-    note_rates(consumed, messages);
+    note_bytes(consumed);
     return consumed;
 }
 
@@ -160,6 +158,7 @@ void ConnectionMachine::fail(ReasonCode reason, std::string_view text) {
         return;
     }
     if (state_ == State::authenticating) {
+        broker_.metrics().connects_refused_by_reason[static_cast<std::size_t>(reason)].add();
         refuse_connect(Version::v5, reason, text);
         return;
     }
@@ -259,8 +258,12 @@ void ConnectionMachine::on_deadline() {
         if (rare_->paused_until <= now()) {
             rare_->paused_until = never;
             last_received_ = now();  // the silence was ours
-            connection_.resume_reading();
+            if (!is_access_pending_) {
+                connection_.resume_reading();
+            }
         }
+    } else if (is_access_pending_) {
+        last_received_ = now();  // nothing is read: the silence is ours
     } else if (keep_alive_ms_ != 0 &&
                last_received_ + Milliseconds{keep_alive_ms_} <= now()) {
         fail(ReasonCode::keep_alive_timeout, {});
@@ -269,27 +272,43 @@ void ConnectionMachine::on_deadline() {
     arm_deadline();
 }
 
-void ConnectionMachine::note_rates(std::size_t bytes, std::size_t messages) {
-    if (options_->publish_rate_max == 0 && options_->byte_rate_max == 0) [[likely]] {
-        return;
-    }
-    if (state_ != State::connected) {
-        return;
+/// Whether a PUBLISH must wait for mqtt.client.max_publish_rate; reading is paused then.
+bool ConnectionMachine::is_over_rate(PacketType type) {
+    if (options_->publish_rate_max == 0 || type != PacketType::publish ||
+        state_ != State::connected) [[likely]] {
+        return false;
     }
     Rare& limits = rare();
     if (!limits.message_rate) {
         limits.message_rate.emplace(options_->publish_rate_max, now());
+    }
+    if (limits.message_rate->try_take(now())) {
+        return false;
+    }
+    pause_until(now() + std::max(Milliseconds{1}, Milliseconds{1000} / options_->publish_rate_max));
+    return true;
+}
+
+/// Counts against mqtt.client.max_byte_rate: what was read is dealt with, the next waits.
+void ConnectionMachine::note_bytes(std::size_t bytes) {
+    if (options_->byte_rate_max == 0 || state_ != State::connected) [[likely]] {
+        return;
+    }
+    Rare& limits = rare();
+    if (!limits.byte_rate) {
         limits.byte_rate.emplace(options_->byte_rate_max, now());
     }
-    limits.message_rate->take(messages, now());
     limits.byte_rate->take(bytes, now());
-    const MonotonicTime ready =
-        std::max(limits.message_rate->ready_at(now()), limits.byte_rate->ready_at(now()));
-    if (ready > now() && limits.paused_until == never) {
-        limits.paused_until = ready;
-        connection_.pause_reading();
-        arm_deadline();
+    if (const MonotonicTime ready = limits.byte_rate->ready_at(now()); ready > now()) {
+        pause_until(ready);
     }
+}
+
+void ConnectionMachine::pause_until(MonotonicTime when) {
+    MonotonicTime& until = rare().paused_until;
+    until = until == never ? when : std::max(until, when);
+    connection_.pause_reading();
+    arm_deadline();
 }
 
 // ----------------------------------------------------------------------------------- delivery
@@ -298,7 +317,10 @@ bool ConnectionMachine::on_delivery(const DeliveryView& delivery) {
     const Message& message = delivery.message;
     PublishOut packet;
     packet.topic = message.topic();
-    packet.topic.remove_prefix(std::min(options_->mountpoint.size(), packet.topic.size()));
+    // A session may bring subscriptions from another listener: then the topic has no mount point.
+    if (packet.topic.starts_with(options_->mountpoint)) {
+        packet.topic.remove_prefix(options_->mountpoint.size());
+    }
     packet.payload = message.payload();
     packet.packet_id = delivery.packet_id;
     packet.qos = delivery.qos;
@@ -375,8 +397,19 @@ ConnectionMachine::Rare& ConnectionMachine::rare() {
     return *rare_;
 }
 
+void ConnectionMachine::wait_for_access() {
+    is_access_pending_ = true;
+    connection_.pause_reading();
+}
+
 void ConnectionMachine::on_access_decided() {
-    connection_.resume_reading();  // the packet that waited comes again
+    if (!std::exchange(is_access_pending_, false)) {
+        return;
+    }
+    last_received_ = now();  // the silence was ours
+    if (!rare_ || rare_->paused_until == never) {
+        connection_.resume_reading();  // the packet that waited comes again
+    }
 }
 
 void ConnectionMachine::on_stored(StoreTicket ticket) {

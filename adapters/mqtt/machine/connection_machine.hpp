@@ -111,6 +111,7 @@ private:
 
     // publish.cpp
     Step on_publish(const Frame& frame);
+    bool is_memory_scarce();
     bool resolve_topic(const PublishPacket& packet, std::string& mounted, std::string_view& topic);
     ReasonCode judge_publish(const PublishPacket& packet, std::string_view topic);
     void refuse_publish(const PublishPacket& packet, ReasonCode reason);
@@ -139,8 +140,11 @@ private:
     bool fits(std::size_t bytes) const { return bytes <= client_packet_bytes_max_; }
     Rare& rare();
     void note_output();
-    void note_rates(std::size_t bytes, std::size_t messages);
+    bool is_over_rate(PacketType type);
+    void note_bytes(std::size_t bytes);
+    void pause_until(MonotonicTime when);
     void arm_deadline();
+    void wait_for_access();
     bool is_v5() const { return version_ == Version::v5; }
     MonotonicTime now() const { return broker_.now().monotonic; }
 
@@ -159,6 +163,7 @@ private:
     bool has_version_ = false;
     bool wants_problem_information_ = true;
     bool had_session_expiry_ = false;
+    bool is_access_pending_ = false;
 };
 
 }  // namespace gw::mqtt

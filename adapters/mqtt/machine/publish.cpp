@@ -87,6 +87,9 @@ bool ConnectionMachine::exceeds_receive_maximum(const PublishPacket& packet) con
 }
 
 ConnectionMachine::Step ConnectionMachine::on_publish(const Frame& frame) {
+    if (is_memory_scarce()) {
+        return Step::wait;
+    }
     PublishPacket packet;
     const auto decoded =
         decode_publish(frame, {version_, Sender::client}, publish_scratch(), packet);
@@ -103,13 +106,21 @@ ConnectionMachine::Step ConnectionMachine::on_publish(const Frame& frame) {
         fail(reason, {});
         return Step::done;
     }
+    if (packet.qos == Qos::exactly_once &&
+        broker_.has_inbound_qos2(*session_, packet.packet_id)) {
+        // It was taken already; PUBREC was lost, or comes. Whatever would be decided now is too
+        // late: an error would free the packet id for the client and not here (MQTT 5.0, 4.3.3).
+        reply(PacketType::pubrec, packet.packet_id, ReasonCode::success,
+              broker_.store_ticket(*session_));
+        return Step::done;
+    }
     const AccessDecision access = broker_.authorize(*session_, {.client = *session_->identity,
                                                                 .action = AccessAction::publish,
                                                                 .topic = topic,
                                                                 .qos = packet.qos,
                                                                 .retain = packet.retain});
     if (access == AccessDecision::pending) {
-        connection_.pause_reading();
+        wait_for_access();
         return Step::wait;
     }
     if (access == AccessDecision::deny) {
@@ -144,6 +155,20 @@ ConnectionMachine::Step ConnectionMachine::on_publish(const Frame& frame) {
         reply(PacketType::puback, packet.packet_id, outcome.reason, outcome.ticket);
     }
     return Step::done;
+}
+
+/// While memory is nearly used up, what clients publish stays with them: asked again a little later.
+bool ConnectionMachine::is_memory_scarce() {
+    constexpr Milliseconds retry_after{50};
+    if (broker_.shared().memory_grade.load(std::memory_order_relaxed) <
+        MemoryGrade::pause_reading) [[likely]] {
+        return false;
+    }
+    rare().paused_until = now() + retry_after;
+    broker_.metrics().reading_paused_memory.add();
+    connection_.pause_reading();
+    arm_deadline();
+    return true;
 }
 
 /// Refuses one message: with its reason where the version has one, else it is acknowledged and

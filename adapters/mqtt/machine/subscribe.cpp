@@ -73,7 +73,7 @@ ConnectionMachine::Step ConnectionMachine::on_subscribe(const Frame& frame) {
         decisions.push_back(decision);
     }
     if (is_pending) {
-        connection_.pause_reading();
+        wait_for_access();
         return Step::wait;
     }
     std::vector<ReasonCode> reasons;
