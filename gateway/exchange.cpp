@@ -11,6 +11,7 @@ namespace gw {
 struct alignas(64) ThreadExchange::Box {
     std::mutex mutex;  // guards items
     CrossBatch items;
+    StoreTicket ticket = 0;
     std::atomic<bool> has_items{false};
 };
 
@@ -23,7 +24,8 @@ ThreadExchange::ThreadExchange(std::span<const std::unique_ptr<transport::Worker
 
 ThreadExchange::~ThreadExchange() = default;
 
-void ThreadExchange::post(std::uint32_t from, std::uint32_t to, CrossBatch& batch) {
+void ThreadExchange::post(std::uint32_t from, std::uint32_t to, CrossBatch& batch,
+                          StoreTicket ticket) {
     Box& target = box(from, to);
     {
         const std::lock_guard lock{target.mutex};
@@ -33,6 +35,7 @@ void ThreadExchange::post(std::uint32_t from, std::uint32_t to, CrossBatch& batc
             target.items.insert(target.items.end(), std::make_move_iterator(batch.begin()),
                                 std::make_move_iterator(batch.end()));
         }
+        target.ticket = ticket != 0 ? ticket : target.ticket;
         target.has_items.store(true, std::memory_order_release);
     }
     batch.clear();
@@ -50,12 +53,14 @@ void ThreadExchange::deliver(std::uint32_t to, Broker& broker) {
             continue;
         }
         CrossBatch& items = scratch_[to];
+        StoreTicket ticket = 0;
         {
             const std::lock_guard lock{source.mutex};
             items.swap(source.items);
+            ticket = std::exchange(source.ticket, 0);
             source.has_items.store(false, std::memory_order_release);
         }
-        broker.on_batch(items);
+        broker.on_batch(from, items, ticket);
     }
 }
 

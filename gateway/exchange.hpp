@@ -20,7 +20,8 @@ public:
 
     void set_brokers(std::vector<Broker*> brokers) { brokers_ = std::move(brokers); }
 
-    void post(std::uint32_t from, std::uint32_t to, CrossBatch& batch) override;
+    void post(std::uint32_t from, std::uint32_t to, CrossBatch& batch,
+              StoreTicket ticket) override;
     void post_task(std::uint32_t to, BrokerTask task) override;
     /// Hands everything that has come for the broker to it. Its worker's thread.
     void deliver(std::uint32_t to, Broker& broker);

@@ -1,6 +1,7 @@
 #include "broker-core/broker/broker.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "broker-core/base/hash.hpp"
@@ -8,6 +9,17 @@
 namespace gw {
 
 namespace {
+
+MessagePtr copy_of(const Message& message) {
+    return Message::create({.topic = message.topic(),
+                            .payload = message.payload(),
+                            .properties = message.properties(),
+                            .qos = message.qos(),
+                            .retain = message.retain(),
+                            .arrival = message.arrival(),
+                            .expires_at = message.expires_at(),
+                            .publisher = message.publisher()});
+}
 
 bool is_sys_topic(std::string_view topic) {
     return topic.starts_with("$SYS") && (topic.size() == 4 || topic[4] == '/');
@@ -30,7 +42,11 @@ Broker::Broker(BrokerShared& shared, const BrokerOptions& options, std::uint32_t
       random_(seed),
       timers_(start.monotonic),
       sessions_(worker, shared.hash_key),
-      outgoing_(shared.worker_count) {}
+      outgoing_(shared.worker_count),
+      // Never used before: the time in microseconds goes up faster than messages come.
+      next_message_id_(static_cast<std::uint64_t>(worker) << 56 |
+                       static_cast<std::uint64_t>(start.wall.time_since_epoch().count()) * 1000),
+      is_tracked_(shared.worker_count) {}
 
 Broker::~Broker() {
     sessions_.for_each([this](Session& session) {
@@ -40,14 +56,30 @@ Broker::~Broker() {
 }
 
 void Broker::flush() {
+    // To the store before to other workers: what they store refers to it.
+    const bool has_own = storage_.submit(epoch_);
+    if (has_own || has_tracked_) {
+        epochs_.push_back({epoch_, has_own, false, {}});
+    }
     for (std::uint32_t to = 0; to < outgoing_.size(); ++to) {
         if (!outgoing_[to].empty()) {
-            exchange_.post(worker_, to, outgoing_[to]);
+            if (is_tracked_[to]) {
+                epochs_.back().waits_for.push_back(to);
+            }
+            exchange_.post(worker_, to, outgoing_[to], is_tracked_[to] ? epoch_ : 0);
+            is_tracked_[to] = false;
         }
+    }
+    if (has_own || has_tracked_) {
+        has_tracked_ = false;
+        ++epoch_;
     }
 }
 
-void Broker::on_batch(CrossBatch& batch) {
+void Broker::on_batch(std::uint32_t from, CrossBatch& batch, StoreTicket ticket) {
+    if (ticket != 0) {
+        storage_.cover(from, ticket);
+    }
     for (CrossDelivery& item : batch) {
         if (item.match) {
             deliver_targets(item.message, item.match->targets(worker_));
@@ -104,15 +136,19 @@ PublishOutcome Broker::publish(Session& session, MessagePtr message) {
             return {};
         }
     }
-    bool matched = false;
-    route(message, matched);
+    const Routed routed = route(message);
     PublishOutcome outcome;
-    if (!matched) {
+    if (!routed.matched) {
         metrics_.messages_without_subscriber.add();
         outcome.reason = ReasonCode::no_matching_subscribers;
     }
-    if (message->qos() != Qos::at_most_once) {
-        outcome.ticket = store_ticket(session);
+    // At QoS 2 the packet id is stored too; a publish that was stored nowhere waits for nothing.
+    const bool waits = message->qos() == Qos::at_least_once
+                           ? routed.stored
+                           : message->qos() == Qos::exactly_once &&
+                                 (routed.stored || is_stored(session));
+    if (waits) {
+        outcome.ticket = await(session, epoch_);
     }
     return outcome;
 }
@@ -126,8 +162,8 @@ PublishOutcome Broker::publish_qos2(Session& session, MessagePtr message,
         // The client has lost our PUBREC: it is answered again, nothing is routed (4.3.3).
         return {.reason = ReasonCode::success, .ticket = store_ticket(session)};
     }
-    if (session.is_persistent()) {
-        storage_.keep_session(session.client_id());
+    if (is_stored(session)) {
+        storage_.put_inbound(session.store_id, packet_id);
     }
     return publish(session, std::move(message));
 }
@@ -136,10 +172,14 @@ bool Broker::release_inbound(Session& session, std::uint16_t packet_id) {
     if (!session.inbound_qos2 || !session.inbound_qos2->erase(packet_id)) {
         return false;
     }
-    if (session.is_persistent()) {
-        storage_.keep_session(session.client_id());
+    if (is_stored(session)) {
+        storage_.remove_inbound(session.store_id, packet_id);
     }
     return true;
+}
+
+void Broker::forget_inbound(Session& session, std::uint16_t packet_id) {
+    release_inbound(session, packet_id);
 }
 
 void Broker::publish_internal(std::string_view topic, std::string_view payload, bool retain,
@@ -152,24 +192,32 @@ void Broker::publish_internal(std::string_view topic, std::string_view payload, 
                                                 .arrival = now_.monotonic,
                                                 .expires_at = never,
                                                 .publisher = nullptr});
-    bool matched = false;
-    route(message, matched);
+    route(message);
 }
 
-void Broker::route(const MessagePtr& message, bool& matched) {
+Broker::Routed Broker::route(const MessagePtr& message) {
+    Routed routed;
     if (message->retain()) {
-        retain(message);
+        routed.stored = retain(message);
     }
     const MatchPtr match = shared_.router.match(worker_, message->topic());
     if (match->empty()) {
-        return;
+        return routed;
     }
-    matched = true;
+    routed.matched = true;
+    const bool may_be_stored =
+        storage_.is_durable() && match->may_need_store() &&
+        (message->qos() != Qos::at_most_once || options_.upgrade_qos);
+    routed.stored = routed.stored || may_be_stored;
+    if (may_be_stored) {
+        store_body_for(*message, *match);
+    }
     for (const MatchResult::WorkerRun& run : match->runs()) {
         if (run.worker == worker_) {
             deliver_targets(message, match->targets(run));
         } else {
             outgoing_[run.worker].push_back({message, match, nullptr, {}});
+            track(run.worker, may_be_stored);
         }
     }
     for (const SharedGroupPtr& group : match->groups()) {
@@ -178,9 +226,55 @@ void Broker::route(const MessagePtr& message, bool& matched) {
             dispatch_shared(message, group, *target);
         }
     }
+    return routed;
 }
 
-void Broker::retain(const MessagePtr& message) {
+/// The publisher's worker stores the body, once, when a session that is stored gets it by a plain
+/// subscription; for a shared group the chosen member's worker does.
+void Broker::store_body_for(const Message& message, const MatchResult& match) {
+    for (const RouteTarget& target : match.targets()) {
+        if (target.session.is_persistent() && target.options.qos != 0) {
+            store_body(message);
+            return;
+        }
+    }
+}
+
+void Broker::track(std::uint32_t worker, bool may_be_stored) {
+    if (may_be_stored) {
+        is_tracked_[worker] = true;
+        has_tracked_ = true;
+    }
+}
+
+std::uint64_t Broker::store_body(const Message& message) {
+    if (const std::uint64_t id = message.store_id(); id != 0) {
+        return id;
+    }
+    const std::uint64_t id = next_message_id_++;
+    if (message.claim_store_id(id)) {
+        storage_.put_message(id, message, now_);
+    }
+    return message.store_id();
+}
+
+void Broker::store_delivery(const Session& session, Delivery& delivery) {
+    delivery.message_id = store_body(*delivery.message);
+    storage_.put_delivery({.session_id = session.store_id,
+                           .sequence = delivery.sequence,
+                           .message_id = delivery.message_id,
+                           .qos = delivery.qos,
+                           .retain = delivery.retain,
+                           .identifiers = delivery.identifiers()});
+}
+
+void Broker::settle(const Session& session, const Delivery& delivery) {
+    if (delivery.message_id != 0) {
+        storage_.complete(session.store_id, delivery.sequence, delivery.message_id);
+    }
+}
+
+bool Broker::retain(const MessagePtr& message) {
     MessagePtr kept = message;
     if (options_.retained_expiry != Seconds{0}) {
         const MonotonicTime expires_at =
@@ -198,26 +292,36 @@ void Broker::retain(const MessagePtr& message) {
         case RetainOutcome::stored:
         case RetainOutcome::replaced:
         case RetainOutcome::cleared:
-            storage_.keep_retained(kept);
-            break;
+            if (storage_.is_durable()) {
+                storage_.put_retained(*kept, now_);
+            }
+            return storage_.is_durable();
         case RetainOutcome::nothing_to_clear:
-            break;
+            return false;
         case RetainOutcome::over_count:
         case RetainOutcome::over_bytes:
         case RetainOutcome::payload_too_large:
             // The topic has no retained message now: an older one would be taken for current.
             metrics_.retained_refused.add();
-            storage_.keep_retained(
-                Message::create({.topic = message->topic(),
-                                 .payload = {},
-                                 .properties = {},
-                                 .qos = message->qos(),
-                                 .retain = true,
-                                 .arrival = message->arrival(),
-                                 .expires_at = never,
-                                 .publisher = message->publisher()}));
-            break;
+            retain_nothing(*message);
+            return false;
     }
+    GW_UNREACHABLE();
+}
+
+void Broker::retain_nothing(const Message& message) {
+    if (!storage_.is_durable()) {
+        return;
+    }
+    const MessagePtr empty = Message::create({.topic = message.topic(),
+                                              .payload = {},
+                                              .properties = {},
+                                              .qos = message.qos(),
+                                              .retain = true,
+                                              .arrival = message.arrival(),
+                                              .expires_at = never,
+                                              .publisher = message.publisher()});
+    storage_.put_retained(*empty, now_);
 }
 
 void Broker::dispatch_shared(const MessagePtr& message, const SharedGroupPtr& group,
@@ -226,6 +330,7 @@ void Broker::dispatch_shared(const MessagePtr& message, const SharedGroupPtr& gr
         deliver_shared(message, group, target);
     } else {
         outgoing_[target.session.worker()].push_back({message, nullptr, group, target});
+        track(target.session.worker(), storage_.is_durable() && target.session.is_persistent());
     }
 }
 
@@ -308,10 +413,19 @@ void Broker::deliver(Session& session, const MessagePtr& message,
                                         : std::min(message->qos(), granted);
     delivery.retain = message->retain() && retain_as_published;
     delivery.message = message;
-    if (delivery.qos != Qos::at_most_once && session.is_persistent()) {
-        storage_.keep_delivery(session.client_id(), message);
-    }
+    number(session, delivery);
     enqueue(session, std::move(delivery));
+}
+
+/// Gives a delivery its place in the session's order, and stores it where it must not be lost.
+void Broker::number(Session& session, Delivery& delivery) {
+    delivery.footprint = static_cast<std::uint32_t>(delivery.message->footprint());
+    if (delivery.qos != Qos::at_most_once) {
+        delivery.sequence = ++session.last_sequence;
+        if (is_stored(session)) {
+            store_delivery(session, delivery);
+        }
+    }
 }
 
 // ----------------------------------------------------------------------------------- delivery
@@ -320,7 +434,7 @@ void Broker::enqueue(Session& session, Delivery delivery) {
     const bool is_qos0 = delivery.qos == Qos::at_most_once;
     if (session.link != nullptr && !session.link->is_output_blocked && session.queue.empty() &&
         session.unsent_resends == 0 && !session.is_starting) [[likely]] {
-        if (is_qos0 || session.inflight.has_room(session.inflight_max)) {
+        if (is_qos0 || session.inflight.has_room(session.inflight_max, delivery.sequence)) {
             send_new(session, std::move(delivery));
             count_load(session);
             return;
@@ -337,10 +451,19 @@ void Broker::enqueue(Session& session, Delivery delivery) {
             return;
         }
     }
-    session.queue.push(std::move(delivery), options_.queue_limits, [&](const Delivery&) {
+    const bool is_of_group = delivery.extra && delivery.extra->group;
+    const std::uint64_t sequence =
+        delivery.message_id != 0 && !is_of_group ? delivery.sequence : 0;
+    session.queue.push(std::move(delivery), options_.queue_limits, [&](const Delivery& dropped) {
         metrics_.drop(DropReason::queue_full);
         ++session.dropped_count;
+        settle(session, dropped);
     });
+    // Of a long queue only the head stays in memory; the rest is in the store already.
+    constexpr std::size_t loaded_count_max = 256;
+    if (sequence != 0 && session.queue.count() > loaded_count_max) {
+        unloads_.push_back({epoch_, session.ref(), sequence});
+    }
     count_load(session);
 }
 
@@ -355,7 +478,7 @@ void Broker::count_load(Session& session) {
 bool Broker::send(Session& session, const Delivery& delivery) {
     const DeliveryView view{.message = *delivery.message,
                             .identifiers = delivery.identifiers(),
-                            .packet_id = delivery.packet_id,
+                            .packet_id = delivery.packet_id(),
                             .qos = delivery.qos,
                             .retain = delivery.retain,
                             .is_resend = delivery.is_resend};
@@ -374,6 +497,7 @@ bool Broker::send(Session& session, const Delivery& delivery) {
 void Broker::send_new(Session& session, Delivery delivery) {
     if (delivery.message->is_expired(now_.monotonic)) {
         metrics_.drop(DropReason::expired);
+        settle(session, delivery);
         return;
     }
     if (delivery.qos == Qos::at_most_once) {
@@ -381,7 +505,10 @@ void Broker::send_new(Session& session, Delivery delivery) {
         return;
     }
     Delivery& entry = session.inflight.add(std::move(delivery));
-    if (!send(session, entry)) {
+    const bool is_sent = send(session, entry);
+    entry.is_resend = false;
+    if (!is_sent) {
+        settle(session, entry);
         session.inflight.complete(entry);
     }
 }
@@ -416,8 +543,11 @@ void Broker::pump_once(Session& session, bool& progressed) {
         return;
     }
     if (!session.queue.empty()) {
-        if (session.queue.front().qos == Qos::at_most_once ||
-            session.inflight.has_room(session.inflight_max)) {
+        const Delivery& front = session.queue.front();
+        if (front.is_unloaded()) {
+            request_load(session);
+        } else if (front.qos == Qos::at_most_once ||
+                   session.inflight.has_room(session.inflight_max, front.sequence)) {
             send_new(session, session.queue.pop());
             progressed = true;
         }
@@ -442,14 +572,16 @@ bool Broker::pump_resends(Session& session) {
         --session.unsent_resends;
         progressed = true;
         if (delivery.state == DeliveryState::released) {
-            session.link->on_release(delivery.packet_id);
+            session.link->on_release(delivery.packet_id());
         } else if (!send(session, delivery)) {
-            too_large = delivery.packet_id;
+            too_large = delivery.packet_id();
         }
         delivery.is_resend = false;
     });
     if (too_large != 0) {
-        session.inflight.complete(*session.inflight.find(too_large));
+        Delivery& delivery = *session.inflight.find(too_large);
+        settle(session, delivery);
+        session.inflight.complete(delivery);
     }
     return progressed;
 }
@@ -459,7 +591,7 @@ bool Broker::pump_replays(Session& session) {
     RetainedReplay& replay = session.replays->front();
     bool is_fresh = false;
     if (replay.page.empty()) {
-        if (!session.inflight.has_room(session.inflight_max)) {
+        if (!session.inflight.has_room(session.inflight_max, session.last_sequence + 1)) {
             return false;  // goes on with the next acknowledgement
         }
         replay.is_last_page = !shared_.retained.next(replay.filter, replay.cursor, page_count,
@@ -468,7 +600,7 @@ bool Broker::pump_replays(Session& session) {
     }
     // Not through the queue: its bound is for what comes by itself, and this can wait in the store.
     bool progressed = is_fresh;
-    while (!replay.page.empty() && session.inflight.has_room(session.inflight_max) &&
+    while (!replay.page.empty() && session.inflight.has_room(session.inflight_max, session.last_sequence + 1) &&
            !session.link->is_output_blocked) {
         MessagePtr message = std::move(replay.page.back());
         replay.page.pop_back();
@@ -501,10 +633,10 @@ void Broker::send_retained_message(Session& session, SubscriptionOptions options
     delivery.qos = options_.upgrade_qos ? std::max(message->qos(), options.max_qos())
                                         : std::min(message->qos(), options.max_qos());
     delivery.retain = true;
-    delivery.message = std::move(message);
-    if (delivery.qos != Qos::at_most_once && session.is_persistent()) {
-        storage_.keep_delivery(session.client_id(), delivery.message);
-    }
+    // The retained message itself is not numbered: several workers may send it at one time.
+    delivery.message = is_stored(session) && delivery.qos != Qos::at_most_once ? copy_of(*message)
+                                                                               : std::move(message);
+    number(session, delivery);
     send_new(session, std::move(delivery));
 }
 
@@ -522,6 +654,7 @@ bool Broker::on_puback(Session& session, std::uint16_t packet_id, ReasonCode rea
     if (is_error(reason)) {
         metrics_.drop(DropReason::refused_by_client);
     }
+    settle(session, *delivery);
     session.inflight.complete(*delivery);
     pump(session);
     return true;
@@ -540,9 +673,16 @@ bool Broker::on_pubrec(Session& session, std::uint16_t packet_id, ReasonCode rea
     }
     if (is_error(reason)) {
         metrics_.drop(DropReason::refused_by_client);
+        settle(session, *delivery);
         session.inflight.complete(*delivery);
         pump(session);
         return true;
+    }
+    if (delivery->message_id != 0) {
+        // Before PUBREL leaves: after it the client takes the message, sent again, for a new one.
+        settle(session, *delivery);
+        storage_.put_released(session.store_id, delivery->sequence);
+        delivery->message_id = 0;
     }
     delivery->state = DeliveryState::released;
     delivery->message.reset();
@@ -558,33 +698,12 @@ bool Broker::on_pubcomp(Session& session, std::uint16_t packet_id) {
     if (delivery->is_resend && session.unsent_resends != 0) {
         --session.unsent_resends;  // answered before PUBREL went out again
     }
+    if (is_stored(session)) {
+        storage_.remove_released(session.store_id, delivery->sequence);
+    }
     session.inflight.complete(*delivery);
     pump(session);
     return true;
-}
-
-StoreTicket Broker::store_ticket(const Session& session) {
-    const StoreTicket ticket = storage_.ticket();
-    if (ticket != 0) {
-        store_waits_.push_back({ticket, session.ref()});
-    }
-    return ticket;
-}
-
-void Broker::on_stored(StoreTicket ticket) {
-    while (!store_waits_.empty() && store_waits_.front().ticket <= ticket) {
-        const SessionRef ref = store_waits_.front().session;
-        store_waits_.pop_front();
-        // One call for all that the same client waits for.
-        if (!store_waits_.empty() && store_waits_.front().session == ref &&
-            store_waits_.front().ticket <= ticket) {
-            continue;
-        }
-        Session* const session = sessions_.find(ref);
-        if (session != nullptr && session->link != nullptr) {
-            session->link->on_stored(ticket);
-        }
-    }
 }
 
 // ------------------------------------------------------------------------------ subscriptions
@@ -616,8 +735,9 @@ ReasonCode Broker::subscribe(Session& session, const SubscribeRequest& request) 
     const SubscribeOutcome outcome = shared_.router.subscribe(
         session.subscriptions, session.ref(), filter, request.options,
         filter.kind == FilterKind::shared ? session.load : SessionLoadPtr{});
-    if (session.is_persistent()) {
-        storage_.keep_session(session.client_id());
+    if (is_stored(session)) {
+        storage_.put_subscription(session.store_id, filter.text,
+                                  std::bit_cast<std::uint32_t>(request.options));
     }
     for (const auto& hook : shared_.hooks) {
         hook->on_session_subscribed(*session.identity, filter.text);
@@ -658,8 +778,8 @@ ReasonCode Broker::unsubscribe(Session& session, const TopicFilter& filter) {
             session.replays.reset();
         }
     }
-    if (session.is_persistent()) {
-        storage_.keep_session(session.client_id());
+    if (is_stored(session)) {
+        storage_.remove_subscription(session.store_id, filter.text);
     }
     for (const auto& hook : shared_.hooks) {
         hook->on_session_unsubscribed(*session.identity, filter.text);

@@ -17,6 +17,7 @@
 #include "broker-core/broker/session_table.hpp"
 #include "broker-core/metrics/metrics.hpp"
 #include "broker-core/session/session.hpp"
+#include "broker-core/session/session_state.hpp"
 
 namespace gw {
 
@@ -60,6 +61,36 @@ struct PublishOutcome {
     StoreTicket ticket = 0;
 };
 
+/// Report on one submission to the store, for the worker that it concerns.
+struct StoreProgress {
+    StoreTicket own_ticket = 0;  // of this worker's submission; 0: none
+    StoreOutcome outcome = StoreOutcome::stored;
+    /// Worker that has stored what followed from this worker's batches, up to the ticket.
+    struct Cover {
+        std::uint32_t worker = 0;
+        StoreTicket ticket = 0;
+        StoreOutcome outcome = StoreOutcome::stored;
+    };
+    std::vector<Cover> covers;
+};
+
+/// A message body that came from the store.
+struct LoadedBody {
+    std::uint64_t message_id = 0;
+    MessagePtr message;
+};
+
+/// A session as the store gives it at start. Deliveries by ascending sequence, without bodies.
+struct RestoredSession {
+    std::uint64_t store_id = 0;
+    std::string client_id;
+    SessionState state;
+    std::vector<std::pair<TopicFilter, SubscriptionOptions>> subscriptions;
+    std::vector<Delivery> deliveries;
+    std::vector<std::uint64_t> released;  // sequences
+    std::vector<std::uint16_t> inbound_qos2;
+};
+
 /// The broker core of one worker: owns the sessions whose client ids hash to it, and routes what
 /// their clients publish. Pure: time, randomness, storage and the other workers come in from
 /// outside. One thread; nothing here blocks.
@@ -79,11 +110,16 @@ public:
     MonotonicTime next_deadline() const { return timers_.next_deadline(); }
     /// Expires sessions and publishes delayed wills that are due.
     void on_deadline();
-    /// A batch from another worker; emptied.
-    void on_batch(CrossBatch& batch);
+    /// A batch from another worker; emptied. With its ticket, see Exchange::post().
+    void on_batch(std::uint32_t from, CrossBatch& batch, StoreTicket ticket);
     /// Hands what this turn has for other workers to the exchange. At the end of each turn.
     void flush();
-    void on_stored(StoreTicket ticket);
+    /// What became of a submission of this worker, or of others that cover its batches.
+    void on_store_progress(const StoreProgress& progress);
+    /// Bodies that Storage::load() was asked for; those not found are missing.
+    void on_loaded(SessionRef ref, const std::vector<LoadedBody>& bodies);
+    /// Puts back what the store has of a session. Before the first turn.
+    void restore_session(RestoredSession&& restored);
     void set_options(const BrokerOptions& options) { options_ = options; }
 
     // --- for adapters: sessions
@@ -128,6 +164,8 @@ public:
     PublishOutcome publish_qos2(Session& session, MessagePtr message, std::uint16_t packet_id);
     /// PUBREL from the client. False: the packet id is not known.
     bool release_inbound(Session& session, std::uint16_t packet_id);
+    /// The PUBREC that was promised could not be: the client will send the message again.
+    void forget_inbound(Session& session, std::uint16_t packet_id);
     std::size_t inbound_qos2_count(const Session& session) const {
         return session.inbound_qos2 ? session.inbound_qos2->size() : 0;
     }
@@ -179,6 +217,19 @@ private:
         StoreTicket ticket;
         SessionRef session;
     };
+    /// One turn whose records, or whose consequences with other workers, are not stored yet.
+    struct Epoch {
+        StoreTicket ticket;
+        bool waits_for_own;
+        bool has_failed;
+        std::vector<std::uint32_t> waits_for;  // workers
+    };
+    /// A queued delivery whose body may leave memory once it is stored.
+    struct Unload {
+        StoreTicket ticket;
+        SessionRef session;
+        std::uint64_t sequence;
+    };
 
     // broker_sessions.cpp
     IdentityPtr make_identity(const OpenSession& request, const AuthDecision& auth,
@@ -196,8 +247,28 @@ private:
     void emit_event(const ClientIdentity& identity, std::string_view event, std::string json);
 
     // broker.cpp
-    void route(const MessagePtr& message, bool& matched);
-    void retain(const MessagePtr& message);
+    /// What route() found.
+    struct Routed {
+        bool matched = false;
+        bool stored = false;  // or may be, by another worker
+    };
+    Routed route(const MessagePtr& message);
+    bool retain(const MessagePtr& message);
+    void retain_nothing(const Message& message);
+    std::uint64_t store_body(const Message& message);
+    void store_body_for(const Message& message, const MatchResult& match);
+    void track(std::uint32_t worker, bool may_be_stored);
+    void number(Session& session, Delivery& delivery);
+    StoreTicket await(const Session& session, StoreTicket ticket);
+    void store_delivery(const Session& session, Delivery& delivery);
+    /// The delivery will not go on: the store may forget it.
+    void settle(const Session& session, const Delivery& delivery);
+    void keep_state(const Session& session);
+    bool is_stored(const Session& session) const { return session.store_id != 0; }
+    void complete_epochs();
+    void report_stored(StoreTicket ticket, StoreOutcome outcome);
+    void unload(StoreTicket ticket);
+    void request_load(Session& session);
     void deliver_targets(const MessagePtr& message, std::span<const RouteTarget> targets);
     void deliver(Session& session, const MessagePtr& message, std::span<const RouteTarget> targets,
                  const SharedGroupPtr* group);
@@ -230,6 +301,12 @@ private:
     std::vector<PendingAuth> pending_auths_;
     AuthToken next_auth_token_ = 1;
     std::deque<StoreWait> store_waits_;
+    std::deque<Unload> unloads_;
+    std::deque<Epoch> epochs_;
+    StoreTicket epoch_ = 1;  // the present turn's ticket
+    std::uint64_t next_message_id_;
+    std::vector<bool> is_tracked_;  // workers to which this turn sends what must be stored
+    bool has_tracked_ = false;
 };
 
 }  // namespace gw

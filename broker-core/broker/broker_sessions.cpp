@@ -225,9 +225,7 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
     if (session->load) {
         session->load->online.store(true, std::memory_order_relaxed);
     }
-    if (session->is_persistent()) {
-        storage_.keep_session(session->client_id());
-    }
+    keep_state(*session);
     metrics_.clients_online.add();
     opened.session = session;
     opened.expiry_interval = session->expiry_interval;
@@ -241,8 +239,11 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
 
 Session& Broker::create_session(const OpenSession& request, const AuthDecision& auth) {
     auto fresh = std::make_unique<Session>();
-    fresh->identity = make_identity(request, auth, sessions_.next_ref());
+    fresh->identity = make_identity(request, auth, sessions_.next_ref(request.expiry_interval != 0));
     Session& session = sessions_.add(std::move(fresh));
+    if (storage_.is_durable() && session.ref().is_persistent()) {
+        session.store_id = storage_.new_session_id();
+    }
     shared_.session_count.fetch_add(1, std::memory_order_relaxed);
     metrics_.sessions_created.add();
     metrics_.sessions.add();
@@ -300,7 +301,7 @@ void Broker::close_connection(Session& session, const ConnectionEnd& end) {
     }
     redispatch_shared(session, end.reason);
     schedule(session);
-    storage_.keep_session(session.client_id());
+    keep_state(session);
 }
 
 void Broker::schedule(Session& session) {
@@ -322,6 +323,7 @@ void Broker::on_deadline() {
         if (session.will_at <= now_.monotonic) {
             publish_will(session);
             session.will_at = never;
+            keep_state(session);
         }
         timers_.schedule(session, session.ends_at);
     }
@@ -358,9 +360,7 @@ void Broker::publish_will(Session& session) {
         }
     }
     metrics_.wills_published.add();
-    bool matched = false;
-    route(message, matched);
-    if (!matched) {
+    if (!route(message).matched) {
         metrics_.messages_without_subscriber.add();
     }
 }
@@ -374,16 +374,20 @@ void Broker::end_session(Session& session, ReasonCode reason) {
     // Out of the router first, so that its shared messages cannot come back to it.
     shared_.router.unsubscribe_all(session.subscriptions, session.ref());
     redispatch_shared(session, reason);
-    session.inflight.for_each([this](const Delivery& delivery) {
+    session.inflight.for_each([&](const Delivery& delivery) {
         if (delivery.state == DeliveryState::published) {
             metrics_.drop(DropReason::session_ended);
+            settle(session, delivery);
         }
     });
     metrics_.drop(DropReason::session_ended, session.queue.count());
+    session.queue.for_each([&](const Delivery& delivery) { settle(session, delivery); });
     for (const auto& hook : shared_.hooks) {
         hook->on_session_ended(*session.identity, reason);
     }
-    storage_.forget_session(session.client_id());
+    if (is_stored(session)) {
+        storage_.remove_session(session.store_id);
+    }
     sessions_.remove(session);
     shared_.session_count.fetch_sub(1, std::memory_order_relaxed);
     metrics_.sessions_removed.add();
@@ -403,7 +407,7 @@ void Broker::redispatch_shared(Session& session, ReasonCode /*reason*/) {
     std::vector<Orphan> orphans;
     // While the session lives, its messages go to others only when one of those is online.
     const auto claim = [&](const Delivery& delivery) {
-        if (!delivery.extra || !delivery.extra->group) {
+        if (!delivery.extra || !delivery.extra->group || !delivery.message) {
             return false;
         }
         SharedGroup& group = *delivery.extra->group;
@@ -415,6 +419,7 @@ void Broker::redispatch_shared(Session& session, ReasonCode /*reason*/) {
             return false;
         }
         orphans.push_back({delivery.message, delivery.extra->group, *target});
+        settle(session, delivery);
         return true;
     };
     std::vector<std::uint16_t> handed_on;
@@ -422,7 +427,7 @@ void Broker::redispatch_shared(Session& session, ReasonCode /*reason*/) {
         // QoS 2 that was sent must never reach another member (MQTT 5.0, 4.8.2).
         if (delivery.state == DeliveryState::published && delivery.qos == Qos::at_least_once &&
             claim(delivery)) {
-            handed_on.push_back(delivery.packet_id);
+            handed_on.push_back(delivery.packet_id());
         }
     });
     for (const std::uint16_t packet_id : handed_on) {

@@ -7,6 +7,7 @@
 #include "broker-core/message/message.hpp"
 #include "broker-core/router/match_result.hpp"
 #include "broker-core/router/shared_group.hpp"
+#include "broker-core/storage/storage.hpp"
 
 namespace gw {
 
@@ -30,8 +31,11 @@ class Exchange {
 public:
     virtual ~Exchange() = default;
     /// Takes the content of `batch`; it comes back empty, perhaps with memory to use again. Called
-    /// by worker `from`, at most once a turn and target. Arrives as Broker::on_batch().
-    virtual void post(std::uint32_t from, std::uint32_t to, CrossBatch& batch) = 0;
+    /// by worker `from`, at most once a turn and target. Arrives as Broker::on_batch(). A ticket
+    /// other than 0 says that `from` waits until what follows from the batch is stored; batches
+    /// that are joined on their way keep the last one's.
+    virtual void post(std::uint32_t from, std::uint32_t to, CrossBatch& batch,
+                      StoreTicket ticket) = 0;
     /// Runs a task on a worker; for what is rare. Any thread.
     virtual void post_task(std::uint32_t to, BrokerTask task) = 0;
 };

@@ -10,6 +10,8 @@
 
 namespace gw {
 
+enum class StoreOutcome : std::uint8_t { stored, failed };
+
 /// One copy of a message as it is handed to a connection; borrowed for the call.
 struct DeliveryView {
     const Message& message;
@@ -35,8 +37,10 @@ public:
     /// The broker has given the session another connection, or ended it: say why and close. The
     /// session is gone for this link from here on.
     virtual void on_session_lost(ReasonCode reason) = 0;
-    /// What was written up to `ticket` is safe: acknowledgements that wait for it may leave.
-    virtual void on_stored(StoreTicket ticket) = 0;
+    /// What was written up to `ticket` is safe: acknowledgements that wait for it may leave. Or
+    /// what belongs to just this ticket could not be stored, and must not be acknowledged; then
+    /// everything before it was reported.
+    virtual void on_stored(StoreTicket ticket, StoreOutcome outcome) = 0;
     /// The access policy has an answer to what was pending.
     virtual void on_access_decided() = 0;
     virtual void on_auth_decided(AuthToken token, const AuthDecision& decision) = 0;

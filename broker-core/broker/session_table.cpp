@@ -27,17 +27,17 @@ Session* SessionTable::find(std::string_view client_id) const {
     return nullptr;
 }
 
-SessionRef SessionTable::next_ref() const {
+SessionRef SessionTable::next_ref(bool persistent) const {
     if (free_slots_.empty()) {
-        return SessionRef{worker_, static_cast<std::uint32_t>(slots_.size()), 1};
+        return SessionRef{worker_, static_cast<std::uint32_t>(slots_.size()), 1, persistent};
     }
     const Slot& slot = slots_[free_slots_.back()];
-    return SessionRef{worker_, slot.ref.slot, slot.ref.worker_generation + 1};  // masked inside
+    return SessionRef{worker_, slot.ref.slot, slot.ref.generation() + 1, persistent};
 }
 
 Session& SessionTable::add(std::unique_ptr<Session> session) {
-    const SessionRef ref = next_ref();
-    GW_ASSERT(session->ref() == ref);
+    const SessionRef ref = session->ref();
+    GW_ASSERT(ref == next_ref(ref.is_persistent()));
     if (free_slots_.empty()) {
         slots_.emplace_back();
     } else {

@@ -28,8 +28,8 @@ public:
         return slot.session && slot.ref == ref ? slot.session.get() : nullptr;
     }
     /// The reference that the next add() will give.
-    SessionRef next_ref() const;
-    /// Adds a session whose identity holds next_ref(); its client id must be new.
+    SessionRef next_ref(bool persistent) const;
+    /// Adds a session whose identity holds what next_ref() gave; its client id must be new.
     Session& add(std::unique_ptr<Session> session);
     /// Destroys the session.
     void remove(Session& session);

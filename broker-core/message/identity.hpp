@@ -10,20 +10,26 @@
 namespace gw {
 
 /// Names a session inside this process: the worker that owns it, its slot there and the slot's
-/// generation, so that a reference to a session that has ended is recognised. 8 bytes.
+/// generation, so that a reference to a session that has ended is recognised; and whether the
+/// session outlives its connections, so that whoever routes to it knows that it must be stored.
+/// 8 bytes.
 struct SessionRef {
-    static constexpr std::uint32_t generation_bits = 24;
+    static constexpr std::uint32_t generation_bits = 23;
+    static constexpr std::uint32_t persistent_bit = 1U << generation_bits;
 
     std::uint32_t slot = 0;
-    std::uint32_t worker_generation = 0;  // worker in the upper 8 bits, generation below
+    std::uint32_t worker_generation = 0;  // worker in the upper 8 bits, persistent_bit, generation
 
     SessionRef() = default;
-    SessionRef(std::uint32_t worker, std::uint32_t slot_index, std::uint32_t generation)
+    SessionRef(std::uint32_t worker, std::uint32_t slot_index, std::uint32_t generation,
+               bool persistent)
         : slot(slot_index),
-          worker_generation(worker << generation_bits |
-                            (generation & ((1U << generation_bits) - 1))) {}
+          worker_generation(worker << 24 | (persistent ? persistent_bit : 0U) |
+                            (generation & (persistent_bit - 1))) {}
 
-    std::uint32_t worker() const { return worker_generation >> generation_bits; }
+    std::uint32_t worker() const { return worker_generation >> 24; }
+    std::uint32_t generation() const { return worker_generation & (persistent_bit - 1); }
+    bool is_persistent() const { return (worker_generation & persistent_bit) != 0; }
     std::uint64_t key() const {
         return static_cast<std::uint64_t>(worker_generation) << 32 | slot;
     }

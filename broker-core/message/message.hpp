@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string_view>
 
@@ -27,7 +28,7 @@ struct MessageFields {
 };
 
 /// One published message: immutable, shared by all who get it, in one allocation of
-/// 56 bytes + topic + properties + payload. Any thread may read it and drop its reference.
+/// 64 bytes + topic + properties + payload. Any thread may read it and drop its reference.
 class Message final : public RefCounted<Message> {
 public:
     static MessagePtr create(const MessageFields& fields);
@@ -45,6 +46,14 @@ public:
     MonotonicTime expires_at() const { return expires_at_; }
     bool is_expired(MonotonicTime now) const { return expires_at_ <= now; }
     const IdentityPtr& publisher() const { return publisher_; }
+    /// Under which number the body is in the store; 0: it is not.
+    std::uint64_t store_id() const { return store_id_.load(std::memory_order_acquire); }
+    /// Gives the message its number in the store. False: another worker was faster, and it is that
+    /// one's to store the body.
+    bool claim_store_id(std::uint64_t id) const {
+        std::uint64_t none = 0;
+        return store_id_.compare_exchange_strong(none, id, std::memory_order_acq_rel);
+    }
     /// Memory that this message holds: what queues and the memory budget count. Bytes.
     std::size_t footprint() const {
         return sizeof(Message) + topic_bytes_ + properties_bytes_ + payload_bytes_;
@@ -70,6 +79,7 @@ private:
     MonotonicTime arrival_;
     MonotonicTime expires_at_;
     IdentityPtr publisher_;
+    mutable std::atomic<std::uint64_t> store_id_{0};
 };
 
 }  // namespace gw

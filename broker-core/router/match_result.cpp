@@ -101,6 +101,11 @@ MatchPtr MatchResult::create(std::span<const RouteNode* const> nodes) {
             RouteTarget{.session = subscriber.session, .options = subscriber.options};
     });
     result->fill_runs();
+    result->may_need_store_ =
+        counts.groups != 0 ||
+        std::any_of(targets, targets + counts.targets, [](const RouteTarget& target) {
+            return target.session.is_persistent() && target.options.qos != 0;
+        });
     if (counts.sets > 1) {
         // Only then can a session occur twice. By session alone would not keep the order of its
         // entries repeatable.

@@ -15,7 +15,7 @@ class RouteNode;
 
 /// Who gets a topic: subscriptions of sessions, grouped by the worker that owns the session, and
 /// shared groups. Immutable, in one allocation; may be cached and shared by workers.
-class MatchResult final : public RefCounted<MatchResult> {
+class alignas(8) MatchResult final : public RefCounted<MatchResult> {
 public:
     /// The targets of one worker: [begin, end) in targets().
     struct WorkerRun {
@@ -29,6 +29,9 @@ public:
     /// A result with nobody in it.
     static MatchPtr create_empty() { return create({}); }
 
+    /// Whether a session that outlives its connections gets it, or a shared group may choose one,
+    /// at QoS 1 or 2: then the message may have to be stored.
+    bool may_need_store() const { return may_need_store_; }
     bool empty() const { return target_count_ == 0 && group_count_ == 0; }
 
     /// All targets, by ascending worker. The entries of one session (its overlapping filters) stand
@@ -76,6 +79,7 @@ private:
     std::uint32_t target_count_;
     std::uint32_t run_count_;
     std::uint32_t group_count_;
+    bool may_need_store_ = false;
 };
 
 }  // namespace gw

@@ -1,28 +1,54 @@
 #include "broker-core/session/inflight_window.hpp"
 
+#include <utility>
+
 namespace gw {
 
 namespace {
-constexpr std::uint32_t id_count = 65535;  // 1 to 65,535; 0 is no packet id
+constexpr std::uint32_t id_count = 65535;
 }  // namespace
 
 Delivery& InflightWindow::add(Delivery delivery) {
-    last_id_ = last_id_ == id_count ? std::uint16_t{1} : static_cast<std::uint16_t>(last_id_ + 1);
-    delivery.packet_id = last_id_;
-    delivery.state = DeliveryState::published;
+    GW_ASSERT(delivery.sequence != 0);
+    if (delivery.state != DeliveryState::released) {
+        delivery.state = DeliveryState::published;
+    }
     ++count_;
-    return entries_.push_back(std::move(delivery));
+    entries_.push_back(std::move(delivery));
+    // After a restart released deliveries are here before older ones come out of the queue.
+    std::size_t at = entries_.size() - 1;
+    for (; at > 0 && entries_[at - 1].sequence > entries_[at].sequence; --at) {
+        std::swap(entries_[at - 1], entries_[at]);
+    }
+    return entries_[at];
 }
 
 Delivery* InflightWindow::find(std::uint16_t packet_id) {
     if (entries_.empty() || packet_id == 0) {
         return nullptr;
     }
-    const std::uint32_t index = (packet_id + id_count - entries_.front().packet_id) % id_count;
-    if (index >= entries_.size() || entries_[index].state == DeliveryState::done) {
+    const std::uint32_t distance =
+        (packet_id + id_count - entries_[0].packet_id()) % id_count;
+    const std::uint64_t wanted = entries_[0].sequence + distance;
+    // Mostly the sequences are without gaps: then the distance is the index.
+    std::size_t low = 0;
+    std::size_t high = entries_.size();
+    if (distance < high && entries_[distance].sequence == wanted) {
+        low = distance;
+    } else {
+        while (low < high) {
+            const std::size_t middle = (low + high) / 2;
+            if (entries_[middle].sequence < wanted) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+    }
+    if (low >= entries_.size() || entries_[low].sequence != wanted || entries_[low].is_over()) {
         return nullptr;
     }
-    return &entries_[index];
+    return &entries_[low];
 }
 
 void InflightWindow::complete(Delivery& delivery) {
@@ -30,11 +56,7 @@ void InflightWindow::complete(Delivery& delivery) {
     delivery.message.reset();
     delivery.extra.reset();
     --count_;
-    drop_holes();
-}
-
-void InflightWindow::drop_holes() {
-    while (!entries_.empty() && entries_.front().state == DeliveryState::done) {
+    while (!entries_.empty() && entries_[0].is_over()) {
         entries_.pop_front();
     }
 }

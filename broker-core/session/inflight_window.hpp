@@ -7,25 +7,26 @@
 
 namespace gw {
 
-/// Deliveries at QoS 1 and 2 that were sent and are not completed, in the order of sending, under
-/// the packet ids that they keep over reconnections (MQTT 5.0, 4.4 and 4.9). One worker.
-///
-/// Ids are given in ascending order and ids in use are contiguous (completed ones stay as holes
-/// until they reach the front), so an id is found by its distance from the first.
+/// Deliveries at QoS 1 and 2 that were sent and are not completed, by ascending sequence, which is
+/// the order of sending; their packet ids stay over reconnections and restarts (MQTT 5.0, 4.4 and
+/// 4.9). One worker.
 class InflightWindow {
 public:
     /// Deliveries that count against the client's Receive Maximum.
     std::size_t count() const { return count_; }
     bool empty() const { return count_ == 0; }
-    /// Whether one more may be sent, given the client's limit. Also no when holes behind one
-    /// delivery that is never acknowledged have eaten up the span of ids.
-    bool has_room(std::size_t limit) const {
-        return count_ < limit && entries_.size() < 4 * limit + 16 && entries_.size() < 60000;
+    /// Whether a delivery with this sequence may be sent, given the client's limit. Also no when a
+    /// delivery that is never acknowledged has let the others run so far ahead that packet ids
+    /// would come round to it.
+    bool has_room(std::size_t limit, std::uint64_t sequence) const {
+        return count_ < limit &&
+               (entries_.empty() || sequence < entries_[0].sequence + span_max) &&
+               entries_.size() < 4 * limit + 16;
     }
 
-    /// Takes a delivery in, gives it the next packet id and state `published`.
+    /// Takes a delivery in, in state `published` unless it is `released`.
     Delivery& add(Delivery delivery);
-    /// The delivery with this id, or null. Holes are not found.
+    /// The delivery with this packet id, or null. What is over is not found.
     Delivery* find(std::uint16_t packet_id);
     /// Completes a delivery that find() gave.
     void complete(Delivery& delivery);
@@ -33,7 +34,7 @@ public:
     template <class Visit>
     void for_each(const Visit& visit) {
         for (std::size_t i = 0; i < entries_.size(); ++i) {
-            if (entries_[i].state != DeliveryState::done) {
+            if (!entries_[i].is_over()) {
                 visit(entries_[i]);
             }
         }
@@ -43,11 +44,10 @@ public:
     void shrink() { entries_.shrink_when_empty(16); }
 
 private:
-    void drop_holes();
+    static constexpr std::uint64_t span_max = 60000;
 
     Ring<Delivery> entries_;
     std::uint32_t count_ = 0;
-    std::uint16_t last_id_ = 0;
 };
 
 }  // namespace gw

@@ -7,7 +7,7 @@ void OutboundQueue::append(Delivery delivery) {
     if (entries_.size() > 2 * std::size_t{count_} + 16) {
         close_holes();
     }
-    bytes_ += delivery.message->footprint();
+    bytes_ += delivery.footprint;
     ++count_;
     if (delivery.qos == Qos::at_most_once) {
         ++qos0_count_;
@@ -15,18 +15,8 @@ void OutboundQueue::append(Delivery delivery) {
     entries_.push_back(std::move(delivery));
 }
 
-void OutboundQueue::push_front(Delivery delivery) {
-    bytes_ += delivery.message->footprint();
-    ++count_;
-    if (delivery.qos == Qos::at_most_once) {
-        ++qos0_count_;
-    }
-    qos0_hint_ = 0;
-    entries_.push_front(std::move(delivery));
-}
-
 void OutboundQueue::account_removed(const Delivery& delivery) {
-    bytes_ -= delivery.message->footprint();
+    bytes_ -= delivery.footprint;
     --count_;
     if (delivery.qos == Qos::at_most_once) {
         --qos0_count_;
@@ -49,12 +39,13 @@ const Delivery& OutboundQueue::front() {
 
 void OutboundQueue::erase_at(std::size_t index) {
     account_removed(entries_[index]);
+    entries_[index].state = DeliveryState::done;
     entries_[index].message.reset();
     entries_[index].extra.reset();
 }
 
 void OutboundQueue::drop_holes() {
-    while (!entries_.empty() && !entries_.front().message) {
+    while (!entries_.empty() && entries_.front().is_over()) {
         entries_.pop_front();
         if (qos0_hint_ > 0) {
             --qos0_hint_;
@@ -66,12 +57,36 @@ void OutboundQueue::close_holes() {
     Ring<Delivery> kept;
     while (!entries_.empty()) {
         Delivery delivery = entries_.pop_front();
-        if (delivery.message) {
+        if (!delivery.is_over()) {
             kept.push_back(std::move(delivery));
         }
     }
     entries_ = std::move(kept);
     qos0_hint_ = 0;
+}
+
+Delivery* OutboundQueue::find(std::uint64_t sequence) {
+    // Sequences ascend; entries at QoS 0, which have none, may stand between.
+    std::size_t low = 0;
+    std::size_t high = entries_.size();
+    while (low < high) {
+        const std::size_t middle = (low + high) / 2;
+        std::size_t at = middle;
+        while (at < high && entries_[at].sequence == 0) {
+            ++at;
+        }
+        if (at < high && entries_[at].sequence < sequence) {
+            low = at + 1;
+        } else {
+            high = middle;
+        }
+    }
+    while (low < entries_.size() && entries_[low].sequence == 0) {
+        ++low;
+    }
+    const bool is_found = low < entries_.size() && entries_[low].sequence == sequence &&
+                          !entries_[low].is_over();
+    return is_found ? &entries_[low] : nullptr;
 }
 
 void OutboundQueue::clear() {

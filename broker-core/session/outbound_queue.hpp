@@ -34,7 +34,7 @@ public:
     /// delivery that gave way, the new one included.
     template <class OnDrop>
     void push(Delivery delivery, const QueueLimits& limits, const OnDrop& on_drop) {
-        const std::uint64_t bytes = delivery.message->footprint();
+        const std::uint64_t bytes = delivery.footprint;
         if (limits.bytes_max != 0 && bytes > limits.bytes_max) {
             on_drop(delivery);  // would not fit into an empty queue: nobody gives way for it
             return;
@@ -57,8 +57,8 @@ public:
         }
         append(std::move(delivery));
     }
-    /// Puts back in front what was taken out last; never drops.
-    void push_front(Delivery delivery);
+    /// Appends what the store has; never drops. Used when a session is restored.
+    void restore(Delivery delivery) { append(std::move(delivery)); }
     /// Takes the oldest; the queue must not be empty.
     Delivery pop();
     const Delivery& front();
@@ -66,7 +66,7 @@ public:
     template <class Condition>
     void remove_if(const Condition& condition) {
         for (std::size_t i = 0; i < entries_.size(); ++i) {
-            if (entries_[i].message && condition(entries_[i])) {
+            if (!entries_[i].is_over() && condition(entries_[i])) {
                 erase_at(i);
             }
         }
@@ -75,11 +75,23 @@ public:
     template <class Visit>
     void for_each(const Visit& visit) const {
         for (std::size_t i = 0; i < entries_.size(); ++i) {
-            if (entries_[i].message) {
+            if (!entries_[i].is_over()) {
                 visit(entries_[i]);
             }
         }
     }
+    /// Visits the first `count` entries; they may be changed but not in footprint, QoS and state.
+    template <class Visit>
+    void for_front(std::size_t count, const Visit& visit) {
+        for (std::size_t i = 0; i < entries_.size() && count != 0; ++i) {
+            if (!entries_[i].is_over()) {
+                visit(entries_[i]);
+                --count;
+            }
+        }
+    }
+    /// The entry with this sequence, or null.
+    Delivery* find(std::uint64_t sequence);
     void clear();
     void shrink() { entries_.shrink_when_empty(16); }
 
@@ -93,7 +105,7 @@ private:
         if (qos0_count_ == 0) {
             return false;
         }
-        while (!entries_[qos0_hint_].message ||
+        while (entries_[qos0_hint_].is_over() ||
                entries_[qos0_hint_].qos != Qos::at_most_once) {
             ++qos0_hint_;
         }
@@ -108,7 +120,7 @@ private:
     void drop_holes();
     void close_holes();
 
-    Ring<Delivery> entries_;  // an entry without message is a hole
+    Ring<Delivery> entries_;  // an entry that is over is a hole
     std::uint64_t bytes_ = 0;
     std::uint32_t count_ = 0;
     std::uint32_t qos0_count_ = 0;

@@ -15,22 +15,11 @@
 #include "broker-core/session/inflight_window.hpp"
 #include "broker-core/session/outbound_queue.hpp"
 #include "broker-core/session/packet_id_set.hpp"
+#include "broker-core/session/will.hpp"
 
 namespace gw {
 
 class SessionLink;
-
-/// A will message and when to publish it (MQTT 5.0, 3.1.2.5 and 3.1.3.2).
-struct Will {
-    std::string topic;
-    std::string payload;
-    std::string properties;  // block of broker-core/message/properties.hpp
-    Qos qos = Qos::at_most_once;
-    bool retain = false;
-    Seconds delay{0};
-    Seconds expiry_interval{0};  // message expiry; 0 with has_expiry: expires at once
-    bool has_expiry = false;
-};
 
 /// Retained messages still to be sent for one new subscription, page by page.
 struct RetainedReplay {
@@ -60,6 +49,8 @@ struct Session : TimerNode {
     SessionLoadPtr load;  // made when the session first joins a shared group
     MonotonicTime ends_at = never;
     MonotonicTime will_at = never;
+    std::uint64_t store_id = 0;       // the session's number in the store; 0: not stored
+    std::uint64_t last_sequence = 0;  // of its deliveries at QoS 1 and 2
     std::uint32_t expiry_interval = 0;  // seconds, or session_never_expires
     std::uint32_t dropped_count = 0;
     std::uint32_t unsent_resends = 0;  // in-flight deliveries not yet sent on this connection
@@ -67,6 +58,7 @@ struct Session : TimerNode {
     bool no_local_always = false;  // bridges, and 3.x clients by mqtt.ignore_loop_deliver
     bool is_starting = false;  // between open_session() and start_delivery(): nothing goes out
     bool is_pumping = false;
+    bool is_loading = false;  // bodies of queued messages are on their way from the store
 
     SessionRef ref() const { return identity->session; }
     const std::string& client_id() const { return identity->client_id; }

@@ -412,7 +412,7 @@ void ConnectionMachine::on_access_decided() {
     }
 }
 
-void ConnectionMachine::on_stored(StoreTicket ticket) {
+void ConnectionMachine::on_stored(StoreTicket ticket, StoreOutcome outcome) {
     if (!rare_ || state_ == State::closed) {
         return;
     }
@@ -421,12 +421,25 @@ void ConnectionMachine::on_stored(StoreTicket ticket) {
         const PendingReply reply = std::move(replies.front());
         replies.pop_front();
         rare_->pending_puback_count -= reply.type == PacketType::puback ? 1 : 0;
-        if (reply.bytes) {
+        if (outcome == StoreOutcome::failed && reply.ticket == ticket) {
+            refuse_unstored(reply);
+        } else if (reply.bytes) {
             connection_.output().append(reply.bytes->view());
             count_sent(reply.type);
         } else {
             send_ack(reply.type, reply.packet_id, reply.reason);
         }
+    }
+}
+
+/// What could not be stored is not acknowledged: MQTT 5 has words for it, a 3.x client hears
+/// nothing and sends again on its next connection.
+void ConnectionMachine::refuse_unstored(const PendingReply& reply) {
+    if (reply.type == PacketType::pubrec) {
+        broker_.forget_inbound(*session_, reply.packet_id);
+    }
+    if (is_v5() && (reply.type == PacketType::puback || reply.type == PacketType::pubrec)) {
+        send_ack(reply.type, reply.packet_id, ReasonCode::quota_exceeded);
     }
 }
 

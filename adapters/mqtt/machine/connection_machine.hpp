@@ -80,7 +80,7 @@ private:
     bool on_delivery(const DeliveryView& delivery) override;
     void on_release(std::uint16_t packet_id) override;
     void on_session_lost(ReasonCode reason) override;
-    void on_stored(StoreTicket ticket) override;
+    void on_stored(StoreTicket ticket, StoreOutcome outcome) override;
     void on_access_decided() override;
     void on_auth_decided(AuthToken token, const AuthDecision& decision) override;
 
@@ -118,6 +118,7 @@ private:
     bool exceeds_receive_maximum(const PublishPacket& packet) const;
     void on_ack(const Frame& frame);
     void reply(PacketType type, std::uint16_t packet_id, ReasonCode reason, StoreTicket ticket);
+    void refuse_unstored(const PendingReply& reply);
     void send_ack(PacketType type, std::uint16_t packet_id, ReasonCode reason);
 
     // subscribe.cpp

@@ -200,7 +200,8 @@ void ConnectionMachine::on_ack(const Frame& frame) {
                     send_ack(PacketType::pubrel, id, ReasonCode::packet_identifier_not_found);
                 }
             } else if (!is_error(packet->reason)) {
-                send_ack(PacketType::pubrel, id, ReasonCode::success);
+                reply(PacketType::pubrel, id, ReasonCode::success,
+                      broker_.store_ticket(*session_));
             }
             return;
         case PacketType::pubcomp:

@@ -1,0 +1,100 @@
+#include "broker-core/session/session_state.hpp"
+
+#include <utility>
+
+namespace gw {
+
+namespace {
+
+constexpr std::uint8_t format_version = 1;
+
+// Bits of the flags.
+constexpr unsigned anonymous = 1;
+constexpr unsigned online = 2;
+constexpr unsigned has_will = 4;
+constexpr unsigned will_retain = 8;
+constexpr unsigned will_expires = 16;
+
+void put_u64(ByteBuffer& out, std::uint64_t value) {
+    out.u32_be(static_cast<std::uint32_t>(value >> 32));
+    out.u32_be(static_cast<std::uint32_t>(value));
+}
+
+std::uint64_t get_u64(Reader& in) {
+    const std::uint64_t high = in.u32_be();
+    return high << 32 | in.u32_be();
+}
+
+void put_text(ByteBuffer& out, const std::string& text) {
+    out.u32_be(static_cast<std::uint32_t>(text.size()));
+    out.append(std::string_view{text});
+}
+
+std::string get_text(Reader& in) {
+    return std::string{as_text(in.take(in.u32_be()))};
+}
+
+}  // namespace
+
+void encode_session_state(ByteBuffer& out, const SessionState& state) {
+    unsigned flags = 0;
+    flags |= state.is_anonymous ? anonymous : 0U;
+    flags |= state.is_online ? online : 0U;
+    if (state.will) {
+        flags |= has_will;
+        flags |= state.will->retain ? will_retain : 0U;
+        flags |= state.will->has_expiry ? will_expires : 0U;
+    }
+    out.u8(format_version);
+    out.u8(static_cast<std::uint8_t>(flags));
+    out.u8(static_cast<std::uint8_t>(state.protocol));
+    out.u32_be(state.expiry_interval);
+    put_u64(out, static_cast<std::uint64_t>(state.disconnected_at.time_since_epoch().count()));
+    put_u64(out, state.last_sequence);
+    put_text(out, state.username);
+    if (state.will) {
+        out.u8(static_cast<std::uint8_t>(state.will->qos));
+        put_u64(out, static_cast<std::uint64_t>(state.will->delay.count()));
+        put_u64(out, static_cast<std::uint64_t>(state.will->expiry_interval.count()));
+        put_text(out, state.will->topic);
+        put_text(out, state.will->payload);
+        put_text(out, state.will->properties);
+    }
+}
+
+Result<SessionState> decode_session_state(Bytes bytes) {
+    Reader in{bytes};
+    const std::uint8_t version = in.u8();
+    if (version > format_version) {
+        return Error{Errc::newer_format, "session state of format " + std::to_string(version)};
+    }
+    SessionState state;
+    const std::uint8_t flags = in.u8();
+    const std::uint8_t protocol = in.u8();
+    state.is_anonymous = (flags & anonymous) != 0;
+    state.is_online = (flags & online) != 0;
+    state.expiry_interval = in.u32_be();
+    state.disconnected_at = WallTime{Milliseconds{static_cast<std::int64_t>(get_u64(in))}};
+    state.last_sequence = get_u64(in);
+    state.username = get_text(in);
+    if ((flags & has_will) != 0) {
+        state.will = std::make_unique<Will>();
+        const std::uint8_t qos = in.u8();
+        state.will->qos = static_cast<Qos>(qos > 2 ? 2 : qos);
+        state.will->retain = (flags & will_retain) != 0;
+        state.will->has_expiry = (flags & will_expires) != 0;
+        state.will->delay = Seconds{static_cast<std::int64_t>(get_u64(in))};
+        state.will->expiry_interval = Seconds{static_cast<std::int64_t>(get_u64(in))};
+        state.will->topic = get_text(in);
+        state.will->payload = get_text(in);
+        state.will->properties = get_text(in);
+    }
+    if (in.failed() || !in.at_end() || version == 0 ||
+        protocol > static_cast<std::uint8_t>(Protocol::stomp)) {
+        return Error{Errc::corrupt, "session state is damaged"};
+    }
+    state.protocol = static_cast<Protocol>(protocol);
+    return state;
+}
+
+}  // namespace gw

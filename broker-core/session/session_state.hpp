@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "broker-core/base/bytes.hpp"
+#include "broker-core/base/clock.hpp"
+#include "broker-core/base/result.hpp"
+#include "broker-core/message/identity.hpp"
+#include "broker-core/session/will.hpp"
+
+namespace gw {
+
+/// What is stored of a session beside its subscriptions and deliveries.
+struct SessionState {
+    std::string username;
+    Protocol protocol = Protocol::internal;
+    bool is_anonymous = true;
+    bool is_online = false;  // had a connection when this was written
+    std::uint32_t expiry_interval = 0;  // seconds, or session_never_expires
+    WallTime disconnected_at{};         // while it is not online
+    std::uint64_t last_sequence = 0;    // of its deliveries, at least
+    std::unique_ptr<Will> will;         // to be published after its delay, or when it was online
+};
+
+void encode_session_state(ByteBuffer& out, const SessionState& state);
+/// @error corrupt, newer_format
+Result<SessionState> decode_session_state(Bytes bytes);
+
+}  // namespace gw
