@@ -5,6 +5,7 @@ find_package(OpenSSL 3 REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(doctest REQUIRED)
+find_package(SQLite3 3.40 REQUIRED)
 
 find_program(GW_CCACHE ccache)
 if(GW_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)

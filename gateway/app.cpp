@@ -75,10 +75,17 @@ App::App(const config::Config& config, Log& log)
         loop->set_peers(loops_);
     }
     exchange_ = std::make_unique<ThreadExchange>(loops_);
+    store_ = std::make_unique<Store>(
+        worker_count,
+        [this](std::uint32_t worker, BrokerTask task) {
+            exchange_->post_task(worker, std::move(task));
+        },
+        log_);
     std::vector<Broker*> brokers;
     for (const auto& loop : loops_) {
         workers_.push_back(std::make_unique<Worker>(*loop, *shared_, broker_options(config),
-                                                    *exchange_, random_seed()));
+                                                    *exchange_, store_->storage(loop->index()),
+                                                    random_seed()));
         brokers.push_back(&workers_.back()->broker());
     }
     exchange_->set_brokers(std::move(brokers));
@@ -96,6 +103,11 @@ App::~App() {
 // ------------------------------------------------------------------------------------ starting
 
 void App::start() {
+    std::vector<Broker*> brokers;
+    for (const auto& worker : workers_) {
+        brokers.push_back(&worker->broker());
+    }
+    store_->open(config_.node.data_dir + "/mangrove.db", brokers, *shared_);
     add_listeners();
     const auto applied = reload(config_);
     if (!applied) {
@@ -383,6 +395,7 @@ void App::stop() {
     for (const auto& worker : workers_) {
         worker->stop();
     }
+    store_->close();
     log_.info("gateway.stopped");
 }
 

@@ -11,6 +11,7 @@
 #include "gateway/exchange.hpp"
 #include "gateway/listener.hpp"
 #include "gateway/service.hpp"
+#include "gateway/store.hpp"
 #include "gateway/sys_topics.hpp"
 #include "gateway/worker.hpp"
 
@@ -53,6 +54,7 @@ private:
     std::unique_ptr<BrokerShared> shared_;
     std::shared_ptr<NoMatchPolicy> policy_;
     std::unique_ptr<ThreadExchange> exchange_;
+    std::unique_ptr<Store> store_;  // outlives the workers, which submit to it
     std::vector<std::unique_ptr<Worker>> workers_;
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::uint32_t next_worker_ = 0;  // for accepted sockets; the first worker's

@@ -6,10 +6,10 @@
 namespace gw {
 
 Worker::Worker(transport::WorkerLoop& loop, BrokerShared& shared, const BrokerOptions& options,
-               ThreadExchange& exchange, std::uint64_t seed)
+               ThreadExchange& exchange, Storage& storage, std::uint64_t seed)
     : loop_(loop),
       exchange_(exchange),
-      broker_(shared, options, loop.index(), exchange, storage_, transport::read_clocks(), seed) {
+      broker_(shared, options, loop.index(), exchange, storage, transport::read_clocks(), seed) {
     loop_.set_handler(*this);
 }
 

@@ -13,7 +13,7 @@ namespace gw {
 class Worker final : private transport::TurnHandler {
 public:
     Worker(transport::WorkerLoop& loop, BrokerShared& shared, const BrokerOptions& options,
-           ThreadExchange& exchange, std::uint64_t seed);
+           ThreadExchange& exchange, Storage& storage, std::uint64_t seed);
     ~Worker() override;
 
     void start();
@@ -32,7 +32,6 @@ private:
 
     transport::WorkerLoop& loop_;
     ThreadExchange& exchange_;
-    MemoryStorage storage_;
     Broker broker_;
     transport::WorkerLoop::Counters counted_;
     std::thread thread_;

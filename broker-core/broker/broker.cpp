@@ -149,6 +149,9 @@ PublishOutcome Broker::publish(Session& session, MessagePtr message) {
                                  (routed.stored || is_stored(session));
     if (waits) {
         outcome.ticket = await(session, epoch_);
+        if (message->qos() == Qos::exactly_once && routed.crosses && is_stored(session)) {
+            hold_publish(*message);
+        }
     }
     return outcome;
 }
@@ -218,12 +221,15 @@ Broker::Routed Broker::route(const MessagePtr& message) {
         } else {
             outgoing_[run.worker].push_back({message, match, nullptr, {}});
             track(run.worker, may_be_stored);
+            routed.crosses = routed.crosses || may_be_stored;
         }
     }
     for (const SharedGroupPtr& group : match->groups()) {
         const auto target = group->pick(*message, random_);
         if (target) {
             dispatch_shared(message, group, *target);
+            routed.crosses =
+                routed.crosses || (may_be_stored && target->session.worker() != worker_);
         }
     }
     return routed;
@@ -406,13 +412,19 @@ void Broker::deliver(Session& session, const MessagePtr& message,
         return;
     }
     if (group != nullptr) {
-        delivery.extra = std::make_unique<DeliveryExtra>();
+        if (!delivery.extra) {
+            delivery.extra = std::make_unique<DeliveryExtra>();
+        }
         delivery.extra->group = *group;
     }
     delivery.qos = options_.upgrade_qos ? std::max(message->qos(), granted)
                                         : std::min(message->qos(), granted);
     delivery.retain = message->retain() && retain_as_published;
-    delivery.message = message;
+    // The store lets a body go with its last delivery: one that is handed from member to member is
+    // stored anew each time.
+    delivery.message = group != nullptr && delivery.qos != Qos::at_most_once && is_stored(session)
+                           ? copy_of(*message)
+                           : message;
     number(session, delivery);
     enqueue(session, std::move(delivery));
 }
@@ -424,6 +436,9 @@ void Broker::number(Session& session, Delivery& delivery) {
         delivery.sequence = ++session.last_sequence;
         if (is_stored(session)) {
             store_delivery(session, delivery);
+            // Sent before it is stored, it would be sent a second time, and as a new message, after
+            // the process died.
+            delivery.is_unstored = delivery.qos == Qos::exactly_once;
         }
     }
 }
@@ -432,7 +447,8 @@ void Broker::number(Session& session, Delivery& delivery) {
 
 void Broker::enqueue(Session& session, Delivery delivery) {
     const bool is_qos0 = delivery.qos == Qos::at_most_once;
-    if (session.link != nullptr && !session.link->is_output_blocked && session.queue.empty() &&
+    if (!delivery.is_unstored && session.link != nullptr && !session.link->is_output_blocked &&
+        session.queue.empty() &&
         session.unsent_resends == 0 && !session.is_starting) [[likely]] {
         if (is_qos0 || session.inflight.has_room(session.inflight_max, delivery.sequence)) {
             send_new(session, std::move(delivery));
@@ -451,9 +467,9 @@ void Broker::enqueue(Session& session, Delivery delivery) {
             return;
         }
     }
+    const bool is_unstored = delivery.is_unstored;
     const bool is_of_group = delivery.extra && delivery.extra->group;
-    const std::uint64_t sequence =
-        delivery.message_id != 0 && !is_of_group ? delivery.sequence : 0;
+    const std::uint64_t sequence = delivery.message_id != 0 ? delivery.sequence : 0;
     session.queue.push(std::move(delivery), options_.queue_limits, [&](const Delivery& dropped) {
         metrics_.drop(DropReason::queue_full);
         ++session.dropped_count;
@@ -461,8 +477,9 @@ void Broker::enqueue(Session& session, Delivery delivery) {
     });
     // Of a long queue only the head stays in memory; the rest is in the store already.
     constexpr std::size_t loaded_count_max = 256;
-    if (sequence != 0 && session.queue.count() > loaded_count_max) {
-        unloads_.push_back({epoch_, session.ref(), sequence});
+    const bool is_to_unload = !is_of_group && session.queue.count() > loaded_count_max;
+    if (sequence != 0 && (is_to_unload || is_unstored)) {
+        when_stored_.push_back({epoch_, session.ref(), sequence, is_to_unload});
     }
     count_load(session);
 }
@@ -544,6 +561,9 @@ void Broker::pump_once(Session& session, bool& progressed) {
     }
     if (!session.queue.empty()) {
         const Delivery& front = session.queue.front();
+        if (front.is_unstored) {
+            return;  // goes on with the store's report
+        }
         if (front.is_unloaded()) {
             request_load(session);
         } else if (front.qos == Qos::at_most_once ||
@@ -637,7 +657,11 @@ void Broker::send_retained_message(Session& session, SubscriptionOptions options
     delivery.message = is_stored(session) && delivery.qos != Qos::at_most_once ? copy_of(*message)
                                                                                : std::move(message);
     number(session, delivery);
-    send_new(session, std::move(delivery));
+    if (delivery.is_unstored) {
+        enqueue(session, std::move(delivery));
+    } else {
+        send_new(session, std::move(delivery));
+    }
 }
 
 // --------------------------------------------------------------------------- acknowledgements
@@ -680,9 +704,7 @@ bool Broker::on_pubrec(Session& session, std::uint16_t packet_id, ReasonCode rea
     }
     if (delivery->message_id != 0) {
         // Before PUBREL leaves: after it the client takes the message, sent again, for a new one.
-        settle(session, *delivery);
         storage_.put_released(session.store_id, delivery->sequence);
-        delivery->message_id = 0;
     }
     delivery->state = DeliveryState::released;
     delivery->message.reset();
@@ -699,6 +721,7 @@ bool Broker::on_pubcomp(Session& session, std::uint16_t packet_id) {
         --session.unsent_resends;  // answered before PUBREL went out again
     }
     if (is_stored(session)) {
+        settle(session, *delivery);
         storage_.remove_released(session.store_id, delivery->sequence);
     }
     session.inflight.complete(*delivery);

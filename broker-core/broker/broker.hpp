@@ -81,7 +81,7 @@ struct LoadedBody {
 };
 
 /// A session as the store gives it at start. Deliveries by ascending sequence, without bodies.
-struct RestoredSession {
+struct StoredSession {
     std::uint64_t store_id = 0;
     std::string client_id;
     SessionState state;
@@ -119,7 +119,14 @@ public:
     /// Bodies that Storage::load() was asked for; those not found are missing.
     void on_loaded(SessionRef ref, const std::vector<LoadedBody>& bodies);
     /// Puts back what the store has of a session. Before the first turn.
-    void restore_session(RestoredSession&& restored);
+    void restore_session(StoredSession&& restored);
+    /// Goes on with a publish that hold_publish() has kept: delivers to those of its targets that
+    /// are sessions here, are stored, and have not got it. After all sessions are restored.
+    void resume_publish(const MessagePtr& message, const MatchResult& match);
+    /// Client id under which held publishes are stored; no client can have it.
+    static std::string hold_client_id(std::uint32_t worker);
+    /// The store's session of an earlier run's held publishes may go.
+    void forget_stored_session(std::uint64_t store_id) { storage_.remove_session(store_id); }
     void set_options(const BrokerOptions& options) { options_ = options; }
 
     // --- for adapters: sessions
@@ -224,11 +231,18 @@ private:
         bool has_failed;
         std::vector<std::uint32_t> waits_for;  // workers
     };
-    /// A queued delivery whose body may leave memory once it is stored.
-    struct Unload {
+    /// A queued delivery that may be sent, or whose body may leave memory, once it is stored.
+    struct WhenStored {
         StoreTicket ticket;
         SessionRef session;
         std::uint64_t sequence;
+        bool is_to_unload;
+    };
+    /// A publish at QoS 2 that other workers have a part in; see hold_publish().
+    struct HeldPublish {
+        StoreTicket ticket;
+        std::uint64_t sequence;
+        std::uint64_t message_id;
     };
 
     // broker_sessions.cpp
@@ -236,7 +250,8 @@ private:
                               SessionRef ref) const;
     OpenedSession refuse(const OpenSession& request, ReasonCode reason);
     void take_over(Session& session);
-    Session& create_session(const OpenSession& request, const AuthDecision& auth);
+    Session& create_session(const OpenSession& request, const AuthDecision& auth,
+                            std::uint64_t store_id);
     void end_session(Session& session, ReasonCode reason);
     void redispatch_shared(Session& session, ReasonCode reason);
     void drop_waiting(Session& session);
@@ -250,7 +265,8 @@ private:
     /// What route() found.
     struct Routed {
         bool matched = false;
-        bool stored = false;  // or may be, by another worker
+        bool stored = false;   // or may be, by another worker
+        bool crosses = false;  // other workers store deliveries of it
     };
     Routed route(const MessagePtr& message);
     bool retain(const MessagePtr& message);
@@ -267,7 +283,10 @@ private:
     bool is_stored(const Session& session) const { return session.store_id != 0; }
     void complete_epochs();
     void report_stored(StoreTicket ticket, StoreOutcome outcome);
-    void unload(StoreTicket ticket);
+    void stored_up_to(StoreTicket ticket);
+    void settle_stored(StoreTicket ticket);
+    void hold_publish(const Message& message);
+    void release_publishes(StoreTicket ticket);
     void request_load(Session& session);
     void deliver_targets(const MessagePtr& message, std::span<const RouteTarget> targets);
     void deliver(Session& session, const MessagePtr& message, std::span<const RouteTarget> targets,
@@ -301,7 +320,10 @@ private:
     std::vector<PendingAuth> pending_auths_;
     AuthToken next_auth_token_ = 1;
     std::deque<StoreWait> store_waits_;
-    std::deque<Unload> unloads_;
+    std::deque<WhenStored> when_stored_;
+    std::deque<HeldPublish> held_publishes_;
+    std::uint64_t hold_session_id_ = 0;  // the store's, for held publishes; 0: none so far
+    std::uint64_t hold_sequence_ = 0;
     std::deque<Epoch> epochs_;
     StoreTicket epoch_ = 1;  // the present turn's ticket
     std::uint64_t next_message_id_;

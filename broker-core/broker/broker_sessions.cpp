@@ -206,7 +206,8 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
     }
     opened.session_present = session != nullptr;
     if (session == nullptr) {
-        session = &create_session(request, auth);
+        const bool is_to_store = storage_.is_durable() && request.expiry_interval != 0;
+        session = &create_session(request, auth, is_to_store ? storage_.new_session_id() : 0);
     } else {
         session->identity = make_identity(request, auth, session->ref());
         session->will.reset();  // not published: the client came back within its delay
@@ -237,13 +238,12 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
     return opened;
 }
 
-Session& Broker::create_session(const OpenSession& request, const AuthDecision& auth) {
+Session& Broker::create_session(const OpenSession& request, const AuthDecision& auth,
+                                std::uint64_t store_id) {
     auto fresh = std::make_unique<Session>();
     fresh->identity = make_identity(request, auth, sessions_.next_ref(request.expiry_interval != 0));
     Session& session = sessions_.add(std::move(fresh));
-    if (storage_.is_durable() && session.ref().is_persistent()) {
-        session.store_id = storage_.new_session_id();
-    }
+    session.store_id = store_id;
     shared_.session_count.fetch_add(1, std::memory_order_relaxed);
     metrics_.sessions_created.add();
     metrics_.sessions.add();

@@ -54,14 +54,21 @@ void Broker::complete_epochs() {
             continue;
         }
         if (stored != 0) {
-            report_stored(std::exchange(stored, 0), StoreOutcome::stored);
+            report_stored(stored, StoreOutcome::stored);
+            stored_up_to(std::exchange(stored, 0));
         }
         report_stored(epoch.ticket, StoreOutcome::failed);
+        stored_up_to(epoch.ticket);
     }
     if (stored != 0) {
         report_stored(stored, StoreOutcome::stored);
-        unload(stored);
+        stored_up_to(stored);
     }
+}
+
+void Broker::stored_up_to(StoreTicket ticket) {
+    release_publishes(ticket);
+    settle_stored(ticket);
 }
 
 void Broker::report_stored(StoreTicket ticket, StoreOutcome outcome) {
@@ -80,19 +87,77 @@ void Broker::report_stored(StoreTicket ticket, StoreOutcome outcome) {
     }
 }
 
-// ------------------------------------------------------------------------------------- loading
-
-void Broker::unload(StoreTicket ticket) {
-    while (!unloads_.empty() && unloads_.front().ticket <= ticket) {
-        const Unload unload = unloads_.front();
-        unloads_.pop_front();
-        if (Session* const session = sessions_.find(unload.session)) {
-            if (Delivery* const delivery = session->queue.find(unload.sequence)) {
-                delivery->message.reset();
-            }
+void Broker::settle_stored(StoreTicket ticket) {
+    while (!when_stored_.empty() && when_stored_.front().ticket <= ticket) {
+        const WhenStored entry = when_stored_.front();
+        when_stored_.pop_front();
+        Session* const session = sessions_.find(entry.session);
+        Delivery* const delivery = session ? session->queue.find(entry.sequence) : nullptr;
+        if (delivery == nullptr) {
+            continue;
+        }
+        if (entry.is_to_unload) {
+            delivery->message.reset();
+        }
+        if (delivery->is_unstored) {
+            delivery->is_unstored = false;
+            pump(*session);
         }
     }
 }
+
+// ------------------------------------------------------------------------- publishes at QoS 2
+
+std::string Broker::hold_client_id(std::uint32_t worker) {
+    return std::string{"\0publishes/", 11} + std::to_string(worker);
+}
+
+/// The message and the client's packet id are stored with this worker's turn, deliveries on other
+/// workers with theirs. Should the process die between, the client's repetition would be taken for
+/// a duplicate and its message be lost. So the message is held, as a delivery to nobody, until all
+/// have stored; what is held at start is routed again.
+void Broker::hold_publish(const Message& message) {
+    if (hold_session_id_ == 0) {
+        hold_session_id_ = storage_.new_session_id();
+        storage_.put_session(hold_session_id_, hold_client_id(worker_), {});
+    }
+    const std::uint64_t id = store_body(message);
+    storage_.put_delivery({.session_id = hold_session_id_,
+                           .sequence = ++hold_sequence_,
+                           .message_id = id,
+                           .qos = message.qos(),
+                           .retain = false,
+                           .identifiers = {}});
+    held_publishes_.push_back({epoch_, hold_sequence_, id});
+}
+
+void Broker::release_publishes(StoreTicket ticket) {
+    while (!held_publishes_.empty() && held_publishes_.front().ticket <= ticket) {
+        const HeldPublish& held = held_publishes_.front();
+        storage_.complete(hold_session_id_, held.sequence, held.message_id);
+        held_publishes_.pop_front();
+    }
+}
+
+void Broker::resume_publish(const MessagePtr& message, const MatchResult& match) {
+    for (const RouteTarget& target : match.targets(worker_)) {
+        Session* const session = sessions_.find(target.session);
+        if (session == nullptr || !is_stored(*session)) {
+            continue;
+        }
+        bool has_it = false;
+        const auto look = [&](const Delivery& delivery) {
+            has_it = has_it || delivery.message_id == message->store_id();
+        };
+        session->queue.for_each(look);
+        session->inflight.for_each(look);
+        if (!has_it) {
+            deliver(*session, message, {&target, 1}, nullptr);
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------------- loading
 
 void Broker::request_load(Session& session) {
     if (session.is_loading) {
@@ -172,7 +237,7 @@ void Broker::keep_state(const Session& session) {
     storage_.put_session(session.store_id, session.client_id(), as_text(bytes.view()));
 }
 
-void Broker::restore_session(RestoredSession&& restored) {
+void Broker::restore_session(StoredSession&& restored) {
     const SessionState& state = restored.state;
     OpenSession request;
     request.client_id = restored.client_id;
@@ -181,8 +246,7 @@ void Broker::restore_session(RestoredSession&& restored) {
     AuthDecision auth;
     auth.username = state.username;
     auth.is_anonymous = state.is_anonymous;
-    Session& session = create_session(request, auth);
-    session.store_id = restored.store_id;
+    Session& session = create_session(request, auth, restored.store_id);
     session.expiry_interval = state.expiry_interval;
     session.last_sequence = state.last_sequence;
     session.inflight_max = options_.inflight_max;
@@ -199,17 +263,15 @@ void Broker::restore_session(RestoredSession&& restored) {
     std::size_t maybe_sent = state.is_online ? options_.inflight_max : 0;
     for (Delivery& delivery : restored.deliveries) {
         session.last_sequence = std::max(session.last_sequence, delivery.sequence);
+        if (std::binary_search(restored.released.begin(), restored.released.end(),
+                               delivery.sequence)) {
+            delivery.state = DeliveryState::released;
+            session.inflight.add(std::move(delivery));
+            continue;
+        }
         delivery.is_resend = maybe_sent != 0;
         maybe_sent -= maybe_sent != 0 ? 1 : 0;
         session.queue.restore(std::move(delivery));
-    }
-    for (const std::uint64_t sequence : restored.released) {
-        session.last_sequence = std::max(session.last_sequence, sequence);
-        Delivery delivery;
-        delivery.sequence = sequence;
-        delivery.qos = Qos::exactly_once;
-        delivery.state = DeliveryState::released;
-        session.inflight.add(std::move(delivery));
     }
     for (const std::uint16_t packet_id : restored.inbound_qos2) {
         if (!session.inbound_qos2) {

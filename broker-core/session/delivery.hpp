@@ -43,7 +43,8 @@ struct Delivery {
     Qos qos = Qos::at_most_once;
     DeliveryState state : 4 = DeliveryState::queued;
     bool retain : 1 = false;
-    bool is_resend : 1 = false;  // goes out again: DUP is set
+    bool is_resend : 1 = false;    // goes out again: DUP is set
+    bool is_unstored : 1 = false;  // QoS 2 on its way to the store: not to be sent before
 
     std::uint16_t packet_id() const { return packet_id_of(sequence); }
     bool is_over() const { return state == DeliveryState::done; }

@@ -1,0 +1,59 @@
+#pragma once
+
+#include "broker-core/storage/log_store/commit_gate.hpp"
+#include "broker-core/storage/log_store/database.hpp"
+#include "broker-core/storage/log_store/submission.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+
+namespace gw {
+
+/// The thread that copies the write-ahead log into the file. It copies while commits go on, again
+/// and again until little is left, and holds the writer up only for the last few pages: then the
+/// log is wholly copied and the next commit starts it anew. Owned by LogStore.
+class Checkpointer {
+public:
+    Checkpointer(Database database, CommitGate& gate, const LogStoreOptions& options,
+                 std::uint32_t page_bytes);
+    ~Checkpointer();
+    Checkpointer(const Checkpointer&) = delete;
+    Checkpointer& operator=(const Checkpointer&) = delete;
+
+    void start();
+    void stop();
+    /// The log holds so many pages now. Called after each commit; blocks on nothing.
+    void on_commit(std::uint64_t wal_pages);
+
+    std::uint64_t checkpoints() const { return checkpoints_.load(); }
+    std::uint64_t longest_pause_us() const { return longest_pause_us_.load(); }
+    std::uint64_t page_bytes() const { return page_bytes_; }
+
+private:
+    void run();
+    void run_checkpoint();
+    void truncate();
+
+    Database database_;
+    CommitGate& gate_;
+    const LogStoreOptions& options_;
+    std::uint64_t page_bytes_;
+    std::uint64_t pages_max_;
+    std::atomic<std::uint64_t> checkpoints_{0};
+    std::atomic<std::uint64_t> longest_pause_us_{0};
+    std::atomic<std::uint64_t> wal_pages_{0};
+    std::atomic<std::uint64_t> commit_count_{0};
+    // Of the log when the last checkpoint ended: should a reader keep it from starting anew, the
+    // next checkpoint waits for as much growth again.
+    std::atomic<std::uint64_t> pages_due_;
+
+    std::mutex mutex_;
+    std::condition_variable due_;
+    bool is_stopping_ = false;
+    std::thread thread_;
+};
+
+}  // namespace gw

@@ -1,0 +1,261 @@
+#include "broker-core/storage/log_store/live_index.hpp"
+
+#include "broker-core/base/assert.hpp"
+#include "broker-core/storage/log_store/segment.hpp"
+
+#include <algorithm>
+
+namespace gw {
+
+namespace {
+
+/// What a delivery takes in the log, about: used for deciding when to compact only.
+constexpr std::uint64_t delivery_record_bytes = 20;
+/// And what a message's record has beside its body.
+constexpr std::uint64_t message_frame_bytes = 3;
+constexpr unsigned worker_shift = 56;
+
+}  // namespace
+
+LiveIndex::~LiveIndex() {
+    sessions_.for_each([](SessionEntry& entry) { entry.live.clear(); });
+}
+
+void LiveIndex::add_segment(std::uint64_t id, std::size_t bytes) {
+    if (segments_.empty()) {
+        first_segment_ = id;
+    }
+    GW_ASSERT(id == next_segment());
+    segments_.push_back({.bytes = static_cast<std::uint32_t>(bytes)});
+    log_bytes_ += bytes;
+}
+
+void LiveIndex::drop_oldest_segment() {
+    GW_ASSERT(!segments_.empty());
+    GW_ASSERT(segments_.front().live_count == 0);
+    log_bytes_ -= segments_.front().bytes;
+    segments_.pop_front();
+    ++first_segment_;
+}
+
+void LiveIndex::leave_segment(const MessageEntry& entry) {
+    if (entry.segment() == 0) {
+        return;  // the body has not come yet
+    }
+    Segment& segment = segments_[entry.segment() - first_segment_];
+    --segment.live_count;
+    segment.live_bytes -= entry.bytes;
+    live_body_bytes_ -= entry.bytes;
+}
+
+bool LiveIndex::was_seen(std::uint64_t message) const {
+    const std::size_t worker = message >> worker_shift;
+    return worker < newest_.size() && message <= newest_[worker];
+}
+
+void LiveIndex::add_message(std::uint64_t id, const Location& location) {
+    const std::size_t worker = id >> worker_shift;
+    if (worker >= newest_.size()) {
+        newest_.resize(worker + 1);
+    }
+    newest_[worker] = std::max(newest_[worker], id);
+    MessageEntry* entry = messages_.insert(id).first;
+    if (entry->segment() != 0) {
+        // Its deliveries may have stayed behind, unless they are written again after it: so the old
+        // place has to be read before it goes.
+        ++segments_[entry->segment() - first_segment_].foreign_count;
+        leave_segment(*entry);
+    }
+    entry->segment_references = location.segment << 24 | entry->references();
+    entry->offset = location.offset;
+    entry->bytes = location.bytes;
+    Segment& segment = segments_[location.segment - first_segment_];
+    ++segment.live_count;
+    segment.live_bytes += location.bytes;
+    live_body_bytes_ += location.bytes;
+    if (entry->references() == 0) {
+        fresh_.push_back(id);
+    }
+}
+
+bool LiveIndex::add_delivery(std::uint64_t segment, const DeliveryRecord& record, MonotonicTime now,
+                             std::vector<OrphanDelivery>* orphans) {
+    SessionEntry* session = sessions_.insert(record.session).first;
+    sequence_heap_bytes_ -= session->live.heap_bytes();
+    const bool is_new = session->live.insert(record.sequence);
+    sequence_heap_bytes_ += session->live.heap_bytes();
+    const auto [message, is_unknown] = messages_.insert(record.message);
+    if (is_new) {
+        // 16 million deliveries of one message: more sessions than a process can hold.
+        GW_ASSERT(message->references() < MessageEntry::references_mask);
+        ++message->segment_references;
+        ++delivery_count_;
+        if (orphans != nullptr && message->segment() == 0 && was_seen(record.message)) {
+            orphans->push_back({record.session, record.sequence, record.message});
+        }
+    } else if (is_unknown) {
+        unreferenced_.push_back({record.message, now});
+    }
+    if (message->segment() != segment) {
+        ++segments_[segment - first_segment_].foreign_count;
+    }
+    return is_new;
+}
+
+void LiveIndex::drop_reference(std::uint64_t message, MonotonicTime now) {
+    MessageEntry* entry = messages_.find(message);
+    if (entry == nullptr || entry->references() == 0) {
+        return;  // the record names another message than its delivery did
+    }
+    --entry->segment_references;
+    if (entry->references() == 0) {
+        unreferenced_.push_back({message, now});
+    }
+}
+
+bool LiveIndex::complete(const CompletedRecord& record, MonotonicTime now) {
+    SessionEntry* session = sessions_.find(record.session);
+    if (session == nullptr) {
+        return false;
+    }
+    sequence_heap_bytes_ -= session->live.heap_bytes();
+    const bool was_live = session->live.erase(record.sequence);
+    sequence_heap_bytes_ += session->live.heap_bytes();
+    if (!was_live) {
+        return false;
+    }
+    const auto removed =
+        std::lower_bound(removed_sessions_.begin(), removed_sessions_.end(), record.session);
+    const bool is_removed = removed != removed_sessions_.end() && *removed == record.session;
+    removed_delivery_count_ -= is_removed ? 1U : 0U;
+    if (session->live.empty()) {
+        session->live.clear();
+        sessions_.erase(record.session);
+        if (is_removed) {
+            removed_sessions_.erase(removed);
+        }
+    }
+    --delivery_count_;
+    drop_reference(record.message, now);
+    return true;
+}
+
+void LiveIndex::remove_session(std::uint64_t session) {
+    const SessionEntry* entry = sessions_.find(session);
+    if (entry == nullptr || is_removed(session)) {
+        return;
+    }
+    removed_delivery_count_ += entry->live.size();
+    removed_sessions_.insert(
+        std::lower_bound(removed_sessions_.begin(), removed_sessions_.end(), session), session);
+}
+
+void LiveIndex::apply(std::uint64_t segment, Bytes body, MonotonicTime now,
+                      std::vector<OrphanDelivery>& orphans) {
+    add_segment(segment, body.size());
+    RecordScanner in{body.subspan(segment_header_bytes)};
+    fresh_.clear();
+    for (RecordScanner::Kind kind = in.next(); kind != RecordScanner::Kind::end; kind = in.next()) {
+        GW_ASSERT(kind != RecordScanner::Kind::damaged);  // our own encoder wrote it just now
+        if (kind == RecordScanner::Kind::message) {
+            add_message(
+                in.message().id,
+                {segment, static_cast<std::uint32_t>(segment_header_bytes + in.body_offset()),
+                 static_cast<std::uint32_t>(in.body_size())});
+        } else if (kind == RecordScanner::Kind::delivery) {
+            add_delivery(segment, in.delivery(), now, &orphans);
+        } else {
+            complete(in.completed(), now);
+        }
+    }
+    for (const std::uint64_t id : fresh_) {
+        const MessageEntry* entry = messages_.find(id);
+        if (entry != nullptr && entry->references() == 0) {
+            unreferenced_.push_back({id, now});
+        }
+    }
+    fresh_.clear();
+}
+
+void LiveIndex::expire_unreferenced(MonotonicTime before) {
+    while (!unreferenced_.empty() && unreferenced_.front().since <= before) {
+        const MessageEntry* entry = messages_.find(unreferenced_.front().message);
+        if (entry != nullptr && entry->references() == 0) {
+            leave_segment(*entry);
+            messages_.erase(entry->key);
+        }
+        unreferenced_.pop_front();
+    }
+}
+
+void LiveIndex::drop_unreferenced() {
+    std::vector<std::uint64_t> dead;
+    messages_.for_each([&dead](const MessageEntry& entry) {
+        if (entry.references() == 0) {
+            dead.push_back(entry.key);
+        }
+    });
+    for (const std::uint64_t id : dead) {
+        leave_segment(*messages_.find(id));
+        messages_.erase(id);
+    }
+    unreferenced_.clear();
+    fresh_.clear();
+}
+
+std::optional<LiveIndex::Location> LiveIndex::find(std::uint64_t message) const {
+    const MessageEntry* entry = messages_.find(message);
+    if (entry == nullptr || entry->segment() == 0) {
+        return std::nullopt;
+    }
+    return Location{entry->segment(), entry->offset, entry->bytes};
+}
+
+bool LiveIndex::is_removed(std::uint64_t session) const {
+    return std::binary_search(removed_sessions_.begin(), removed_sessions_.end(), session);
+}
+
+bool LiveIndex::is_live(std::uint64_t session, std::uint64_t sequence) const {
+    const SessionEntry* entry = sessions_.find(session);
+    return entry != nullptr && entry->live.contains(sequence);
+}
+
+bool LiveIndex::is_live_at(std::uint64_t message, std::uint64_t segment, std::size_t offset) const {
+    const MessageEntry* entry = messages_.find(message);
+    return entry != nullptr && entry->segment() == segment && entry->offset == offset;
+}
+
+std::size_t LiveIndex::dead_prefix(std::size_t count_max, std::size_t bytes_max) const {
+    std::size_t count = 0;
+    std::size_t bytes = 0;
+    while (count < segments_.size() && count < count_max && bytes < bytes_max) {
+        const Segment& oldest = segments_[count];
+        if (oldest.live_count != 0 || oldest.foreign_count != 0) {
+            break;
+        }
+        bytes += oldest.bytes;
+        ++count;
+    }
+    return count;
+}
+
+std::uint64_t LiveIndex::live_bytes() const {
+    const std::uint64_t needed = delivery_count_ - removed_delivery_count_;
+    std::uint64_t bodies = live_body_bytes_ + messages_.size() * message_frame_bytes;
+    if (removed_delivery_count_ != 0) {
+        // Messages of removed sessions count as live until the compaction finds them: guess their
+        // share, or nothing would ever start it.
+        bodies =
+            static_cast<std::uint64_t>(static_cast<double>(bodies) * static_cast<double>(needed) /
+                                       static_cast<double>(delivery_count_));
+    }
+    return bodies + needed * delivery_record_bytes;
+}
+
+std::size_t LiveIndex::memory_bytes() const {
+    return messages_.memory_bytes() + sessions_.memory_bytes() + sequence_heap_bytes_ +
+           segments_.size() * sizeof(Segment) + unreferenced_.size() * sizeof(Unreferenced) +
+           removed_sessions_.capacity() * sizeof(std::uint64_t);
+}
+
+}  // namespace gw
