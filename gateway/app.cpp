@@ -76,7 +76,7 @@ App::App(const config::Config& config, Log& log)
     }
     exchange_ = std::make_unique<ThreadExchange>(loops_);
     store_ = std::make_unique<Store>(
-        worker_count,
+        worker_count, !config.store.file.empty(),
         [this](std::uint32_t worker, BrokerTask task) {
             exchange_->post_task(worker, std::move(task));
         },
@@ -107,7 +107,9 @@ void App::start() {
     for (const auto& worker : workers_) {
         brokers.push_back(&worker->broker());
     }
-    store_->open(config_.node.data_dir + "/mangrove.db", brokers, *shared_);
+    if (!config_.store.file.empty()) {
+        store_->open(config_.node.data_dir + "/" + config_.store.file, brokers, *shared_);
+    }
     add_listeners();
     const auto applied = reload(config_);
     if (!applied) {
@@ -243,6 +245,7 @@ void App::schedule_housekeeping() {
 void App::housekeep() {
     Broker& broker = workers_.front()->broker();
     grade_memory(broker);
+    report_store(broker);
     constexpr std::size_t expire_budget = 1000;  // retained messages looked at a tick
     shared_->retained.expire(transport::read_clocks().monotonic, expire_budget);
 }
@@ -261,7 +264,10 @@ std::uint64_t App::memory_used() const {
 void App::grade_memory(Broker& broker) {
     const std::uint64_t budget = memory_budget_.load(std::memory_order_relaxed);
     const std::uint64_t used_percent = memory_used() * 100 / std::max<std::uint64_t>(budget, 1);
-    MemoryGrade grade = MemoryGrade::normal;
+    // A disk that is slower than the publishers must slow them down.
+    constexpr std::size_t waiting_bytes_max = 64 << 20;
+    MemoryGrade grade = store_->waiting_bytes() > waiting_bytes_max ? MemoryGrade::pause_reading
+                                                                    : MemoryGrade::normal;
     if (used_percent >= refuse_percent_.load(std::memory_order_relaxed)) {
         grade = MemoryGrade::refuse_connect;
     } else if (used_percent >= pause_percent_.load(std::memory_order_relaxed)) {
@@ -282,6 +288,26 @@ void App::grade_memory(Broker& broker) {
                              ",\"used_percent\":" + std::to_string(used_percent) + "}";
     broker.publish_internal(topic + (grade == MemoryGrade::normal ? "clear" : "alert"), text,
                             false);
+}
+
+void App::report_store(Broker& broker) {
+    const bool is_healthy = store_->is_healthy();
+    if (std::exchange(is_store_reported_healthy_, is_healthy) == is_healthy) {
+        return;
+    }
+    const std::string error = is_healthy ? std::string{} : store_->last_error();
+    if (is_healthy) {
+        log_.info("store.recovered");
+    } else {
+        log_.error("store.failing", {{"error", error}});
+    }
+    std::string text = "{\"id\":\"store\",\"severity\":\"critical\",\"title\":";
+    append_json_string(text, is_healthy ? "store recovered" : error);
+    text += '}';
+    broker.publish_internal("$SYS/brokers/" + broker.options().node_name + "/alarms/store/" +
+                                (is_healthy ? "clear" : "alert"),
+                            text, false);
+    loops_.front()->wake();
 }
 
 void App::schedule_sys_tick() {
@@ -354,9 +380,21 @@ std::string App::status_json() {
     append_number(json, "retained", now.retained);
     append_number(json, "memory_bytes", memory_used());
     append_number(json, "memory_budget_bytes", memory_budget_.load(std::memory_order_relaxed));
+    if (store_->is_open()) {
+        const LogStoreStats disk = store_->stats();
+        append_number(json, "store_messages", disk.message_count);
+        append_number(json, "store_deliveries", disk.delivery_count);
+        append_number(json, "store_commits", disk.commits);
+        append_number(json, "store_failed_commits", disk.failed_commits);
+        append_number(json, "store_log_bytes", disk.log_bytes);
+    }
     json += ",\"alarms\":[";
     if (shared_->memory_grade.load(std::memory_order_relaxed) != MemoryGrade::normal) {
         json += "\"memory\"";
+    }
+    if (!store_->is_healthy()) {
+        json += json.back() == '[' ? "" : ",";
+        append_json_string(json, "store: " + store_->last_error());
     }
     json += "],\"metrics\":{";
     bool is_first = true;

@@ -40,6 +40,7 @@ private:
     void schedule_housekeeping();
     void housekeep();
     void grade_memory(Broker& broker);
+    void report_store(Broker& broker);
     void schedule_sys_tick();
     InstanceStats stats() const;
     std::vector<const Metrics*> metrics() const;
@@ -63,6 +64,7 @@ private:
     std::unique_ptr<Timer> housekeeping_timer_;
     std::unique_ptr<Timer> sys_timer_;
     std::unique_ptr<SysTopics> sys_topics_;
+    bool is_store_reported_healthy_ = true;
 
     std::atomic<std::uint64_t> connection_count_{0};
     std::atomic<std::uint64_t> connection_count_max_{0};

@@ -111,6 +111,8 @@ std::shared_ptr<const mqtt::MachineOptions> machine_options(const config::Config
     options->server_reference = mqtt.server_reference;
     options->response_information = mqtt.response_information;
     options->mountpoint = listener.mountpoint;
+    options->waits_for_store =
+        listener.store_ack.value_or(config.store.ack) == config::StoreAck::local;
     switch (listener.allow_anonymous.value_or(config.access.allow_anonymous)) {
         case config::Anonymous::no:
             options->allow_anonymous = false;

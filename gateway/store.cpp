@@ -120,14 +120,18 @@ private:
 
 }  // namespace
 
-Store::Store(std::uint32_t worker_count, PostTask post, Log& log)
+Store::Store(std::uint32_t worker_count, bool is_durable, PostTask post, Log& log)
     : post_(std::move(post)), log_(log) {
-    for (std::uint32_t worker = 0; worker < worker_count; ++worker) {
+    for (std::uint32_t worker = 0; is_durable && worker < worker_count; ++worker) {
         storages_.push_back(std::make_unique<LogStorage>(
             worker, [this, worker](SessionRef ref, std::vector<LoadedMessage> messages) {
                 on_loaded(worker, ref, std::move(messages));
             }));
     }
+}
+
+Storage& Store::storage(std::uint32_t worker) {
+    return storages_.empty() ? static_cast<Storage&>(nothing_) : *storages_[worker];
 }
 
 void Store::open(const std::string& path, std::span<Broker* const> brokers,

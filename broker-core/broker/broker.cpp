@@ -475,9 +475,7 @@ void Broker::enqueue(Session& session, Delivery delivery) {
         ++session.dropped_count;
         settle(session, dropped);
     });
-    // Of a long queue only the head stays in memory; the rest is in the store already.
-    constexpr std::size_t loaded_count_max = 256;
-    const bool is_to_unload = !is_of_group && session.queue.count() > loaded_count_max;
+    const bool is_to_unload = !is_of_group && session.queue.count() > loaded_count_max(session);
     if (sequence != 0 && (is_to_unload || is_unstored)) {
         when_stored_.push_back({epoch_, session.ref(), sequence, is_to_unload});
     }

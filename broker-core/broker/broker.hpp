@@ -283,6 +283,11 @@ private:
     bool is_stored(const Session& session) const { return session.store_id != 0; }
     void complete_epochs();
     void report_stored(StoreTicket ticket, StoreOutcome outcome);
+    /// Of a long queue only the head stays in memory; the rest is in the store already.
+    static std::size_t loaded_count_max(const Session& session) {
+        return session.link != nullptr ? 256 : 8;
+    }
+    void unload_queue(const Session& session);
     void stored_up_to(StoreTicket ticket);
     void settle_stored(StoreTicket ticket);
     void hold_publish(const Message& message);

@@ -302,6 +302,7 @@ void Broker::close_connection(Session& session, const ConnectionEnd& end) {
     redispatch_shared(session, end.reason);
     schedule(session);
     keep_state(session);
+    unload_queue(session);
 }
 
 void Broker::schedule(Session& session) {

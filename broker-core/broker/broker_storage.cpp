@@ -106,6 +106,17 @@ void Broker::settle_stored(StoreTicket ticket) {
     }
 }
 
+void Broker::unload_queue(const Session& session) {
+    std::size_t position = 0;
+    session.queue.for_each([&](const Delivery& delivery) {
+        const bool is_of_group = delivery.extra && delivery.extra->group;
+        if (++position > loaded_count_max(session) && delivery.message && !is_of_group &&
+            delivery.message_id != 0) {
+            when_stored_.push_back({epoch_, session.ref(), delivery.sequence, true});
+        }
+    });
+}
+
 // ------------------------------------------------------------------------- publishes at QoS 2
 
 std::string Broker::hold_client_id(std::uint32_t worker) {

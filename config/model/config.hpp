@@ -19,6 +19,7 @@ namespace gw::config {
 enum class LogTarget { off, file, console, both };
 enum class Anonymous { no, yes, local };  ///< local: loopback and Unix socket listeners only
 enum class NoMatch { allow, deny };
+enum class StoreAck { memory, local };  ///< when an acknowledgement may leave
 enum class DropPolicy { oldest, newest, qos0_first };
 enum class ShareStrategy {
     random,
@@ -122,6 +123,11 @@ struct Retainer {
     Seconds expiry_interval{0};           ///< retainer.expiry_interval; 0: never
 };
 
+struct Store {
+    StoreAck ack = StoreAck::local;  ///< store.ack
+    std::string file;                ///< store.file, within the data folder; empty: no store
+};
+
 struct Presence {
     bool enabled = true;   ///< module.presence
     std::uint8_t qos = 0;  ///< module.presence.qos
@@ -144,6 +150,7 @@ struct ListenerLimits {
     std::string mountpoint;                    ///< .mountpoint, put before every topic; empty: none
     std::uint32_t backlog_count = 0;           ///< .backlog
     std::optional<Anonymous> allow_anonymous;  ///< .allow_anonymous; none: the global one
+    std::optional<StoreAck> store_ack;         ///< .store_ack; none: the global one
 };
 
 struct TcpListener {
@@ -172,6 +179,7 @@ struct Config {
     Session session;
     Queue queue;
     Retainer retainer;
+    Store store;
     Presence presence;
     std::vector<TcpListener> tcp_listeners;    ///< ordered by name
     std::vector<UnixListener> unix_listeners;  ///< ordered by name

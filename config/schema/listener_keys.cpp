@@ -47,6 +47,21 @@ constexpr std::string_view mountpoint_why = "One tree for all is what MQTT descr
 constexpr std::string_view backlog_summary =
     "Connections that the system completes while the program has not yet accepted them.";
 constexpr std::string_view backlog_why = "EMQ's; the system lowers it to net.core.somaxconn.";
+/// Into .store_ack; inherit is no value.
+template <auto List>
+void store_store_ack(Config& config, const Placeholders& where, const Value& value) {
+    std::optional<StoreAck>& place = find_or_add(config.*List, where.name).limits.store_ack;
+    place.reset();
+    if (value.number < 2) {
+        place = static_cast<StoreAck>(value.number);
+    }
+}
+
+constexpr std::string_view store_ack_summary =
+    "As store.ack, for the publishers of this listener alone; inherit: what store.ack says.";
+constexpr std::string_view store_ack_why =
+    "Telemetry that is stale in a second may go by one listener, orders by another.";
+
 constexpr std::string_view anonymous_summary =
     "As allow_anonymous, for this listener alone; inherit: what allow_anonymous says.";
 constexpr std::string_view anonymous_why =
@@ -130,6 +145,14 @@ constexpr Key keys[] = {
      .summary = anonymous_summary,
      .why = anonymous_why,
      .store = store_anonymous<tcp>},
+    {.name = "listener.tcp.<name>.store_ack",
+     .type = ValueType::word,
+     .value_default = "inherit",
+     .words = "memory|local|inherit",
+     .on_reload = Reload::new_connections,
+     .summary = store_ack_summary,
+     .why = store_ack_why,
+     .store = store_store_ack<tcp>},
     {.name = "listener.unix.<name>",
      .type = ValueType::path,
      .summary = "A Unix socket listener for MQTT: the file name of the socket. A socket left "
@@ -180,6 +203,14 @@ constexpr Key keys[] = {
      .summary = anonymous_summary,
      .why = anonymous_why,
      .store = store_anonymous<local>},
+    {.name = "listener.unix.<name>.store_ack",
+     .type = ValueType::word,
+     .value_default = "inherit",
+     .words = "memory|local|inherit",
+     .on_reload = Reload::new_connections,
+     .summary = store_ack_summary,
+     .why = store_ack_why,
+     .store = store_store_ack<local>},
     {.name = "listener.unix.<name>.mode",
      .type = ValueType::file_mode,
      .value_default = "0660",

@@ -121,6 +121,26 @@ constexpr Key keys[] = {
      .why = "QoS 0 promises nothing, so it makes room for what was promised.",
      .emq = "The oldest.",
      .store = into<&Config::queue, &Queue::drop>},
+    {.name = "store.ack",
+     .type = ValueType::word,
+     .value_default = "local",
+     .words = "memory|local",
+     .on_reload = Reload::new_connections,
+     .summary = "When an acknowledgement leaves. local: when all that it promises is on the disk, "
+                "synced: the message for each session that outlives its connection, the retained "
+                "message, packet ids of QoS 2, subscriptions of such sessions. memory: at once; "
+                "the store is written behind, and what was acknowledged in the last milliseconds "
+                "is lost with the process. What has to be stored nowhere never waits.",
+     .why = "An acknowledgement that does not survive a crash is none.",
+     .store = into<&Config::store, &Store::ack>},
+    {.name = "store.file",
+     .type = ValueType::text,
+     .value_default = "mangrove.db",
+     .value_max = "255",
+     .summary = "File of the store, in node.data_dir. Empty: no store; sessions and retained "
+                "messages end with the process.",
+     .why = "A gateway on flash memory that holds nothing worth keeping may do without.",
+     .store = into<&Config::store, &Store::file>},
     {.name = "retainer.max_message_num",
      .type = ValueType::integer,
      .unit = "messages",

@@ -36,6 +36,7 @@ struct MachineOptions {
     std::string response_information;         // empty: none
     std::string mountpoint;                   // put before every topic of the client; empty: none
     bool allow_anonymous = false;
+    bool waits_for_store = true;  // acknowledgements leave when what they promise is stored
 };
 
 /// What the listener knows of one connection.

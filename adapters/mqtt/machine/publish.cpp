@@ -222,7 +222,8 @@ void ConnectionMachine::reply(PacketType type, std::uint16_t packet_id, ReasonCo
                               StoreTicket ticket) {
     // Acknowledgements keep the order of what they acknowledge (MQTT 5.0, 4.6), so one that could
     // leave at once waits behind those that cannot.
-    if (ticket != 0 || (rare_ && !rare_->pending_replies.empty())) {
+    const bool waits = ticket != 0 && options_->waits_for_store;
+    if (waits || (rare_ && !rare_->pending_replies.empty())) {
         rare().pending_replies.push_back({ticket, packet_id, reason, type, nullptr});
         rare_->pending_puback_count += type == PacketType::puback ? 1 : 0;
         return;

@@ -139,7 +139,8 @@ void ConnectionMachine::send_reply(PacketType type, std::uint16_t packet_id,
             encode_unsuback(out, version_, packet);
         }
     };
-    if (ticket != 0 || (rare_ && !rare_->pending_replies.empty())) {
+    const bool waits = ticket != 0 && options_->waits_for_store;
+    if (waits || (rare_ && !rare_->pending_replies.empty())) {
         auto bytes = std::make_unique<ByteBuffer>();
         encode(*bytes);
         rare().pending_replies.push_back(
