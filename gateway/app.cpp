@@ -1,5 +1,10 @@
 #include "gateway/app.hpp"
 
+#include "broker-core/base/json.hpp"
+#include "gateway/memory_budget.hpp"
+#include "gateway/settings.hpp"
+#include "gateway/version.hpp"
+
 #include <algorithm>
 #include <condition_variable>
 #include <future>
@@ -8,11 +13,6 @@
 #include <sys/resource.h>
 #include <thread>
 #include <utility>
-
-#include "broker-core/base/json.hpp"
-#include "gateway/memory_budget.hpp"
-#include "gateway/settings.hpp"
-#include "gateway/version.hpp"
 
 namespace gw {
 
@@ -145,12 +145,12 @@ void App::add_listeners() {
                      transport::listen_tcp(tcp.address.host, tcp.address.port, options));
     }
     for (const config::UnixListener& local : config_.unix_listeners) {
-        add_listener("unix." + local.name,
-                     transport::listen_unix(
-                         local.path, local.mode,
-                         {.backlog = static_cast<int>(local.limits.backlog_count),
-                          .receive_buffer_bytes = 0,
-                          .send_buffer_bytes = 0}));
+        add_listener(
+            "unix." + local.name,
+            transport::listen_unix(local.path, local.mode,
+                                   {.backlog = static_cast<int>(local.limits.backlog_count),
+                                    .receive_buffer_bytes = 0,
+                                    .send_buffer_bytes = 0}));
     }
 }
 
@@ -160,25 +160,26 @@ void App::add_listener(const std::string& name, Result<transport::ListenSocket> 
     }
     listeners_.push_back(std::make_unique<Listener>(
         name, std::move(*socket),
-        Listener::Context{
-            .broker = [this](std::uint32_t worker) -> Broker& { return workers_[worker]->broker(); },
-            .place =
-                [this](int fd, transport::MachineSource& source) {
-                    connection_count_.fetch_add(1, std::memory_order_relaxed);
-                    const std::uint32_t to = next_worker_++ % shared_->worker_count;
-                    if (to == 0) {
-                        loops_[0]->adopt(fd, source, {});
-                    } else {
-                        loops_[to]->post_socket(fd, source, {});
-                    }
-                },
-            .has_room = [this] { return has_room(); },
-            .on_closed =
-                [this](std::uint32_t worker) {
-                    workers_[worker]->broker().metrics().connections_closed.add();
-                    connection_count_.fetch_sub(1, std::memory_order_relaxed);
-                },
-            .log = &log_}));
+        Listener::Context{.broker = [this](std::uint32_t worker) -> Broker& {
+                              return workers_[worker]->broker();
+                          },
+                          .place =
+                              [this](int fd, transport::MachineSource& source) {
+                                  connection_count_.fetch_add(1, std::memory_order_relaxed);
+                                  const std::uint32_t to = next_worker_++ % shared_->worker_count;
+                                  if (to == 0) {
+                                      loops_[0]->adopt(fd, source, {});
+                                  } else {
+                                      loops_[to]->post_socket(fd, source, {});
+                                  }
+                              },
+                          .has_room = [this] { return has_room(); },
+                          .on_closed =
+                              [this](std::uint32_t worker) {
+                                  workers_[worker]->broker().metrics().connections_closed.add();
+                                  connection_count_.fetch_sub(1, std::memory_order_relaxed);
+                              },
+                          .log = &log_}));
 }
 
 bool App::has_room() const {
@@ -193,10 +194,10 @@ Result<std::vector<std::string>> App::reload(const config::Config& config) {
     policy_->set(config.access.acl_nomatch == config::NoMatch::allow ? AccessDecision::allow
                                                                      : AccessDecision::deny);
     const std::uint64_t possible = client_descriptors();
-    connection_count_max_ = config.node.connection_count_max != 0
-                                ? std::min<std::uint64_t>(possible,
-                                                          config.node.connection_count_max)
-                                : possible;
+    connection_count_max_ =
+        config.node.connection_count_max != 0
+            ? std::min<std::uint64_t>(possible, config.node.connection_count_max)
+            : possible;
     memory_budget_ = config.node.memory_budget_bytes != 0 ? config.node.memory_budget_bytes
                                                           : default_memory_budget_bytes();
     shed_percent_ = config.node.shed_qos0_percent;
@@ -283,9 +284,9 @@ void App::grade_memory(Broker& broker) {
                                   {"used_percent", used_percent},
                                   {"budget_bytes", budget}});
     const std::string topic = "$SYS/brokers/" + broker.options().node_name + "/alarms/memory/";
-    const std::string text = "{\"id\":\"memory\",\"severity\":" +
-                             std::to_string(static_cast<unsigned>(grade)) +
-                             ",\"used_percent\":" + std::to_string(used_percent) + "}";
+    const std::string text =
+        "{\"id\":\"memory\",\"severity\":" + std::to_string(static_cast<unsigned>(grade)) +
+        ",\"used_percent\":" + std::to_string(used_percent) + "}";
     broker.publish_internal(topic + (grade == MemoryGrade::normal ? "clear" : "alert"), text,
                             false);
 }

@@ -1,19 +1,19 @@
 #pragma once
 
-#include <atomic>
-#include <memory>
-#include <mutex>
-#include <string>
-#include <vector>
-
-#include <boost/asio/basic_waitable_timer.hpp>
-
 #include "gateway/exchange.hpp"
 #include "gateway/listener.hpp"
 #include "gateway/service.hpp"
 #include "gateway/store.hpp"
 #include "gateway/sys_topics.hpp"
 #include "gateway/worker.hpp"
+
+#include <boost/asio/basic_waitable_timer.hpp>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
 
 namespace gw {
 
@@ -30,9 +30,10 @@ public:
     void stop() override;
 
 private:
-    using Timer = boost::asio::basic_waitable_timer<
-        std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
-        boost::asio::io_context::executor_type>;
+    using Timer =
+        boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                          boost::asio::wait_traits<std::chrono::steady_clock>,
+                                          boost::asio::io_context::executor_type>;
 
     void add_listeners();
     void add_listener(const std::string& name, Result<transport::ListenSocket> socket);

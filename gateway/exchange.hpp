@@ -1,13 +1,13 @@
 #pragma once
 
+#include "adapters/transport/worker_loop.hpp"
+#include "broker-core/broker/exchange.hpp"
+
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <span>
 #include <vector>
-
-#include "adapters/transport/worker_loop.hpp"
-#include "broker-core/broker/exchange.hpp"
 
 namespace gw {
 
@@ -20,8 +20,7 @@ public:
 
     void set_brokers(std::vector<Broker*> brokers) { brokers_ = std::move(brokers); }
 
-    void post(std::uint32_t from, std::uint32_t to, CrossBatch& batch,
-              StoreTicket ticket) override;
+    void post(std::uint32_t from, std::uint32_t to, CrossBatch& batch, StoreTicket ticket) override;
     void post_task(std::uint32_t to, BrokerTask task) override;
     /// Hands everything that has come for the broker to it. Its worker's thread.
     void deliver(std::uint32_t to, Broker& broker);

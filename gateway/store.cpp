@@ -1,11 +1,11 @@
 #include "gateway/store.hpp"
 
+#include "adapters/transport/worker_loop.hpp"
+
 #include <bit>
 #include <future>
 #include <stdexcept>
 #include <utility>
-
-#include "adapters/transport/worker_loop.hpp"
 
 namespace gw {
 
@@ -134,14 +134,12 @@ Storage& Store::storage(std::uint32_t worker) {
     return storages_.empty() ? static_cast<Storage&>(nothing_) : *storages_[worker];
 }
 
-void Store::open(const std::string& path, std::span<Broker* const> brokers,
-                 BrokerShared& shared) {
+void Store::open(const std::string& path, std::span<Broker* const> brokers, BrokerShared& shared) {
     Restoring restoring{brokers, shared, log_};
     LogStoreHandlers handlers;
     handlers.on_committed = [this](CommitReport& committed) {
         // A delivery that came too late for its message is not stored: neither is it acknowledged.
-        report(committed,
-               committed.orphans.empty() ? StoreOutcome::stored : StoreOutcome::failed);
+        report(committed, committed.orphans.empty() ? StoreOutcome::stored : StoreOutcome::failed);
     };
     handlers.on_failed = [this](CommitReport& failed, const Error& error) {
         log_.error("store.write_failed",

@@ -1,14 +1,14 @@
 #pragma once
 
-#include <memory>
-#include <span>
-#include <string>
-#include <vector>
-
 #include "broker-core/base/log.hpp"
 #include "broker-core/broker/broker.hpp"
 #include "broker-core/storage/log_storage.hpp"
 #include "broker-core/storage/log_store/log_store.hpp"
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
 
 namespace gw {
 

@@ -1,11 +1,11 @@
 #pragma once
 
-#include <cstdint>
-#include <thread>
-
 #include "adapters/transport/worker_loop.hpp"
 #include "broker-core/broker/broker.hpp"
 #include "gateway/exchange.hpp"
+
+#include <cstdint>
+#include <thread>
 
 namespace gw {
 

@@ -1,10 +1,10 @@
 #include "broker-core/broker/broker.hpp"
 
+#include "broker-core/base/hash.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <utility>
-
-#include "broker-core/base/hash.hpp"
 
 namespace gw {
 
@@ -143,10 +143,10 @@ PublishOutcome Broker::publish(Session& session, MessagePtr message) {
         outcome.reason = ReasonCode::no_matching_subscribers;
     }
     // At QoS 2 the packet id is stored too; a publish that was stored nowhere waits for nothing.
-    const bool waits = message->qos() == Qos::at_least_once
-                           ? routed.stored
-                           : message->qos() == Qos::exactly_once &&
-                                 (routed.stored || is_stored(session));
+    const bool waits =
+        message->qos() == Qos::at_least_once
+            ? routed.stored
+            : message->qos() == Qos::exactly_once && (routed.stored || is_stored(session));
     if (waits) {
         outcome.ticket = await(session, epoch_);
         if (message->qos() == Qos::exactly_once && routed.crosses && is_stored(session)) {
@@ -156,8 +156,7 @@ PublishOutcome Broker::publish(Session& session, MessagePtr message) {
     return outcome;
 }
 
-PublishOutcome Broker::publish_qos2(Session& session, MessagePtr message,
-                                    std::uint16_t packet_id) {
+PublishOutcome Broker::publish_qos2(Session& session, MessagePtr message, std::uint16_t packet_id) {
     if (!session.inbound_qos2) {
         session.inbound_qos2 = std::make_unique<PacketIdSet>();
     }
@@ -208,9 +207,8 @@ Broker::Routed Broker::route(const MessagePtr& message) {
         return routed;
     }
     routed.matched = true;
-    const bool may_be_stored =
-        storage_.is_durable() && match->may_need_store() &&
-        (message->qos() != Qos::at_most_once || options_.upgrade_qos);
+    const bool may_be_stored = storage_.is_durable() && match->may_need_store() &&
+                               (message->qos() != Qos::at_most_once || options_.upgrade_qos);
     routed.stored = routed.stored || may_be_stored;
     if (may_be_stored) {
         store_body_for(*message, *match);
@@ -448,8 +446,7 @@ void Broker::number(Session& session, Delivery& delivery) {
 void Broker::enqueue(Session& session, Delivery delivery) {
     const bool is_qos0 = delivery.qos == Qos::at_most_once;
     if (!delivery.is_unstored && session.link != nullptr && !session.link->is_output_blocked &&
-        session.queue.empty() &&
-        session.unsent_resends == 0 && !session.is_starting) [[likely]] {
+        session.queue.empty() && session.unsent_resends == 0 && !session.is_starting) [[likely]] {
         if (is_qos0 || session.inflight.has_room(session.inflight_max, delivery.sequence)) {
             send_new(session, std::move(delivery));
             count_load(session);
@@ -457,8 +454,7 @@ void Broker::enqueue(Session& session, Delivery delivery) {
         }
     }
     if (is_qos0) {
-        if (session.link == nullptr &&
-            (!session.is_persistent() || !options_.queue_qos0_offline)) {
+        if (session.link == nullptr && (!session.is_persistent() || !options_.queue_qos0_offline)) {
             metrics_.drop(DropReason::offline_qos0);
             return;
         }
@@ -618,7 +614,8 @@ bool Broker::pump_replays(Session& session) {
     }
     // Not through the queue: its bound is for what comes by itself, and this can wait in the store.
     bool progressed = is_fresh;
-    while (!replay.page.empty() && session.inflight.has_room(session.inflight_max, session.last_sequence + 1) &&
+    while (!replay.page.empty() &&
+           session.inflight.has_room(session.inflight_max, session.last_sequence + 1) &&
            !session.link->is_output_blocked) {
         MessagePtr message = std::move(replay.page.back());
         replay.page.pop_back();
@@ -764,9 +761,9 @@ ReasonCode Broker::subscribe(Session& session, const SubscribeRequest& request) 
         hook->on_session_subscribed(*session.identity, filter.text);
     }
     using Retained = SubscribeRequest::Retained;
-    const bool due = request.retained == Retained::send ||
-                     (request.retained == Retained::send_if_new &&
-                      outcome == SubscribeOutcome::created);
+    const bool due =
+        request.retained == Retained::send ||
+        (request.retained == Retained::send_if_new && outcome == SubscribeOutcome::created);
     // No retained messages for shared subscriptions (MQTT 5.0, 4.8.2).
     if (due && filter.kind != FilterKind::shared && options_.retain_available &&
         shared_.retained.count() != 0) {

@@ -1,8 +1,8 @@
 // What waits for the store, what comes back from it, and what it gives at start.
+#include "broker-core/broker/broker.hpp"
+
 #include <algorithm>
 #include <utility>
-
-#include "broker-core/broker/broker.hpp"
 
 namespace gw {
 
@@ -35,8 +35,8 @@ void Broker::on_store_progress(const StoreProgress& progress) {
         for (const StoreProgress::Cover& cover : progress.covers) {
             if (epoch.ticket <= cover.ticket) {
                 const auto waited = std::erase(epoch.waits_for, cover.worker);
-                epoch.has_failed = epoch.has_failed ||
-                                   (waited != 0 && cover.outcome == StoreOutcome::failed);
+                epoch.has_failed =
+                    epoch.has_failed || (waited != 0 && cover.outcome == StoreOutcome::failed);
             }
         }
     }
@@ -265,9 +265,9 @@ void Broker::restore_session(StoredSession&& restored) {
         if (filter.kind == FilterKind::shared && !session.load) {
             session.load = SessionLoadPtr{new SessionLoad};
         }
-        shared_.router.subscribe(session.subscriptions, session.ref(), filter, options,
-                                 filter.kind == FilterKind::shared ? session.load
-                                                                   : SessionLoadPtr{});
+        shared_.router.subscribe(
+            session.subscriptions, session.ref(), filter, options,
+            filter.kind == FilterKind::shared ? session.load : SessionLoadPtr{});
     }
     // What was in flight when the process ended cannot be told from what was about to be: as much
     // as fits into the window may have been received.

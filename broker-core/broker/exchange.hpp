@@ -1,13 +1,13 @@
 #pragma once
 
-#include <cstdint>
-#include <functional>
-#include <vector>
-
 #include "broker-core/message/message.hpp"
 #include "broker-core/router/match_result.hpp"
 #include "broker-core/router/shared_group.hpp"
 #include "broker-core/storage/storage.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <vector>
 
 namespace gw {
 

@@ -1,12 +1,12 @@
 #pragma once
 
+#include "broker-core/message/message.hpp"
+#include "broker-core/router/router.hpp"
+
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
-
-#include "broker-core/message/message.hpp"
-#include "broker-core/router/router.hpp"
 
 namespace gw {
 
@@ -29,7 +29,8 @@ struct DeliveryExtra {
 /// The packet id of a delivery follows from its place in the session's order, so that it is the
 /// same after a restart without having been stored: 1 to 65,535, again and again.
 inline std::uint16_t packet_id_of(std::uint64_t sequence) {
-    return sequence == 0 ? std::uint16_t{0} : static_cast<std::uint16_t>((sequence - 1) % 65535 + 1);
+    return sequence == 0 ? std::uint16_t{0}
+                         : static_cast<std::uint16_t>((sequence - 1) % 65535 + 1);
 }
 
 /// One message on its way to one session: an entry of its queue or its in-flight window. 48 bytes.

@@ -27,8 +27,7 @@ Delivery* InflightWindow::find(std::uint16_t packet_id) {
     if (entries_.empty() || packet_id == 0) {
         return nullptr;
     }
-    const std::uint32_t distance =
-        (packet_id + id_count - entries_[0].packet_id()) % id_count;
+    const std::uint32_t distance = (packet_id + id_count - entries_[0].packet_id()) % id_count;
     const std::uint64_t wanted = entries_[0].sequence + distance;
     // Mostly the sequences are without gaps: then the distance is the index.
     std::size_t low = 0;

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <cstdint>
-
 #include "broker-core/base/ring.hpp"
 #include "broker-core/session/delivery.hpp"
+
+#include <cstdint>
 
 namespace gw {
 
@@ -19,8 +19,7 @@ public:
     /// delivery that is never acknowledged has let the others run so far ahead that packet ids
     /// would come round to it.
     bool has_room(std::size_t limit, std::uint64_t sequence) const {
-        return count_ < limit &&
-               (entries_.empty() || sequence < entries_[0].sequence + span_max) &&
+        return count_ < limit && (entries_.empty() || sequence < entries_[0].sequence + span_max) &&
                entries_.size() < 4 * limit + 16;
     }
 

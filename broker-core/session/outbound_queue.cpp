@@ -84,8 +84,8 @@ Delivery* OutboundQueue::find(std::uint64_t sequence) {
     while (low < entries_.size() && entries_[low].sequence == 0) {
         ++low;
     }
-    const bool is_found = low < entries_.size() && entries_[low].sequence == sequence &&
-                          !entries_[low].is_over();
+    const bool is_found =
+        low < entries_.size() && entries_[low].sequence == sequence && !entries_[low].is_over();
     return is_found ? &entries_[low] : nullptr;
 }
 

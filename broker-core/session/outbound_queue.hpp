@@ -1,9 +1,9 @@
 #pragma once
 
-#include <cstdint>
-
 #include "broker-core/base/ring.hpp"
 #include "broker-core/session/delivery.hpp"
+
+#include <cstdint>
 
 namespace gw {
 
@@ -105,8 +105,7 @@ private:
         if (qos0_count_ == 0) {
             return false;
         }
-        while (entries_[qos0_hint_].is_over() ||
-               entries_[qos0_hint_].qos != Qos::at_most_once) {
+        while (entries_[qos0_hint_].is_over() || entries_[qos0_hint_].qos != Qos::at_most_once) {
             ++qos0_hint_;
         }
         on_drop(entries_[qos0_hint_]);

@@ -1,10 +1,5 @@
 #pragma once
 
-#include <cstdint>
-#include <memory>
-#include <string>
-#include <vector>
-
 #include "broker-core/base/clock.hpp"
 #include "broker-core/base/ring.hpp"
 #include "broker-core/base/timer_wheel.hpp"
@@ -16,6 +11,11 @@
 #include "broker-core/session/outbound_queue.hpp"
 #include "broker-core/session/packet_id_set.hpp"
 #include "broker-core/session/will.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace gw {
 
@@ -49,14 +49,14 @@ struct Session : TimerNode {
     SessionLoadPtr load;  // made when the session first joins a shared group
     MonotonicTime ends_at = never;
     MonotonicTime will_at = never;
-    std::uint64_t store_id = 0;       // the session's number in the store; 0: not stored
-    std::uint64_t last_sequence = 0;  // of its deliveries at QoS 1 and 2
+    std::uint64_t store_id = 0;         // the session's number in the store; 0: not stored
+    std::uint64_t last_sequence = 0;    // of its deliveries at QoS 1 and 2
     std::uint32_t expiry_interval = 0;  // seconds, or session_never_expires
     std::uint32_t dropped_count = 0;
     std::uint32_t unsent_resends = 0;  // in-flight deliveries not yet sent on this connection
     std::uint16_t inflight_max = 0;
     bool no_local_always = false;  // bridges, and 3.x clients by mqtt.ignore_loop_deliver
-    bool is_starting = false;  // between open_session() and start_delivery(): nothing goes out
+    bool is_starting = false;      // between open_session() and start_delivery(): nothing goes out
     bool is_pumping = false;
     bool is_loading = false;  // bodies of queued messages are on their way from the store
 

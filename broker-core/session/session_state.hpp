@@ -1,14 +1,14 @@
 #pragma once
 
-#include <cstdint>
-#include <memory>
-#include <string>
-
 #include "broker-core/base/bytes.hpp"
 #include "broker-core/base/clock.hpp"
 #include "broker-core/base/result.hpp"
 #include "broker-core/message/identity.hpp"
 #include "broker-core/session/will.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
 
 namespace gw {
 
@@ -17,7 +17,7 @@ struct SessionState {
     std::string username;
     Protocol protocol = Protocol::internal;
     bool is_anonymous = true;
-    bool is_online = false;  // had a connection when this was written
+    bool is_online = false;             // had a connection when this was written
     std::uint32_t expiry_interval = 0;  // seconds, or session_never_expires
     WallTime disconnected_at{};         // while it is not online
     std::uint64_t last_sequence = 0;    // of its deliveries, at least

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <string>
-
 #include "broker-core/base/clock.hpp"
 #include "broker-core/message/qos.hpp"
+
+#include <string>
 
 namespace gw {
 

@@ -34,7 +34,9 @@ MessageRecord record_of(std::uint64_t id, const Message& message, Now now) {
 }  // namespace
 
 MessagePtr message_of(const MessageRecord& record, Now now) {
-    const auto monotonic = [now](WallTime time) { return now.monotonic + (time - now.wall); };
+    const auto monotonic = [now](WallTime time) {
+        return now.monotonic + (time - now.wall);
+    };
     IdentityPtr publisher;
     if (!record.client_id.empty()) {
         auto identity = std::make_unique<ClientIdentity>();

@@ -1,13 +1,13 @@
 #pragma once
 
+#include "broker-core/base/bytes.hpp"
+#include "broker-core/storage/log_store/log_store.hpp"
+#include "broker-core/storage/storage.hpp"
+
 #include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
-
-#include "broker-core/base/bytes.hpp"
-#include "broker-core/storage/log_store/log_store.hpp"
-#include "broker-core/storage/storage.hpp"
 
 namespace gw {
 

@@ -1,12 +1,12 @@
 #pragma once
 
+#include "broker-core/base/clock.hpp"
+#include "broker-core/message/message.hpp"
+
 #include <cstdint>
 #include <span>
 #include <string_view>
 #include <vector>
-
-#include "broker-core/base/clock.hpp"
-#include "broker-core/message/message.hpp"
 
 namespace gw {
 

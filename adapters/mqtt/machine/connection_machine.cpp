@@ -22,9 +22,8 @@ ConnectionMachine::~ConnectionMachine() {
         broker_.forget_auth(connecting_->token);
     }
     if (session_ != nullptr) {
-        end_session({.reason = ReasonCode::connection_lost,
-                     .discard_will = false,
-                     .expiry_interval = {}});
+        end_session(
+            {.reason = ReasonCode::connection_lost, .discard_will = false, .expiry_interval = {}});
     }
 }
 
@@ -181,8 +180,8 @@ void ConnectionMachine::say_goodbye(ReasonCode reason, std::string_view text) {
             packet.reason_string = text;
         }
         if (!options_->server_reference.empty() &&
-            (reason == ReasonCode::server_shutting_down || reason == ReasonCode::use_another_server ||
-             reason == ReasonCode::server_moved)) {
+            (reason == ReasonCode::server_shutting_down ||
+             reason == ReasonCode::use_another_server || reason == ReasonCode::server_moved)) {
             packet.server_reference = options_->server_reference;
         }
         if (!fits(disconnect_size(version_, packet))) {
@@ -264,8 +263,7 @@ void ConnectionMachine::on_deadline() {
         }
     } else if (is_access_pending_) {
         last_received_ = now();  // nothing is read: the silence is ours
-    } else if (keep_alive_ms_ != 0 &&
-               last_received_ + Milliseconds{keep_alive_ms_} <= now()) {
+    } else if (keep_alive_ms_ != 0 && last_received_ + Milliseconds{keep_alive_ms_} <= now()) {
         fail(ReasonCode::keep_alive_timeout, {});
         return;
     }
