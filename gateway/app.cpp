@@ -1,5 +1,10 @@
 #include "gateway/app.hpp"
 
+#include "broker-core/base/json.hpp"
+#include "gateway/memory_budget.hpp"
+#include "gateway/settings.hpp"
+#include "gateway/version.hpp"
+
 #include <algorithm>
 #include <condition_variable>
 #include <future>
@@ -8,11 +13,6 @@
 #include <sys/resource.h>
 #include <thread>
 #include <utility>
-
-#include "broker-core/base/json.hpp"
-#include "gateway/memory_budget.hpp"
-#include "gateway/settings.hpp"
-#include "gateway/version.hpp"
 
 namespace gw {
 
@@ -78,7 +78,8 @@ App::App(const config::Config& config, Log& log)
     std::vector<Broker*> brokers;
     for (const auto& loop : loops_) {
         workers_.push_back(std::make_unique<Worker>(*loop, *shared_, broker_options(config),
-                                                    *exchange_, random_seed()));
+                                                    *exchange_, random_seed(),
+                                                    [this] { grade_memory(); }));
         brokers.push_back(&workers_.back()->broker());
     }
     exchange_->set_brokers(std::move(brokers));
@@ -131,12 +132,12 @@ void App::add_listeners() {
                      transport::listen_tcp(tcp.address.host, tcp.address.port, options));
     }
     for (const config::UnixListener& local : config_.unix_listeners) {
-        add_listener("unix." + local.name,
-                     transport::listen_unix(
-                         local.path, local.mode,
-                         {.backlog = static_cast<int>(local.limits.backlog_count),
-                          .receive_buffer_bytes = 0,
-                          .send_buffer_bytes = 0}));
+        add_listener(
+            "unix." + local.name,
+            transport::listen_unix(local.path, local.mode,
+                                   {.backlog = static_cast<int>(local.limits.backlog_count),
+                                    .receive_buffer_bytes = 0,
+                                    .send_buffer_bytes = 0}));
     }
 }
 
@@ -146,31 +147,31 @@ void App::add_listener(const std::string& name, Result<transport::ListenSocket> 
     }
     listeners_.push_back(std::make_unique<Listener>(
         name, std::move(*socket),
-        Listener::Context{
-            .broker = [this](std::uint32_t worker) -> Broker& { return workers_[worker]->broker(); },
-            .place =
-                [this](int fd, transport::MachineSource& source) {
-                    connection_count_.fetch_add(1, std::memory_order_relaxed);
-                    const std::uint32_t to = next_worker_++ % shared_->worker_count;
-                    if (to == 0) {
-                        loops_[0]->adopt(fd, source, {});
-                    } else {
-                        loops_[to]->post_socket(fd, source, {});
-                    }
-                },
-            .has_room = [this] { return has_room(); },
-            .on_closed =
-                [this](std::uint32_t worker) {
-                    workers_[worker]->broker().metrics().connections_closed.add();
-                    connection_count_.fetch_sub(1, std::memory_order_relaxed);
-                },
-            .log = &log_}));
+        Listener::Context{.broker = [this](std::uint32_t worker) -> Broker& {
+                              return workers_[worker]->broker();
+                          },
+                          .place =
+                              [this](int fd, transport::MachineSource& source) {
+                                  connection_count_.fetch_add(1, std::memory_order_relaxed);
+                                  const std::uint32_t to = next_worker_++ % shared_->worker_count;
+                                  if (to == 0) {
+                                      loops_[0]->adopt(fd, source, {});
+                                  } else {
+                                      loops_[to]->post_socket(fd, source, {});
+                                  }
+                              },
+                          .has_room = [this] { return has_room(); },
+                          .on_closed =
+                              [this](std::uint32_t worker) {
+                                  workers_[worker]->broker().metrics().connections_closed.add();
+                                  connection_count_.fetch_sub(1, std::memory_order_relaxed);
+                              },
+                          .log = &log_}));
 }
 
 bool App::has_room() const {
     return connection_count_.load(std::memory_order_relaxed) <
-               connection_count_max_.load(std::memory_order_relaxed) &&
-           shared_->memory_grade.load(std::memory_order_relaxed) != MemoryGrade::refuse_connect;
+           connection_count_max_.load(std::memory_order_relaxed);
 }
 
 // ------------------------------------------------------------------------------------- settings
@@ -179,10 +180,10 @@ Result<std::vector<std::string>> App::reload(const config::Config& config) {
     policy_->set(config.access.acl_nomatch == config::NoMatch::allow ? AccessDecision::allow
                                                                      : AccessDecision::deny);
     const std::uint64_t possible = client_descriptors();
-    connection_count_max_ = config.node.connection_count_max != 0
-                                ? std::min<std::uint64_t>(possible,
-                                                          config.node.connection_count_max)
-                                : possible;
+    connection_count_max_ =
+        config.node.connection_count_max != 0
+            ? std::min<std::uint64_t>(possible, config.node.connection_count_max)
+            : possible;
     memory_budget_ = config.node.memory_budget_bytes != 0 ? config.node.memory_budget_bytes
                                                           : default_memory_budget_bytes();
     shed_percent_ = config.node.shed_qos0_percent;
@@ -230,7 +231,8 @@ void App::schedule_housekeeping() {
 
 void App::housekeep() {
     Broker& broker = workers_.front()->broker();
-    grade_memory(broker);
+    grade_memory();
+    report_memory(broker);
     constexpr std::size_t expire_budget = 1000;  // retained messages looked at a tick
     shared_->retained.expire(transport::read_clocks().monotonic, expire_budget);
 }
@@ -246,7 +248,8 @@ std::uint64_t App::memory_used() const {
            connection_count_.load(std::memory_order_relaxed) * connection_bytes;
 }
 
-void App::grade_memory(Broker& broker) {
+/// Any worker, at the end of each turn: a few loads, so that a flood is met within the turn.
+void App::grade_memory() {
     const std::uint64_t budget = memory_budget_.load(std::memory_order_relaxed);
     const std::uint64_t used_percent = memory_used() * 100 / std::max<std::uint64_t>(budget, 1);
     MemoryGrade grade = MemoryGrade::normal;
@@ -257,17 +260,25 @@ void App::grade_memory(Broker& broker) {
     } else if (used_percent >= shed_percent_.load(std::memory_order_relaxed)) {
         grade = MemoryGrade::shed_qos0;
     }
-    const MemoryGrade before = shared_->memory_grade.exchange(grade, std::memory_order_relaxed);
-    if (grade == before) {
+    if (shared_->memory_grade.load(std::memory_order_relaxed) != grade) {
+        shared_->memory_grade.store(grade, std::memory_order_relaxed);
+    }
+}
+
+void App::report_memory(Broker& broker) {
+    const MemoryGrade grade = shared_->memory_grade.load(std::memory_order_relaxed);
+    if (std::exchange(reported_grade_, grade) == grade) {
         return;
     }
+    const std::uint64_t budget = memory_budget_.load(std::memory_order_relaxed);
+    const std::uint64_t used_percent = memory_used() * 100 / std::max<std::uint64_t>(budget, 1);
     log_.warning("memory.grade", {{"grade", static_cast<unsigned>(grade)},
                                   {"used_percent", used_percent},
                                   {"budget_bytes", budget}});
     const std::string topic = "$SYS/brokers/" + broker.options().node_name + "/alarms/memory/";
-    const std::string text = "{\"id\":\"memory\",\"severity\":" +
-                             std::to_string(static_cast<unsigned>(grade)) +
-                             ",\"used_percent\":" + std::to_string(used_percent) + "}";
+    const std::string text =
+        "{\"id\":\"memory\",\"severity\":" + std::to_string(static_cast<unsigned>(grade)) +
+        ",\"used_percent\":" + std::to_string(used_percent) + "}";
     broker.publish_internal(topic + (grade == MemoryGrade::normal ? "clear" : "alert"), text,
                             false);
 }

@@ -1,18 +1,18 @@
 #pragma once
 
-#include <atomic>
-#include <memory>
-#include <mutex>
-#include <string>
-#include <vector>
-
-#include <boost/asio/basic_waitable_timer.hpp>
-
 #include "gateway/exchange.hpp"
 #include "gateway/listener.hpp"
 #include "gateway/service.hpp"
 #include "gateway/sys_topics.hpp"
 #include "gateway/worker.hpp"
+
+#include <boost/asio/basic_waitable_timer.hpp>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
 
 namespace gw {
 
@@ -29,16 +29,18 @@ public:
     void stop() override;
 
 private:
-    using Timer = boost::asio::basic_waitable_timer<
-        std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
-        boost::asio::io_context::executor_type>;
+    using Timer =
+        boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                          boost::asio::wait_traits<std::chrono::steady_clock>,
+                                          boost::asio::io_context::executor_type>;
 
     void add_listeners();
     void add_listener(const std::string& name, Result<transport::ListenSocket> socket);
     void apply_listener_settings(const config::Config& config);
     void schedule_housekeeping();
     void housekeep();
-    void grade_memory(Broker& broker);
+    void grade_memory();
+    void report_memory(Broker& broker);
     void schedule_sys_tick();
     InstanceStats stats() const;
     std::vector<const Metrics*> metrics() const;
@@ -61,6 +63,7 @@ private:
     std::unique_ptr<Timer> housekeeping_timer_;
     std::unique_ptr<Timer> sys_timer_;
     std::unique_ptr<SysTopics> sys_topics_;
+    MemoryGrade reported_grade_ = MemoryGrade::normal;
 
     std::atomic<std::uint64_t> connection_count_{0};
     std::atomic<std::uint64_t> connection_count_max_{0};

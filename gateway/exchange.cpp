@@ -1,10 +1,10 @@
 #include "gateway/exchange.hpp"
 
+#include "broker-core/broker/broker.hpp"
+
 #include <atomic>
 #include <iterator>
 #include <utility>
-
-#include "broker-core/broker/broker.hpp"
 
 namespace gw {
 

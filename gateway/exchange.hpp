@@ -1,13 +1,13 @@
 #pragma once
 
+#include "adapters/transport/worker_loop.hpp"
+#include "broker-core/broker/exchange.hpp"
+
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <span>
 #include <vector>
-
-#include "adapters/transport/worker_loop.hpp"
-#include "broker-core/broker/exchange.hpp"
 
 namespace gw {
 

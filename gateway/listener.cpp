@@ -1,13 +1,13 @@
 #include "gateway/listener.hpp"
 
+#include "adapters/mqtt/machine/connection_machine.hpp"
+#include "adapters/transport/worker_loop.hpp"
+#include "gateway/settings.hpp"
+
 #include <cstring>
 #include <system_error>
 #include <unistd.h>
 #include <utility>
-
-#include "adapters/mqtt/machine/connection_machine.hpp"
-#include "adapters/transport/worker_loop.hpp"
-#include "gateway/settings.hpp"
 
 namespace gw {
 
@@ -67,9 +67,9 @@ void Listener::start(boost::asio::io_context& context) {
     acceptor_ = std::make_unique<transport::Acceptor>(
         context, socket_.fd, [this](int fd) { on_accept(fd); },
         [this](int error) {
-            context_.log->error("listener.accept_paused",
-                                {{"listener", name_},
-                                 {"error", std::generic_category().message(error)}});
+            context_.log->error(
+                "listener.accept_paused",
+                {{"listener", name_}, {"error", std::generic_category().message(error)}});
         });
     acceptor_->start();
 }
@@ -87,8 +87,8 @@ bool Listener::lets_in(int fd, const Settings& settings) {
     }
     if (settings.connect_rate_max != connect_rate_max_ || !connect_rate_) {
         connect_rate_max_ = settings.connect_rate_max;
-        connect_rate_ = std::make_unique<RateLimit>(
-            connect_rate_max_, transport::read_clocks().monotonic);
+        connect_rate_ =
+            std::make_unique<RateLimit>(connect_rate_max_, transport::read_clocks().monotonic);
     }
     if (connect_rate_max_ != 0) {
         const MonotonicTime now = transport::read_clocks().monotonic;

@@ -1,13 +1,5 @@
 #pragma once
 
-#include <atomic>
-#include <cstdint>
-#include <functional>
-#include <memory>
-#include <mutex>
-#include <string>
-#include <vector>
-
 #include "adapters/mqtt/machine/options.hpp"
 #include "adapters/transport/acceptor.hpp"
 #include "adapters/transport/listen_socket.hpp"
@@ -15,6 +7,14 @@
 #include "broker-core/base/rate_limit.hpp"
 #include "broker-core/broker/broker.hpp"
 #include "config/model/config.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
 
 namespace gw {
 

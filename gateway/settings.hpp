@@ -1,10 +1,10 @@
 #pragma once
 
-#include <memory>
-
 #include "adapters/mqtt/machine/options.hpp"
 #include "broker-core/broker/options.hpp"
 #include "config/model/config.hpp"
+
+#include <memory>
 
 namespace gw {
 

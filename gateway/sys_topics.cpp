@@ -1,9 +1,9 @@
 #include "gateway/sys_topics.hpp"
 
+#include "gateway/version.hpp"
+
 #include <algorithm>
 #include <ctime>
-
-#include "gateway/version.hpp"
 
 namespace gw {
 
@@ -39,8 +39,7 @@ void SysTopics::tick(Broker& broker, const InstanceStats& stats,
     broker.publish_internal(prefix_ + "version", version, true);
     broker.publish_internal(prefix_ + "sysdescr", "Mangrove multi-protocol IoT gateway", true);
     const auto uptime = std::chrono::duration_cast<Seconds>(broker.now().wall - started_);
-    broker.publish_internal(prefix_ + "uptime", std::to_string(uptime.count()) + " seconds",
-                            false);
+    broker.publish_internal(prefix_ + "uptime", std::to_string(uptime.count()) + " seconds", false);
     broker.publish_internal(prefix_ + "datetime", date_text(broker.now().wall), false);
     publish_stat(broker, "clients", stats.clients);
     publish_stat(broker, "sessions", stats.sessions);

@@ -1,11 +1,11 @@
 #pragma once
 
+#include "broker-core/broker/broker.hpp"
+
 #include <functional>
 #include <map>
 #include <string>
 #include <string_view>
-
-#include "broker-core/broker/broker.hpp"
 
 namespace gw {
 

@@ -1,11 +1,12 @@
 #pragma once
 
-#include <cstdint>
-#include <thread>
-
 #include "adapters/transport/worker_loop.hpp"
 #include "broker-core/broker/broker.hpp"
 #include "gateway/exchange.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <thread>
 
 namespace gw {
 
@@ -13,7 +14,7 @@ namespace gw {
 class Worker final : private transport::TurnHandler {
 public:
     Worker(transport::WorkerLoop& loop, BrokerShared& shared, const BrokerOptions& options,
-           ThreadExchange& exchange, std::uint64_t seed);
+           ThreadExchange& exchange, std::uint64_t seed, std::function<void()> on_turn);
     ~Worker() override;
 
     void start();
@@ -35,6 +36,7 @@ private:
     MemoryStorage storage_;
     Broker broker_;
     transport::WorkerLoop::Counters counted_;
+    const std::function<void()> on_turn_;  // at the end of each turn
     std::thread thread_;
 };
 

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 #include "broker-core/base/bytes.hpp"
 #include "broker-core/base/clock.hpp"
 #include "broker-core/message/message.hpp"
 #include "broker-core/message/reason.hpp"
+
+#include <cstddef>
+#include <cstdint>
 
 namespace gw {
 

@@ -34,8 +34,8 @@ void Acceptor::accept_some() {
     // So many in one go that a storm of connects does not keep the clients that are in waiting.
     constexpr int batch_count = 64;
     for (int i = 0; i < batch_count; ++i) {
-        const int fd = ::accept4(socket_.native_handle(), nullptr, nullptr,
-                                 SOCK_NONBLOCK | SOCK_CLOEXEC);
+        const int fd =
+            ::accept4(socket_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             const int on = 1;
             ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // fails on Unix sockets

@@ -92,14 +92,12 @@ Result<ListenSocket> listen_tcp(const std::string& host, std::uint16_t port,
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
     addrinfo* found = nullptr;
-    const std::string where =
-        (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" +
-        std::to_string(port);
+    const std::string where = (host.find(':') == std::string::npos ? host : "[" + host + "]") +
+                              ":" + std::to_string(port);
     const int failure = ::getaddrinfo(host.empty() ? nullptr : host.c_str(),
                                       std::to_string(port).c_str(), &hints, &found);
     if (failure != 0) {
-        return Error{Errc::not_found,
-                     "cannot listen on " + where + ": " + ::gai_strerror(failure)};
+        return Error{Errc::not_found, "cannot listen on " + where + ": " + ::gai_strerror(failure)};
     }
     const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses{found, &::freeaddrinfo};
     auto socket = listen_at(*addresses, options);

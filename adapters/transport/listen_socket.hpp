@@ -1,9 +1,9 @@
 #pragma once
 
+#include "broker-core/base/result.hpp"
+
 #include <cstdint>
 #include <string>
-
-#include "broker-core/base/result.hpp"
 
 namespace gw::transport {
 
@@ -32,7 +32,7 @@ Result<ListenSocket> listen_unix(const std::string& path, unsigned mode,
 
 /// What the system knows of a connected socket's peer.
 struct Peer {
-    std::string text;  // "address:port", "[address]:port", or "unix"
+    std::string text;               // "address:port", "[address]:port", or "unix"
     std::uint8_t address[16] = {};  // IPv4 in the mapped form; zero for Unix sockets
     bool is_unix = false;
 };

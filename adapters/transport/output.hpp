@@ -1,11 +1,11 @@
 #pragma once
 
+#include "broker-core/base/bytes.hpp"
+#include "broker-core/message/message.hpp"
+
 #include <cstddef>
 #include <sys/uio.h>
 #include <vector>
-
-#include "broker-core/base/bytes.hpp"
-#include "broker-core/message/message.hpp"
 
 namespace gw::transport {
 

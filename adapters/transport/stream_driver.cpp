@@ -1,12 +1,12 @@
 #include "adapters/transport/stream_driver.hpp"
 
+#include "adapters/transport/worker_loop.hpp"
+
 #include <cerrno>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utility>
-
-#include "adapters/transport/worker_loop.hpp"
 
 namespace gw::transport {
 

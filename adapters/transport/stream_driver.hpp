@@ -1,11 +1,11 @@
 #pragma once
 
-#include <cstdint>
-#include <memory>
-
 #include "adapters/machine/stream_machine.hpp"
 #include "adapters/transport/output.hpp"
 #include "broker-core/base/timer_wheel.hpp"
+
+#include <cstdint>
+#include <memory>
 
 namespace gw::transport {
 

@@ -24,8 +24,8 @@ int checked(int fd, const char* what) {
 
 Now read_clocks() {
     using std::chrono::duration_cast;
-    return {MonotonicTime{duration_cast<Milliseconds>(
-                std::chrono::steady_clock::now().time_since_epoch())},
+    return {MonotonicTime{
+                duration_cast<Milliseconds>(std::chrono::steady_clock::now().time_since_epoch())},
             std::chrono::time_point_cast<Milliseconds>(std::chrono::system_clock::now())};
 }
 

@@ -1,5 +1,13 @@
 #pragma once
 
+#include "adapters/transport/stream_driver.hpp"
+#include "broker-core/base/clock.hpp"
+#include "broker-core/base/timer_wheel.hpp"
+
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
+
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -7,14 +15,6 @@
 #include <mutex>
 #include <span>
 #include <vector>
-
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
-#include <boost/asio/basic_waitable_timer.hpp>
-
-#include "adapters/transport/stream_driver.hpp"
-#include "broker-core/base/clock.hpp"
-#include "broker-core/base/timer_wheel.hpp"
 
 namespace gw::transport {
 
@@ -98,9 +98,8 @@ public:
 
 private:
     using Descriptor = boost::asio::posix::basic_stream_descriptor<Executor>;
-    using Timer = boost::asio::basic_waitable_timer<std::chrono::steady_clock,
-                                                    boost::asio::wait_traits<std::chrono::steady_clock>,
-                                                    Executor>;
+    using Timer = boost::asio::basic_waitable_timer<
+        std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>, Executor>;
     static constexpr std::size_t read_buffer_bytes = 256 * 1024;
     static constexpr std::size_t pooled_bytes_max = 4 << 20;
 

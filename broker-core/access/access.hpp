@@ -1,17 +1,17 @@
 #pragma once
 
+#include "broker-core/base/bytes.hpp"
+#include "broker-core/base/clock.hpp"
+#include "broker-core/message/identity.hpp"
+#include "broker-core/message/qos.hpp"
+#include "broker-core/message/reason.hpp"
+
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "broker-core/base/bytes.hpp"
-#include "broker-core/base/clock.hpp"
-#include "broker-core/message/identity.hpp"
-#include "broker-core/message/qos.hpp"
-#include "broker-core/message/reason.hpp"
 
 namespace gw {
 

@@ -7,11 +7,11 @@ namespace gw {
 [[noreturn]] void assertion_failed(const char* expression, const char* file, int line) noexcept;
 }  // namespace gw
 
-#define GW_ASSERT(condition)                                              \
-    do {                                                                  \
-        if (!(condition)) [[unlikely]] {                                  \
-            ::gw::assertion_failed(#condition, __FILE__, __LINE__);       \
-        }                                                                 \
+#define GW_ASSERT(condition)                                        \
+    do {                                                            \
+        if (!(condition)) [[unlikely]] {                            \
+            ::gw::assertion_failed(#condition, __FILE__, __LINE__); \
+        }                                                           \
     } while (false)
 
 #define GW_UNREACHABLE() ::gw::assertion_failed("unreachable", __FILE__, __LINE__)

@@ -1,13 +1,13 @@
 #pragma once
 
+#include "broker-core/base/assert.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
 #include <string_view>
 #include <utility>
-
-#include "broker-core/base/assert.hpp"
 
 namespace gw {
 

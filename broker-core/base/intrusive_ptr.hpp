@@ -49,8 +49,7 @@ public:
         }
     }
     IntrusivePtr(const IntrusivePtr& other) : IntrusivePtr(other.object_) {}
-    IntrusivePtr(IntrusivePtr&& other) noexcept
-        : object_(std::exchange(other.object_, nullptr)) {}
+    IntrusivePtr(IntrusivePtr&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
     IntrusivePtr& operator=(IntrusivePtr other) noexcept {
         std::swap(object_, other.object_);
         return *this;

@@ -19,8 +19,7 @@ public:
     }
     /// Uniform in [0, bound); bound is at least 1.
     std::uint64_t below(std::uint64_t bound) {
-        return static_cast<std::uint64_t>(
-            (static_cast<Wide>(next()) * bound) >> 64);
+        return static_cast<std::uint64_t>((static_cast<Wide>(next()) * bound) >> 64);
     }
 
 private:

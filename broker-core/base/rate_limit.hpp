@@ -1,9 +1,9 @@
 #pragma once
 
+#include "broker-core/base/clock.hpp"
+
 #include <algorithm>
 #include <cstdint>
-
-#include "broker-core/base/clock.hpp"
 
 namespace gw {
 

@@ -1,10 +1,10 @@
 #pragma once
 
+#include "broker-core/base/assert.hpp"
+
 #include <string>
 #include <utility>
 #include <variant>
-
-#include "broker-core/base/assert.hpp"
 
 namespace gw {
 
@@ -30,9 +30,7 @@ public:
     const std::string& text() const { return text_; }
 
     /// Adds where it happened in front of the text; the code stays.
-    Error within(const std::string& place) && {
-        return Error{code_, place + ": " + text_};
-    }
+    Error within(const std::string& place) && { return Error{code_, place + ": " + text_}; }
 
 private:
     Errc code_;

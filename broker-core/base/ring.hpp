@@ -1,13 +1,13 @@
 #pragma once
 
+#include "broker-core/base/assert.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <new>
 #include <type_traits>
 #include <utility>
-
-#include "broker-core/base/assert.hpp"
 
 namespace gw {
 

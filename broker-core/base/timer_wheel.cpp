@@ -1,9 +1,9 @@
 #include "broker-core/base/timer_wheel.hpp"
 
+#include "broker-core/base/assert.hpp"
+
 #include <algorithm>
 #include <bit>
-
-#include "broker-core/base/assert.hpp"
 
 namespace gw {
 
@@ -53,8 +53,7 @@ void TimerWheel::insert(TimerNode& node) {
     }
     when = std::min(when, elapsed_ + span_max);
     const std::uint64_t differing = (elapsed_ ^ when) | (slot_count - 1);
-    const int level =
-        std::min((63 - std::countl_zero(differing)) / slot_bits, level_count - 1);
+    const int level = std::min((63 - std::countl_zero(differing)) / slot_bits, level_count - 1);
     const auto slot = static_cast<std::size_t>(when >> (level * slot_bits)) % slot_count;
     link(slots_[static_cast<std::size_t>(level)][slot], node);
     occupied_[static_cast<std::size_t>(level)] |= std::uint64_t{1} << slot;
@@ -114,8 +113,8 @@ TimerNode* TimerWheel::pop_expired(MonotonicTime now) {
             return nullptr;
         }
         elapsed_ = std::max(elapsed_, next.start);
-        TimerNode& head = slots_[static_cast<std::size_t>(next.level)]
-                                [static_cast<std::size_t>(next.slot)];
+        TimerNode& head =
+            slots_[static_cast<std::size_t>(next.level)][static_cast<std::size_t>(next.slot)];
         occupied_[static_cast<std::size_t>(next.level)] &= ~(std::uint64_t{1} << next.slot);
         // The whole list moves over to due_, which is empty.
         due_.next = head.next;

@@ -1,9 +1,9 @@
 #include "broker-core/broker/broker.hpp"
 
+#include "broker-core/base/hash.hpp"
+
 #include <algorithm>
 #include <utility>
-
-#include "broker-core/base/hash.hpp"
 
 namespace gw {
 
@@ -117,8 +117,7 @@ PublishOutcome Broker::publish(Session& session, MessagePtr message) {
     return outcome;
 }
 
-PublishOutcome Broker::publish_qos2(Session& session, MessagePtr message,
-                                    std::uint16_t packet_id) {
+PublishOutcome Broker::publish_qos2(Session& session, MessagePtr message, std::uint16_t packet_id) {
     if (!session.inbound_qos2) {
         session.inbound_qos2 = std::make_unique<PacketIdSet>();
     }
@@ -207,15 +206,14 @@ void Broker::retain(const MessagePtr& message) {
         case RetainOutcome::payload_too_large:
             // The topic has no retained message now: an older one would be taken for current.
             metrics_.retained_refused.add();
-            storage_.keep_retained(
-                Message::create({.topic = message->topic(),
-                                 .payload = {},
-                                 .properties = {},
-                                 .qos = message->qos(),
-                                 .retain = true,
-                                 .arrival = message->arrival(),
-                                 .expires_at = never,
-                                 .publisher = message->publisher()}));
+            storage_.keep_retained(Message::create({.topic = message->topic(),
+                                                    .payload = {},
+                                                    .properties = {},
+                                                    .qos = message->qos(),
+                                                    .retain = true,
+                                                    .arrival = message->arrival(),
+                                                    .expires_at = never,
+                                                    .publisher = message->publisher()}));
             break;
     }
 }
@@ -327,8 +325,7 @@ void Broker::enqueue(Session& session, Delivery delivery) {
         }
     }
     if (is_qos0) {
-        if (session.link == nullptr &&
-            (!session.is_persistent() || !options_.queue_qos0_offline)) {
+        if (session.link == nullptr && (!session.is_persistent() || !options_.queue_qos0_offline)) {
             metrics_.drop(DropReason::offline_qos0);
             return;
         }
@@ -623,9 +620,9 @@ ReasonCode Broker::subscribe(Session& session, const SubscribeRequest& request) 
         hook->on_session_subscribed(*session.identity, filter.text);
     }
     using Retained = SubscribeRequest::Retained;
-    const bool due = request.retained == Retained::send ||
-                     (request.retained == Retained::send_if_new &&
-                      outcome == SubscribeOutcome::created);
+    const bool due =
+        request.retained == Retained::send ||
+        (request.retained == Retained::send_if_new && outcome == SubscribeOutcome::created);
     // No retained messages for shared subscriptions (MQTT 5.0, 4.8.2).
     if (due && filter.kind != FilterKind::shared && options_.retain_available &&
         shared_.retained.count() != 0) {

@@ -1,14 +1,5 @@
 #pragma once
 
-#include <cstdint>
-#include <deque>
-#include <memory>
-#include <optional>
-#include <span>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "broker-core/base/random.hpp"
 #include "broker-core/base/timer_wheel.hpp"
 #include "broker-core/broker/exchange.hpp"
@@ -17,6 +8,15 @@
 #include "broker-core/broker/session_table.hpp"
 #include "broker-core/metrics/metrics.hpp"
 #include "broker-core/session/session.hpp"
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace gw {
 
@@ -53,8 +53,9 @@ struct SubscribeRequest {
     enum class Retained : std::uint8_t { send, send_if_new, do_not_send } retained = Retained::send;
 };
 
-/// Answer to a publish: `reason` says success, no matching subscribers, or why not. When `ticket` is
-/// not 0, a success may be acknowledged only after SessionLink::on_stored() named a ticket as high.
+/// Answer to a publish: `reason` says success, no matching subscribers, or why not. When `ticket`
+/// is not 0, a success may be acknowledged only after SessionLink::on_stored() named a ticket as
+/// high.
 struct PublishOutcome {
     ReasonCode reason = ReasonCode::success;
     StoreTicket ticket = 0;

@@ -1,8 +1,8 @@
-#include <algorithm>
-#include <utility>
-
 #include "broker-core/base/json.hpp"
 #include "broker-core/broker/broker.hpp"
+
+#include <algorithm>
+#include <utility>
 
 namespace gw {
 
@@ -68,8 +68,7 @@ std::string_view address_of(std::string_view peer) {
 }
 
 std::string unix_seconds(WallTime time) {
-    return std::to_string(
-        std::chrono::duration_cast<Seconds>(time.time_since_epoch()).count());
+    return std::to_string(std::chrono::duration_cast<Seconds>(time.time_since_epoch()).count());
 }
 
 }  // namespace
@@ -90,8 +89,8 @@ std::string Broker::make_client_id() {
     }
 }
 
-std::optional<AuthDecision> Broker::authenticate(const Credentials& credentials,
-                                                 SessionLink& link, AuthToken& token) {
+std::optional<AuthDecision> Broker::authenticate(const Credentials& credentials, SessionLink& link,
+                                                 AuthToken& token) {
     token = next_auth_token_++;
     auto decision = shared_.authenticator->authenticate(credentials, worker_, token);
     if (!decision) {
@@ -175,13 +174,9 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
     if (auth.reason != ReasonCode::success) {
         return refuse(request, auth.reason);
     }
-    if (shared_.memory_grade.load(std::memory_order_relaxed) == MemoryGrade::refuse_connect) {
-        return refuse(request, ReasonCode::server_busy);
-    }
     if (options_.expiry_interval_max != Seconds{0}) {
-        request.expiry_interval =
-            static_cast<std::uint32_t>(std::min<std::int64_t>(
-                request.expiry_interval, options_.expiry_interval_max.count()));
+        request.expiry_interval = static_cast<std::uint32_t>(
+            std::min<std::int64_t>(request.expiry_interval, options_.expiry_interval_max.count()));
     }
     OpenedSession opened;
     Session* session = sessions_.find(request.client_id);
@@ -199,6 +194,11 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
             end_session(*session, ReasonCode::success);
             session = nullptr;
         }
+    }
+    // A session that is there may be resumed: its client drains what holds the memory.
+    if (session == nullptr &&
+        shared_.memory_grade.load(std::memory_order_relaxed) == MemoryGrade::refuse_connect) {
+        return refuse(request, ReasonCode::server_busy);
     }
     if (session == nullptr && options_.sessions_max != 0 &&
         shared_.session_count.load(std::memory_order_relaxed) >= options_.sessions_max) {
@@ -219,8 +219,7 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
     session->expiry_interval = request.expiry_interval;
     session->inflight_max = std::min(options_.inflight_max, request.receive_maximum);
     session->no_local_always =
-        request.is_bridge ||
-        (options_.ignore_loop_deliver && request.protocol != Protocol::mqtt_5);
+        request.is_bridge || (options_.ignore_loop_deliver && request.protocol != Protocol::mqtt_5);
     session->is_starting = true;
     if (session->load) {
         session->load->online.store(true, std::memory_order_relaxed);
@@ -481,9 +480,8 @@ void Broker::emit_connected(const Session& session, bool clean_start, ReasonCode
 
 void Broker::emit_disconnected(const ClientIdentity& client, ReasonCode reason) {
     const std::string_view why = reason == ReasonCode::success ? "normal" : reason_text(reason);
-    shared_.log->info("client.disconnected", {{"client_id", client.client_id},
-                                              {"peer", client.peer},
-                                              {"reason", why}});
+    shared_.log->info("client.disconnected",
+                      {{"client_id", client.client_id}, {"peer", client.peer}, {"reason", why}});
     if (!options_.presence_events) {
         return;
     }
@@ -496,8 +494,7 @@ void Broker::emit_disconnected(const ClientIdentity& client, ReasonCode reason) 
     emit_event(client, "disconnected", std::move(json));
 }
 
-void Broker::emit_event(const ClientIdentity& identity, std::string_view event,
-                        std::string json) {
+void Broker::emit_event(const ClientIdentity& identity, std::string_view event, std::string json) {
     const std::string topic = "$SYS/brokers/" + options_.node_name + "/clients/" +
                               topic_level_of(identity.client_id) + "/" + std::string{event};
     if (topic.size() > 65535) {

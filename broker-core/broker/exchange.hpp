@@ -1,12 +1,12 @@
 #pragma once
 
-#include <cstdint>
-#include <functional>
-#include <vector>
-
 #include "broker-core/message/message.hpp"
 #include "broker-core/router/match_result.hpp"
 #include "broker-core/router/shared_group.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <vector>
 
 namespace gw {
 

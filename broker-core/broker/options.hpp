@@ -1,10 +1,5 @@
 #pragma once
 
-#include <atomic>
-#include <cstdint>
-#include <memory>
-#include <string>
-
 #include "broker-core/access/access.hpp"
 #include "broker-core/base/clock.hpp"
 #include "broker-core/base/log.hpp"
@@ -14,6 +9,11 @@
 #include "broker-core/session/outbound_queue.hpp"
 #include "broker-core/storage/storage.hpp"
 #include "broker-core/topic/topic.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
 
 namespace gw {
 

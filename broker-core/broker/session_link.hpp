@@ -1,12 +1,12 @@
 #pragma once
 
-#include <cstdint>
-#include <span>
-
 #include "broker-core/access/access.hpp"
 #include "broker-core/message/message.hpp"
 #include "broker-core/message/reason.hpp"
 #include "broker-core/storage/storage.hpp"
+
+#include <cstdint>
+#include <span>
 
 namespace gw {
 

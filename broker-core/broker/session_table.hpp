@@ -1,11 +1,11 @@
 #pragma once
 
+#include "broker-core/session/session.hpp"
+
 #include <cstdint>
 #include <memory>
 #include <string_view>
 #include <vector>
-
-#include "broker-core/session/session.hpp"
 
 namespace gw {
 

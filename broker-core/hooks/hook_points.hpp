@@ -1,12 +1,12 @@
 #pragma once
 
-#include <memory>
-#include <string_view>
-#include <vector>
-
 #include "broker-core/message/identity.hpp"
 #include "broker-core/message/message.hpp"
 #include "broker-core/message/reason.hpp"
+
+#include <memory>
+#include <string_view>
+#include <vector>
 
 namespace gw {
 

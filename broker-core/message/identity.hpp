@@ -1,11 +1,11 @@
 #pragma once
 
+#include "broker-core/base/intrusive_ptr.hpp"
+
 #include <atomic>
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "broker-core/base/intrusive_ptr.hpp"
 
 namespace gw {
 
@@ -24,9 +24,7 @@ struct SessionRef {
                             (generation & ((1U << generation_bits) - 1))) {}
 
     std::uint32_t worker() const { return worker_generation >> generation_bits; }
-    std::uint64_t key() const {
-        return static_cast<std::uint64_t>(worker_generation) << 32 | slot;
-    }
+    std::uint64_t key() const { return static_cast<std::uint64_t>(worker_generation) << 32 | slot; }
     bool operator==(const SessionRef&) const = default;
 };
 
@@ -55,7 +53,7 @@ struct ClientIdentity : RefCounted<ClientIdentity> {
     bool is_anonymous = true;       // `username`, if any, was not proven
     bool is_superuser = false;      // no access rule is asked
     bool is_administrator = false;  // may read $SYS
-    bool is_bridge = false;  // keeps the retain flag, gets no echo (protocol level 0x80 bit)
+    bool is_bridge = false;         // keeps the retain flag, gets no echo (protocol level 0x80 bit)
 
     /// Whom a session belongs to: the proven name, or nothing for anonymous clients.
     std::string_view principal() const {

@@ -53,8 +53,8 @@ Message::Message(const MessageFields& fields)
 MessagePtr Message::create(const MessageFields& fields) {
     GW_ASSERT(fields.topic.size() <= 0xffff);
     GW_ASSERT(fields.properties.size() <= 0xffffffff && fields.payload.size() <= 0xffffffff);
-    const std::size_t bytes = sizeof(Message) + fields.topic.size() + fields.properties.size() +
-                              fields.payload.size();
+    const std::size_t bytes =
+        sizeof(Message) + fields.topic.size() + fields.properties.size() + fields.payload.size();
     void* memory = std::malloc(bytes);
     if (memory == nullptr) {
         throw std::bad_alloc{};

@@ -1,13 +1,13 @@
 #pragma once
 
-#include <cstdint>
-#include <string_view>
-
 #include "broker-core/base/bytes.hpp"
 #include "broker-core/base/clock.hpp"
 #include "broker-core/base/intrusive_ptr.hpp"
 #include "broker-core/message/identity.hpp"
 #include "broker-core/message/qos.hpp"
+
+#include <cstdint>
+#include <string_view>
 
 namespace gw {
 
@@ -33,9 +33,7 @@ public:
     static MessagePtr create(const MessageFields& fields);
 
     std::string_view topic() const { return {body(), topic_bytes_}; }
-    Bytes properties() const {
-        return as_bytes({body() + topic_bytes_, properties_bytes_});
-    }
+    Bytes properties() const { return as_bytes({body() + topic_bytes_, properties_bytes_}); }
     Bytes payload() const {
         return as_bytes({body() + topic_bytes_ + properties_bytes_, payload_bytes_});
     }

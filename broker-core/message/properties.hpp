@@ -1,11 +1,11 @@
 #pragma once
 
+#include "broker-core/base/bytes.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string_view>
 #include <utility>
-
-#include "broker-core/base/bytes.hpp"
 
 namespace gw {
 
@@ -48,9 +48,7 @@ public:
     void payload_format_indicator(std::uint8_t value);
     void content_type(std::string_view value) { text(MessageProperty::content_type, value); }
     void response_topic(std::string_view value) { text(MessageProperty::response_topic, value); }
-    void correlation_data(Bytes value) {
-        text(MessageProperty::correlation_data, as_text(value));
-    }
+    void correlation_data(Bytes value) { text(MessageProperty::correlation_data, as_text(value)); }
     void user_property(std::string_view name, std::string_view value);
 
 private:

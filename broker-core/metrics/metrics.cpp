@@ -1,9 +1,9 @@
 #include "broker-core/metrics/metrics.hpp"
 
+#include "broker-core/base/assert.hpp"
+
 #include <functional>
 #include <string>
-
-#include "broker-core/base/assert.hpp"
 
 namespace gw {
 
@@ -44,8 +44,9 @@ namespace detail {
 namespace {
 
 constexpr std::array<std::string_view, 16> packet_names = {
-    "",       "connect",   "connack", "publish",     "puback",   "pubrec",  "pubrel",     "pubcomp",
-    "subscribe", "suback", "unsubscribe", "unsuback", "pingreq", "pingresp", "disconnect", "auth"};
+    "",        "connect",  "connack",    "publish", "puback",      "pubrec",
+    "pubrel",  "pubcomp",  "subscribe",  "suback",  "unsubscribe", "unsuback",
+    "pingreq", "pingresp", "disconnect", "auth"};
 
 /// Adds one counter up over the workers and hands it on.
 class Sum {
@@ -140,10 +141,9 @@ void visit_messages(Sum& sum) {
                 std::mem_fn(&Metrics::messages_sent));
     for (std::size_t qos = 0; qos < 3; ++qos) {
         const std::string name = "messages/qos" + std::to_string(qos);
-        sum.counter(name + "/received", "Messages published by clients at this QoS.",
-                    [qos](const Metrics& m) -> const Counter& {
-                        return m.messages_received_by_qos[qos];
-                    });
+        sum.counter(
+            name + "/received", "Messages published by clients at this QoS.",
+            [qos](const Metrics& m) -> const Counter& { return m.messages_received_by_qos[qos]; });
         sum.counter(
             name + "/sent", "Copies sent at this QoS.",
             [qos](const Metrics& m) -> const Counter& { return m.messages_sent_by_qos[qos]; });
@@ -153,9 +153,10 @@ void visit_messages(Sum& sum) {
     for (std::size_t reason = 0; reason < drop_reason_count; ++reason) {
         const std::string name =
             "messages/dropped/" + std::string{drop_reason_name(static_cast<DropReason>(reason))};
-        sum.counter(name, "Given up for this reason.", [reason](const Metrics& m) -> const Counter& {
-            return m.messages_dropped_by_reason[reason];
-        });
+        sum.counter(name, "Given up for this reason.",
+                    [reason](const Metrics& m) -> const Counter& {
+                        return m.messages_dropped_by_reason[reason];
+                    });
     }
     sum.counter("messages/without_subscriber", "Messages that no subscription matched.",
                 std::mem_fn(&Metrics::messages_without_subscriber));

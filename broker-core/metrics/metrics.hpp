@@ -1,11 +1,11 @@
 #pragma once
 
+#include "broker-core/message/reason.hpp"
+
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <string_view>
-
-#include "broker-core/message/reason.hpp"
 
 namespace gw {
 
@@ -53,8 +53,8 @@ struct Metrics {
     Counter messages_dropped;
     std::array<Counter, drop_reason_count> messages_dropped_by_reason;
     Counter messages_without_subscriber;
-    Counter messages_redispatched;  // of shared groups, to another member
-    Counter retained_refused;       // over a limit of the retained store
+    Counter messages_redispatched;                       // of shared groups, to another member
+    Counter retained_refused;                            // over a limit of the retained store
     Counter reading_paused_rate, reading_paused_memory;  // times that a connection had to wait
     Counter connections_opened, connections_closed;
     /// By the reason that ended the connection, or that refused the CONNECT.

@@ -1,12 +1,12 @@
 #pragma once
 
+#include "broker-core/message/message.hpp"
+#include "broker-core/router/router.hpp"
+
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
-
-#include "broker-core/message/message.hpp"
-#include "broker-core/router/router.hpp"
 
 namespace gw {
 

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <cstdint>
-
 #include "broker-core/base/ring.hpp"
 #include "broker-core/session/delivery.hpp"
+
+#include <cstdint>
 
 namespace gw {
 

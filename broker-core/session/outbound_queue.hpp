@@ -1,9 +1,9 @@
 #pragma once
 
-#include <cstdint>
-
 #include "broker-core/base/ring.hpp"
 #include "broker-core/session/delivery.hpp"
+
+#include <cstdint>
 
 namespace gw {
 
@@ -29,6 +29,8 @@ public:
     std::size_t count() const { return count_; }
     std::uint64_t bytes() const { return bytes_; }
     bool empty() const { return count_ == 0; }
+    /// Places taken in memory, those of removed deliveries included.
+    std::size_t place_count() const { return entries_.size(); }
 
     /// Appends and makes room by the policy. `on_drop(const Delivery&)` is called for each
     /// delivery that gave way, the new one included.
@@ -93,8 +95,7 @@ private:
         if (qos0_count_ == 0) {
             return false;
         }
-        while (!entries_[qos0_hint_].message ||
-               entries_[qos0_hint_].qos != Qos::at_most_once) {
+        while (!entries_[qos0_hint_].message || entries_[qos0_hint_].qos != Qos::at_most_once) {
             ++qos0_hint_;
         }
         on_drop(entries_[qos0_hint_]);

@@ -1,10 +1,5 @@
 #pragma once
 
-#include <cstdint>
-#include <memory>
-#include <string>
-#include <vector>
-
 #include "broker-core/base/clock.hpp"
 #include "broker-core/base/ring.hpp"
 #include "broker-core/base/timer_wheel.hpp"
@@ -15,6 +10,11 @@
 #include "broker-core/session/inflight_window.hpp"
 #include "broker-core/session/outbound_queue.hpp"
 #include "broker-core/session/packet_id_set.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace gw {
 
@@ -65,7 +65,7 @@ struct Session : TimerNode {
     std::uint32_t unsent_resends = 0;  // in-flight deliveries not yet sent on this connection
     std::uint16_t inflight_max = 0;
     bool no_local_always = false;  // bridges, and 3.x clients by mqtt.ignore_loop_deliver
-    bool is_starting = false;  // between open_session() and start_delivery(): nothing goes out
+    bool is_starting = false;      // between open_session() and start_delivery(): nothing goes out
     bool is_pumping = false;
 
     SessionRef ref() const { return identity->session; }

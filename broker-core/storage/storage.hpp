@@ -1,9 +1,9 @@
 #pragma once
 
+#include "broker-core/message/message.hpp"
+
 #include <cstdint>
 #include <string_view>
-
-#include "broker-core/message/message.hpp"
 
 namespace gw {
 

@@ -1,9 +1,9 @@
 // CONNECT, CONNACK and AUTH (MQTT 5.0, 3.1, 3.2, 3.15 and 4.12).
+#include "adapters/mqtt/machine/connection_machine.hpp"
+
 #include <algorithm>
 #include <string>
 #include <utility>
-
-#include "adapters/mqtt/machine/connection_machine.hpp"
 
 namespace gw::mqtt {
 
@@ -56,8 +56,7 @@ ConnectionMachine::Step ConnectionMachine::on_connect(Bytes body) {
         if (error.error == DecodeError::protocol_version_unsupported) {
             refuse_connect(Version::v3_1_1, reason_code(error.error), {});
         } else if (error.reply_version == Version::v5) {
-            refuse_connect(Version::v5, reason_code(error.error),
-                           decode_error_text(error.error));
+            refuse_connect(Version::v5, reason_code(error.error), decode_error_text(error.error));
         } else {
             fail(error.error);
         }
@@ -73,8 +72,7 @@ ConnectionMachine::Step ConnectionMachine::on_connect(Bytes body) {
 }
 
 ConnectionMachine::Step ConnectionMachine::begin_connect(const ConnectPacket& packet, Bytes body) {
-    const bool may_be_empty =
-        is_v5() || (packet.version == Version::v3_1_1 && packet.clean_start);
+    const bool may_be_empty = is_v5() || (packet.version == Version::v3_1_1 && packet.clean_start);
     if (packet.client_id.empty() && may_be_empty && connecting_->assigned_id.empty()) {
         connecting_->assigned_id = broker_.make_client_id();
     }
@@ -145,8 +143,8 @@ ConnectionMachine::Step ConnectionMachine::authenticate(const ConnectPacket& pac
                                                         std::string_view client_id) {
     std::optional<AuthDecision> decision = std::move(connecting_->decision);
     if (!decision) {
-        decision = broker_.authenticate(credentials_of(packet, client_id), *this,
-                                        connecting_->token);
+        decision =
+            broker_.authenticate(credentials_of(packet, client_id), *this, connecting_->token);
     }
     if (!decision) {
         // The packet is given again once the answer is there; what follows it waits unread.
@@ -280,8 +278,9 @@ void ConnectionMachine::refuse_connect(Version version, ReasonCode reason, std::
         if (!text.empty()) {
             connack.reason_string = text;
         }
-        const bool elsewhere =
-            reason == ReasonCode::server_busy || reason == ReasonCode::quota_exceeded;
+        // What is wrong with this CONNECT (then there is a text) is wrong everywhere.
+        const bool elsewhere = text.empty() && (reason == ReasonCode::server_busy ||
+                                                reason == ReasonCode::quota_exceeded);
         if (elsewhere && !options_->server_reference.empty()) {
             connack.reason = ReasonCode::use_another_server;
             connack.server_reference = options_->server_reference;
@@ -299,11 +298,10 @@ void ConnectionMachine::refuse_connect(Version version, ReasonCode reason, std::
 
 // --------------------------------------------------------------------- enhanced authentication
 
-void ConnectionMachine::start_enhanced_auth(const ConnectPacket& packet,
-                                            std::string_view client_id, Bytes body) {
+void ConnectionMachine::start_enhanced_auth(const ConnectPacket& packet, std::string_view client_id,
+                                            Bytes body) {
     const Credentials credentials = credentials_of(packet, client_id);
-    connecting_->exchange =
-        broker_.begin_enhanced_auth(*packet.authentication_method, credentials);
+    connecting_->exchange = broker_.begin_enhanced_auth(*packet.authentication_method, credentials);
     if (!connecting_->exchange) {
         refuse_connect(packet, client_id, ReasonCode::bad_authentication_method, {});
         return;

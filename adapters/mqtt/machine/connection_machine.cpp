@@ -22,9 +22,8 @@ ConnectionMachine::~ConnectionMachine() {
         broker_.forget_auth(connecting_->token);
     }
     if (session_ != nullptr) {
-        end_session({.reason = ReasonCode::connection_lost,
-                     .discard_will = false,
-                     .expiry_interval = {}});
+        end_session(
+            {.reason = ReasonCode::connection_lost, .discard_will = false, .expiry_interval = {}});
     }
 }
 
@@ -181,8 +180,8 @@ void ConnectionMachine::say_goodbye(ReasonCode reason, std::string_view text) {
             packet.reason_string = text;
         }
         if (!options_->server_reference.empty() &&
-            (reason == ReasonCode::server_shutting_down || reason == ReasonCode::use_another_server ||
-             reason == ReasonCode::server_moved)) {
+            (reason == ReasonCode::server_shutting_down ||
+             reason == ReasonCode::use_another_server || reason == ReasonCode::server_moved)) {
             packet.server_reference = options_->server_reference;
         }
         if (!fits(disconnect_size(version_, packet))) {
@@ -264,8 +263,7 @@ void ConnectionMachine::on_deadline() {
         }
     } else if (is_access_pending_) {
         last_received_ = now();  // nothing is read: the silence is ours
-    } else if (keep_alive_ms_ != 0 &&
-               last_received_ + Milliseconds{keep_alive_ms_} <= now()) {
+    } else if (keep_alive_ms_ != 0 && last_received_ + Milliseconds{keep_alive_ms_} <= now()) {
         fail(ReasonCode::keep_alive_timeout, {});
         return;
     }
@@ -285,6 +283,7 @@ bool ConnectionMachine::is_over_rate(PacketType type) {
     if (limits.message_rate->try_take(now())) {
         return false;
     }
+    broker_.metrics().reading_paused_rate.add();
     pause_until(now() + std::max(Milliseconds{1}, Milliseconds{1000} / options_->publish_rate_max));
     return true;
 }
@@ -300,6 +299,7 @@ void ConnectionMachine::note_bytes(std::size_t bytes) {
     }
     limits.byte_rate->take(bytes, now());
     if (const MonotonicTime ready = limits.byte_rate->ready_at(now()); ready > now()) {
+        broker_.metrics().reading_paused_rate.add();
         pause_until(ready);
     }
 }

@@ -1,18 +1,18 @@
 #pragma once
 
-#include <cstdint>
-#include <deque>
-#include <memory>
-#include <optional>
-#include <string>
-#include <string_view>
-
 #include "adapters/machine/stream_machine.hpp"
 #include "adapters/mqtt/codec/codec.hpp"
 #include "adapters/mqtt/machine/options.hpp"
 #include "adapters/mqtt/machine/topic_aliases.hpp"
 #include "broker-core/base/rate_limit.hpp"
 #include "broker-core/broker/broker.hpp"
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 
 namespace gw::mqtt {
 

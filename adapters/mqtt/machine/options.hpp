@@ -1,11 +1,11 @@
 #pragma once
 
-#include <cstdint>
-#include <string>
-
 #include "broker-core/base/clock.hpp"
 #include "broker-core/message/qos.hpp"
 #include "broker-core/topic/topic.hpp"
+
+#include <cstdint>
+#include <string>
 
 namespace gw::mqtt {
 

@@ -1,10 +1,10 @@
 // PUBLISH and its acknowledgements (MQTT 5.0, 3.3 to 3.7 and 4.3).
+#include "adapters/mqtt/machine/connection_machine.hpp"
+#include "broker-core/base/utf8.hpp"
+
 #include <algorithm>
 #include <string>
 #include <utility>
-
-#include "adapters/mqtt/machine/connection_machine.hpp"
-#include "broker-core/base/utf8.hpp"
 
 namespace gw::mqtt {
 
@@ -78,12 +78,11 @@ bool ConnectionMachine::exceeds_receive_maximum(const PublishPacket& packet) con
     }
     std::size_t unacknowledged = broker_.inbound_qos2_count(*session_);
     unacknowledged += rare_ ? rare_->pending_puback_count : 0;
-    const std::size_t limit = is_v5()                         ? options_->receive_maximum
+    const std::size_t limit = is_v5()                           ? options_->receive_maximum
                               : options_->awaiting_rel_max != 0 ? options_->awaiting_rel_max
                                                                 : 65535U;
-    return unacknowledged >= limit &&
-           !(packet.qos == Qos::exactly_once &&
-             broker_.has_inbound_qos2(*session_, packet.packet_id));
+    return unacknowledged >= limit && !(packet.qos == Qos::exactly_once &&
+                                        broker_.has_inbound_qos2(*session_, packet.packet_id));
 }
 
 ConnectionMachine::Step ConnectionMachine::on_publish(const Frame& frame) {
@@ -106,8 +105,7 @@ ConnectionMachine::Step ConnectionMachine::on_publish(const Frame& frame) {
         fail(reason, {});
         return Step::done;
     }
-    if (packet.qos == Qos::exactly_once &&
-        broker_.has_inbound_qos2(*session_, packet.packet_id)) {
+    if (packet.qos == Qos::exactly_once && broker_.has_inbound_qos2(*session_, packet.packet_id)) {
         // It was taken already; PUBREC was lost, or comes. Whatever would be decided now is too
         // late: an error would free the packet id for the client and not here (MQTT 5.0, 4.3.3).
         reply(PacketType::pubrec, packet.packet_id, ReasonCode::success,
@@ -133,17 +131,17 @@ ConnectionMachine::Step ConnectionMachine::on_publish(const Frame& frame) {
         refuse_publish(packet, ReasonCode::payload_format_invalid);
         return Step::done;
     }
-    MessagePtr message = Message::create(
-        {.topic = topic,
-         .payload = packet.payload,
-         .properties = packet.properties,
-         .qos = packet.qos,
-         .retain = packet.retain,
-         .arrival = now(),
-         .expires_at = packet.message_expiry_interval
-                           ? now() + Seconds{*packet.message_expiry_interval}
-                           : never,
-         .publisher = session_->identity});
+    MessagePtr message =
+        Message::create({.topic = topic,
+                         .payload = packet.payload,
+                         .properties = packet.properties,
+                         .qos = packet.qos,
+                         .retain = packet.retain,
+                         .arrival = now(),
+                         .expires_at = packet.message_expiry_interval
+                                           ? now() + Seconds{*packet.message_expiry_interval}
+                                           : never,
+                         .publisher = session_->identity});
     if (packet.qos == Qos::exactly_once) {
         const PublishOutcome outcome =
             broker_.publish_qos2(*session_, std::move(message), packet.packet_id);
@@ -157,17 +155,16 @@ ConnectionMachine::Step ConnectionMachine::on_publish(const Frame& frame) {
     return Step::done;
 }
 
-/// While memory is nearly used up, what clients publish stays with them: asked again a little later.
+/// While memory is nearly used up, what clients publish stays with them: asked again a little
+/// later.
 bool ConnectionMachine::is_memory_scarce() {
     constexpr Milliseconds retry_after{50};
-    if (broker_.shared().memory_grade.load(std::memory_order_relaxed) <
-        MemoryGrade::pause_reading) [[likely]] {
+    if (broker_.shared().memory_grade.load(std::memory_order_relaxed) < MemoryGrade::pause_reading)
+        [[likely]] {
         return false;
     }
-    rare().paused_until = now() + retry_after;
     broker_.metrics().reading_paused_memory.add();
-    connection_.pause_reading();
-    arm_deadline();
+    pause_until(now() + retry_after);
     return true;
 }
 

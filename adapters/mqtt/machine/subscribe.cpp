@@ -1,8 +1,8 @@
 // SUBSCRIBE and UNSUBSCRIBE (MQTT 5.0, 3.8 to 3.11).
+#include "adapters/mqtt/machine/connection_machine.hpp"
+
 #include <utility>
 #include <vector>
-
-#include "adapters/mqtt/machine/connection_machine.hpp"
 
 namespace gw::mqtt {
 
@@ -32,8 +32,8 @@ std::optional<TopicFilter> ConnectionMachine::mounted_filter(std::string_view te
     if (!options_->mountpoint.empty()) {
         std::string mounted = filter->text;
         mounted.insert(filter->filter_offset, options_->mountpoint);
-        filter = parse_topic_filter(mounted, {.bytes_max = 65535 + options_->mountpoint.size(),
-                                              .levels_max = 65535});
+        filter = parse_topic_filter(
+            mounted, {.bytes_max = 65535 + options_->mountpoint.size(), .levels_max = 65535});
         if (!filter) {
             return std::nullopt;
         }
@@ -106,9 +106,9 @@ ReasonCode ConnectionMachine::subscribe_one(const SubscribePacket& packet,
     options.qos = static_cast<std::uint32_t>(min(entry.qos, options_->qos_max)) & 3U;
     options.no_local = entry.no_local ? 1 : 0;
     options.retain_as_published = entry.retain_as_published ? 1 : 0;
-    return broker_.subscribe(*session_, {.filter = *filter,
-                                         .options = options,
-                                         .retained = retained_of(entry.retain_handling)});
+    return broker_.subscribe(
+        *session_,
+        {.filter = *filter, .options = options, .retained = retained_of(entry.retain_handling)});
 }
 
 ConnectionMachine::Step ConnectionMachine::on_unsubscribe(const Frame& frame) {

@@ -20,8 +20,7 @@ public:
     }
     /// Empty when the alias was never set.
     std::string_view find(std::uint16_t alias) const {
-        return alias <= topics_.size() ? std::string_view{topics_[alias - 1U]}
-                                       : std::string_view{};
+        return alias <= topics_.size() ? std::string_view{topics_[alias - 1U]} : std::string_view{};
     }
 
 private:
