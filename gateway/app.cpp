@@ -85,7 +85,7 @@ App::App(const config::Config& config, Log& log)
     for (const auto& loop : loops_) {
         workers_.push_back(std::make_unique<Worker>(*loop, *shared_, broker_options(config),
                                                     *exchange_, store_->storage(loop->index()),
-                                                    random_seed()));
+                                                    random_seed(), [this] { grade_memory(); }));
         brokers.push_back(&workers_.back()->broker());
     }
     exchange_->set_brokers(std::move(brokers));
@@ -184,8 +184,7 @@ void App::add_listener(const std::string& name, Result<transport::ListenSocket> 
 
 bool App::has_room() const {
     return connection_count_.load(std::memory_order_relaxed) <
-               connection_count_max_.load(std::memory_order_relaxed) &&
-           shared_->memory_grade.load(std::memory_order_relaxed) != MemoryGrade::refuse_connect;
+           connection_count_max_.load(std::memory_order_relaxed);
 }
 
 // ------------------------------------------------------------------------------------- settings
@@ -245,7 +244,8 @@ void App::schedule_housekeeping() {
 
 void App::housekeep() {
     Broker& broker = workers_.front()->broker();
-    grade_memory(broker);
+    grade_memory();
+    report_memory(broker);
     report_store(broker);
     constexpr std::size_t expire_budget = 1000;  // retained messages looked at a tick
     shared_->retained.expire(transport::read_clocks().monotonic, expire_budget);
@@ -262,7 +262,8 @@ std::uint64_t App::memory_used() const {
            connection_count_.load(std::memory_order_relaxed) * connection_bytes;
 }
 
-void App::grade_memory(Broker& broker) {
+/// Any worker, at the end of each turn: a few loads, so that a flood is met within the turn.
+void App::grade_memory() {
     const std::uint64_t budget = memory_budget_.load(std::memory_order_relaxed);
     const std::uint64_t used_percent = memory_used() * 100 / std::max<std::uint64_t>(budget, 1);
     // A disk that is slower than the publishers must slow them down.
@@ -276,10 +277,18 @@ void App::grade_memory(Broker& broker) {
     } else if (used_percent >= shed_percent_.load(std::memory_order_relaxed)) {
         grade = MemoryGrade::shed_qos0;
     }
-    const MemoryGrade before = shared_->memory_grade.exchange(grade, std::memory_order_relaxed);
-    if (grade == before) {
+    if (shared_->memory_grade.load(std::memory_order_relaxed) != grade) {
+        shared_->memory_grade.store(grade, std::memory_order_relaxed);
+    }
+}
+
+void App::report_memory(Broker& broker) {
+    const MemoryGrade grade = shared_->memory_grade.load(std::memory_order_relaxed);
+    if (std::exchange(reported_grade_, grade) == grade) {
         return;
     }
+    const std::uint64_t budget = memory_budget_.load(std::memory_order_relaxed);
+    const std::uint64_t used_percent = memory_used() * 100 / std::max<std::uint64_t>(budget, 1);
     log_.warning("memory.grade", {{"grade", static_cast<unsigned>(grade)},
                                   {"used_percent", used_percent},
                                   {"budget_bytes", budget}});

@@ -40,7 +40,8 @@ private:
     void apply_listener_settings(const config::Config& config);
     void schedule_housekeeping();
     void housekeep();
-    void grade_memory(Broker& broker);
+    void grade_memory();
+    void report_memory(Broker& broker);
     void report_store(Broker& broker);
     void schedule_sys_tick();
     InstanceStats stats() const;
@@ -66,6 +67,7 @@ private:
     std::unique_ptr<Timer> sys_timer_;
     std::unique_ptr<SysTopics> sys_topics_;
     bool is_store_reported_healthy_ = true;
+    MemoryGrade reported_grade_ = MemoryGrade::normal;
 
     std::atomic<std::uint64_t> connection_count_{0};
     std::atomic<std::uint64_t> connection_count_max_{0};

@@ -6,10 +6,12 @@
 namespace gw {
 
 Worker::Worker(transport::WorkerLoop& loop, BrokerShared& shared, const BrokerOptions& options,
-               ThreadExchange& exchange, Storage& storage, std::uint64_t seed)
+               ThreadExchange& exchange, Storage& storage, std::uint64_t seed,
+               std::function<void()> on_turn)
     : loop_(loop),
       exchange_(exchange),
-      broker_(shared, options, loop.index(), exchange, storage, transport::read_clocks(), seed) {
+      broker_(shared, options, loop.index(), exchange, storage, transport::read_clocks(), seed),
+      on_turn_(std::move(on_turn)) {
     loop_.set_handler(*this);
 }
 
@@ -38,6 +40,7 @@ void Worker::end_turn() {
     broker_.metrics().bytes_received.add(now.bytes_received - counted_.bytes_received);
     broker_.metrics().bytes_sent.add(now.bytes_sent - counted_.bytes_sent);
     counted_ = now;
+    on_turn_();
 }
 
 }  // namespace gw

@@ -5,6 +5,7 @@
 #include "gateway/exchange.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <thread>
 
 namespace gw {
@@ -13,7 +14,8 @@ namespace gw {
 class Worker final : private transport::TurnHandler {
 public:
     Worker(transport::WorkerLoop& loop, BrokerShared& shared, const BrokerOptions& options,
-           ThreadExchange& exchange, Storage& storage, std::uint64_t seed);
+           ThreadExchange& exchange, Storage& storage, std::uint64_t seed,
+           std::function<void()> on_turn);
     ~Worker() override;
 
     void start();
@@ -34,6 +36,7 @@ private:
     ThreadExchange& exchange_;
     Broker broker_;
     transport::WorkerLoop::Counters counted_;
+    const std::function<void()> on_turn_;  // at the end of each turn
     std::thread thread_;
 };
 

@@ -1,10 +1,12 @@
-# Black-box tests over real sockets: each program of tests/interop is one ctest case, label "interop".
+# Black-box tests over real sockets: each program of tests/interop is one ctest case with the label
+# "interop".
 find_program(GW_PYTHON3 NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH)
 if(NOT TARGET mangrove OR NOT GW_PYTHON3)
   return()
 endif()
 
-# gw_interop_test(name SECONDS [SLOTS n]): test_<name>.py with a time limit; SLOTS is how many processors it keeps busy.
+# gw_interop_test(name SECONDS [SLOTS n] [variable=value ...]): test_<name>.py with a time limit;
+# SLOTS is how many processors it keeps busy.
 function(gw_interop_test name seconds)
   cmake_parse_arguments(ARG "" "SLOTS" "" ${ARGN})
   if(NOT ARG_SLOTS)
@@ -17,7 +19,7 @@ function(gw_interop_test name seconds)
     ENVIRONMENT "MANGROVE_BIN=$<TARGET_FILE:mangrove>;${ARG_UNPARSED_ARGUMENTS}")
 endfunction()
 
-foreach(chapter connect publish subscribe session will flow shared malformed broker races)
+foreach(chapter connect publish subscribe session will flow shared malformed memory broker races)
   gw_interop_test(${chapter} 180)
 endforeach()
 gw_interop_test(link_cut 300)
@@ -35,6 +37,7 @@ find_library(GW_PAHO_CLIENT paho-mqtt3c)
 if(GW_PAHO_INCLUDE AND GW_PAHO_ASYNC AND GW_PAHO_CLIENT)
   add_executable(interop_paho_c_program ${CMAKE_CURRENT_SOURCE_DIR}/interop/paho_c.cpp)
   target_include_directories(interop_paho_c_program SYSTEM PRIVATE ${GW_PAHO_INCLUDE})
-  target_link_libraries(interop_paho_c_program PRIVATE ${GW_PAHO_ASYNC} ${GW_PAHO_CLIENT} gw_warnings)
+  target_link_libraries(interop_paho_c_program PRIVATE
+    ${GW_PAHO_ASYNC} ${GW_PAHO_CLIENT} gw_warnings)
   gw_interop_test(paho_c 180 "MANGROVE_PAHO_C=$<TARGET_FILE:interop_paho_c_program>")
 endif()

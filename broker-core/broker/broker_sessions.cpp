@@ -174,9 +174,6 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
     if (auth.reason != ReasonCode::success) {
         return refuse(request, auth.reason);
     }
-    if (shared_.memory_grade.load(std::memory_order_relaxed) == MemoryGrade::refuse_connect) {
-        return refuse(request, ReasonCode::server_busy);
-    }
     if (options_.expiry_interval_max != Seconds{0}) {
         request.expiry_interval = static_cast<std::uint32_t>(
             std::min<std::int64_t>(request.expiry_interval, options_.expiry_interval_max.count()));
@@ -197,6 +194,11 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
             end_session(*session, ReasonCode::success);
             session = nullptr;
         }
+    }
+    // A session that is there may be resumed: its client drains what holds the memory.
+    if (session == nullptr &&
+        shared_.memory_grade.load(std::memory_order_relaxed) == MemoryGrade::refuse_connect) {
+        return refuse(request, ReasonCode::server_busy);
     }
     if (session == nullptr && options_.sessions_max != 0 &&
         shared_.session_count.load(std::memory_order_relaxed) >= options_.sessions_max) {

@@ -9,6 +9,10 @@
 #include <functional>
 #include <vector>
 
+#include <cstdint>
+#include <functional>
+#include <vector>
+
 namespace gw {
 
 class Broker;

@@ -29,6 +29,8 @@ public:
     std::size_t count() const { return count_; }
     std::uint64_t bytes() const { return bytes_; }
     bool empty() const { return count_ == 0; }
+    /// Places taken in memory, those of removed deliveries included.
+    std::size_t place_count() const { return entries_.size(); }
 
     /// Appends and makes room by the policy. `on_drop(const Delivery&)` is called for each
     /// delivery that gave way, the new one included.

@@ -17,6 +17,11 @@
 #include <string>
 #include <vector>
 
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
 namespace gw {
 
 class SessionLink;

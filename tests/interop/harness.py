@@ -1,12 +1,14 @@
 """Starts brokers for the tests, runs the tests side by side, stops whatever was started.
 
-Every test program here is run as `python3 test_x.py [--binary FILE] [--peer mosquitto] [--jobs N] [-k TEXT] [-v]`.
-Without `--binary` the program is $MANGROVE_BIN, else build/dev/mangrove or build/release/mangrove. With
-`--peer mosquitto` the same tests run against Debian's mosquitto, to tell a wrong expectation from a wrong broker;
-where that broker is known to deviate from the specification a test says so with `@peer_deviates`.
+Every test program here is run as `python3 test_x.py [--binary FILE] [--peer mosquitto] [--jobs N]
+[-k TEXT] [-v]`. Without `--binary` the program is $MANGROVE_BIN, else build/dev/mangrove or
+build/release/mangrove. With `--peer mosquitto` the same tests run against Debian's mosquitto, to
+tell a wrong expectation from a wrong broker; where that broker is known to deviate from the
+specification a test says so with `@peer_deviates`.
 
-Brokers listen on loopback ports that were free a moment before, have temporary folders, and are shared by the
-tests of a program that ask for the same settings: `broker()`. Many programs may run at the same time.
+Brokers listen on loopback ports that were free a moment before, have temporary folders, and are
+shared by the tests of a program that ask for the same settings: `broker()`. Many programs may run
+at the same time.
 """
 
 import argparse
@@ -43,7 +45,8 @@ class StartError(RuntimeError):
 
 
 def sanitized():
-    """Whether the broker was built with a sanitizer, which makes figures of memory and time meaningless."""
+    """Whether the broker was built with a sanitizer, which makes figures of memory and time
+    meaningless."""
     if PEER != "mangrove":
         return False
     program = pathlib.Path(BINARY).read_bytes()
@@ -58,7 +61,8 @@ def free_port():
 
 
 def wait_until(condition, what, timeout=wire.DEFAULT_TIMEOUT):
-    """Waits until `condition()` is true (its value is returned); fails with `what` at the deadline."""
+    """Waits until `condition()` is true (its value is returned); fails with `what` at the
+    deadline."""
     deadline = time.monotonic() + timeout
     while True:
         value = condition()
@@ -70,7 +74,8 @@ def wait_until(condition, what, timeout=wire.DEFAULT_TIMEOUT):
 
 
 def mangrove_command(settings, port, data):
-    """Command line of our own broker: everything as --set, so that no file is read but the empty one."""
+    """Command line of our own broker: everything as --set, so that no file is read but the empty
+    one."""
     config = data / "gateway.conf"
     config.write_text("# Everything is set on the command line.\n")
     merged = {
@@ -129,12 +134,15 @@ class Broker:
         for attempt in itertools.count(1):
             self.port = free_port()
             self.address = ("127.0.0.1", self.port)
-            # Our own variables are no keys of the broker; overrides such as MANGROVE_NODE__WORKERS are passed on.
-            environment = {name: value for name, value in os.environ.items() if name not in OWN_VARIABLES}
+            # Our own variables are no keys of the broker; overrides such as MANGROVE_NODE__WORKERS
+            # are passed on.
+            environment = {name: value for name, value in os.environ.items()
+                           if name not in OWN_VARIABLES}
             make = mangrove_command if PEER == "mangrove" else mosquitto_command
             self.log = self.data / f"broker-{attempt}.log"
             with self.log.open("wb") as log:
-                self.process = subprocess.Popen(make(self.settings, self.port, self.data), stdout=log,
+                self.process = subprocess.Popen(make(self.settings, self.port, self.data),
+                                                stdout=log,
                                                 stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                                                 cwd=self.data, env=environment)
             if self._accepts():
@@ -175,11 +183,13 @@ class Broker:
     def stop(self):
         """Ends it if it still runs and removes its folder.
 
-        Returns what went wrong: it had died, did not stop in time, or its exit code (a sanitizer's, say) is not 0.
+        Returns what went wrong: it had died, did not stop in time, or its exit code (a sanitizer's,
+        say) is not 0.
         """
         trouble = None
         if self.process is not None:
-            trouble = None if self.process.poll() in (None, 0) else f"died with {self.process.returncode}"
+            trouble = None if self.process.poll() in (None,
+                                                      0) else f"died with {self.process.returncode}"
             if self.process.poll() is None:
                 try:
                     code = self.terminate()
@@ -206,7 +216,8 @@ _shared_lock = threading.Lock()
 
 
 def broker(**settings):
-    """The broker with these settings, shared by all tests of this program; started at the first call."""
+    """The broker with these settings, shared by all tests of this program; started at the first
+    call."""
     settings = {key.replace("__", "."): value for key, value in settings.items()}
     key = tuple(sorted((name, str(value)) for name, value in settings.items()))
     with _shared_lock:
@@ -264,7 +275,8 @@ _numbers = itertools.count(1)
 
 
 def versions(*wanted):
-    """Makes a test `test_x(self, version)` one test for each of these protocol versions (default: all)."""
+    """Makes a test `test_x(self, version)` one test for each of these protocol versions (default:
+    all)."""
     def mark(test):
         test.versions = wanted or wire.VERSIONS
         return test
@@ -328,15 +340,17 @@ class MqttTest(unittest.TestCase):
     def client(self, version=wire.V311, client_id=None, where=None, **connect_fields):
         """A connected client with its own client id. Its CONNACK is `client.connack`."""
         found = self.open(version, where)
-        found.connack = found.connect(self.name(f"-{len(self._clients)}") if client_id is None else client_id,
+        found.connack = found.connect(self.name(f"-{len(self._clients)}") if client_id is None
+                                      else client_id,
                                       **connect_fields)
         return found
 
     def assert_nothing_more(self, receiver, sender=None, window=0.15):
-        """No packet reaches `receiver`, though `sender` (default: itself) and the broker had their chance.
+        """No packet reaches `receiver`, though `sender` (default: itself) and the broker had their
+        chance.
 
-        A marker published by the sender is seen to arrive first, so that what the sender published before
-        it was routed; then a short window for stragglers.
+        A marker published by the sender is seen to arrive first, so that what the sender published
+        before it was routed; then a short window for stragglers.
         """
         marker = f"marker/{self.unique}/{next(_numbers)}"
         receiver.subscribe(marker)
@@ -353,8 +367,9 @@ class MqttTest(unittest.TestCase):
     def expect_refusal(self, client, codes, timeout=None):
         """The broker closes, and tells a 5.0 client one of these reason codes before.
 
-        A 3.x client gets no packet at all: not even a CONNACK, if it was a malformed CONNECT ([MQTT-3.1.4-1]).
-        The peer in a comparison run may close without a word, which the specification allows.
+        A 3.x client gets no packet at all: not even a CONNACK, if it was a malformed CONNECT
+        ([MQTT-3.1.4-1]). The peer in a comparison run may close without a word, which the
+        specification allows.
         """
         before = client.expect_closed(timeout)
         if client.version != wire.V5:
@@ -364,9 +379,10 @@ class MqttTest(unittest.TestCase):
         last = before[-1] if before else None
         if last is None and PEER != "mangrove":
             return None
-        self.assertIsNotNone(last, f"closed without a DISCONNECT; one of {[hex(c) for c in codes]} expected")
+        wanted = f"one of {[hex(code) for code in codes]} expected"
+        self.assertIsNotNone(last, f"closed without a DISCONNECT; {wanted}")
         self.assertIn(last.type, (wire.DISCONNECT, wire.CONNACK))
-        self.assertIn(last.code, codes, f"{last}; one of {[hex(code) for code in codes]} expected")
+        self.assertIn(last.code, codes, f"{last}; {wanted}")
         return last
 
 
@@ -389,7 +405,8 @@ def main(module_name="__main__", jobs=8):
     """Runs the tests of a module, `jobs` at a time, and exits with the outcome."""
     global PEER, BINARY
     parser = argparse.ArgumentParser(description=sys.modules[module_name].__doc__)
-    parser.add_argument("--binary", default=os.environ.get("MANGROVE_BIN"), help="the mangrove program")
+    parser.add_argument("--binary", default=os.environ.get("MANGROVE_BIN"),
+                        help="the mangrove program")
     parser.add_argument("--peer", choices=["mangrove", "mosquitto"], default="mangrove")
     parser.add_argument("--jobs", type=int, default=jobs, help="tests at a time")
     parser.add_argument("-k", dest="pattern", default="", help="only tests with this in their name")
@@ -407,11 +424,13 @@ def main(module_name="__main__", jobs=8):
 
     suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules[module_name])
     tests = [one for one in _flatten(suite) if arguments.pattern in one.id()]
-    # Tests that wait (their class says so) start first, so that the whole run is as long as the longest.
+    # Tests that wait (their class says so) start first, so that the whole run is as long as the
+    # longest.
     tests.sort(key=lambda one: -getattr(getattr(one, one._testMethodName), "seconds", 0))
     failures, skipped, start = [], [], time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(max(1, arguments.jobs)) as pool:
-        for future in concurrent.futures.as_completed([pool.submit(_run_one, one) for one in tests]):
+        for future in concurrent.futures.as_completed([pool.submit(_run_one, one)
+                                                       for one in tests]):
             test, result, seconds = future.result()
             name = ".".join(test.id().split(".")[-2:])
             bad = result.failures + result.errors

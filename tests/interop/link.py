@@ -1,7 +1,9 @@
-"""A TCP proxy that cuts, and clients that keep their promises over cuts: for the delivery guarantees.
+"""A TCP proxy that cuts, and clients that keep their promises over cuts: for the delivery
+guarantees.
 
-`CutProxy` forwards one connection and cuts it at a chosen packet, whichever direction that packet goes in.
-`Sender` and `Receiver` follow the specification's rules for a client with a persistent session.
+`CutProxy` forwards one connection and cuts it at a chosen packet, whichever direction that packet
+goes in. `Sender` and `Receiver` follow the specification's rules for a client with a persistent
+session.
 """
 
 import select
@@ -25,10 +27,12 @@ def packet_end(data):
 
 
 class CutProxy:
-    """Forwards connections to `target`; the first is cut after packet number `cut_after` (both directions counted).
+    """Forwards connections to `target`; the first is cut after packet number `cut_after` (both
+    directions counted).
 
-    `inside`: only the first half of that packet is forwarded. `hard`: the sides are closed with RST.
-    `cut_after=None` never cuts. Later connections go through whole. `cut` tells whether the cut happened.
+    `inside`: only the first half of that packet is forwarded. `hard`: the sides are closed with
+    RST. `cut_after=None` never cuts. Later connections go through whole. `cut` tells whether the
+    cut happened.
     """
 
     def __init__(self, target, cut_after, inside=False, hard=False):
@@ -61,7 +65,8 @@ class CutProxy:
                 client, _ = self._listener.accept()
             except socket.timeout:
                 continue
-            thread = threading.Thread(target=self._forward, args=(client, self.cut_after if first else None),
+            thread = threading.Thread(target=self._forward,
+                                      args=(client, self.cut_after if first else None),
                                       daemon=True)
             first = False
             self._threads.append(thread)
@@ -106,10 +111,12 @@ class CutProxy:
 
 
 class Sender:
-    """Publishes messages with QoS 1 or 2 and brings each to its end, over as many connections as it takes."""
+    """Publishes messages with QoS 1 or 2 and brings each to its end, over as many connections as it
+    takes."""
 
     def __init__(self, name, version, topic, payloads, qos, window=10):
-        self.name, self.version, self.topic, self.qos, self.window = name, version, topic, qos, window
+        self.name, self.version, self.topic = name, version, topic
+        self.qos, self.window = qos, window
         self._left = list(payloads)
         self._open = {}  # packet id -> payload, or None once only PUBREL is to be sent
         self._next = 0
@@ -132,19 +139,22 @@ class Sender:
     def _converse(self, client):
         properties = {"session_expiry": 600} if self.version == wire.V5 else None
         connack = client.connect(self.name, clean=False, properties=properties)
-        if self.version != wire.V31 and self._open and self.connections > 1 and not connack.session_present:
+        again = self.connections > 1 and self._open
+        if again and self.version != wire.V31 and not connack.session_present:
             raise AssertionError("the broker lost the sender's session")
         for number, payload in self._open.items():
             if payload is None:
                 client.send(wire.ack(wire.PUBREL, number))
             else:
-                client.send(wire.publish(self.topic, payload, self.qos, number, dup=True, version=self.version))
+                client.send(wire.publish(self.topic, payload, self.qos, number, dup=True,
+                                         version=self.version))
         while True:
             while self._left and len(self._open) < self.window:
                 self._next = self._next % 65535 + 1
                 payload = self._left.pop(0)
                 self._open[self._next] = payload
-                client.send(wire.publish(self.topic, payload, self.qos, self._next, version=self.version))
+                client.send(wire.publish(self.topic, payload, self.qos, self._next,
+                                         version=self.version))
             if self.done():
                 client.disconnect()
                 return
@@ -174,7 +184,8 @@ class Receiver:
         self._subscribed = False
 
     def run(self, address, count):
-        """One connection, until `count` messages were taken and no exchange is open, or the link breaks."""
+        """One connection, until `count` messages were taken and no exchange is open, or the link
+        breaks."""
         try:
             with wire.Client(address, self.version) as client:
                 self._converse(client, count)

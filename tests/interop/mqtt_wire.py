@@ -1,10 +1,11 @@
 """A small MQTT client at the level of bytes, for tests: protocol 3.1, 3.1.1 and 5.0.
 
-Written from the specifications alone, so that a mistake of the broker's own codec is not repeated here. It
-encodes whatever it is told to, right or wrong, and reads packets against a deadline. It answers nothing by
-itself: a test that wants a PUBACK sent sends it.
+Written from the specifications alone, so that a mistake of the broker's own codec is not repeated
+here. It encodes whatever it is told to, right or wrong, and reads packets against a deadline. It
+answers nothing by itself: a test that wants a PUBACK sent sends it.
 
-Times are seconds. Every read has a deadline; `Timeout` says that nothing came, `Closed` that the peer closed.
+Times are seconds. Every read has a deadline; `Timeout` says that nothing came, `Closed` that the
+peer closed.
 """
 
 import socket
@@ -13,7 +14,8 @@ import time
 
 # Packet types (section 2.1.2).
 CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = 1, 2, 3, 4, 5, 6, 7
-SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK, PINGREQ, PINGRESP, DISCONNECT, AUTH = 8, 9, 10, 11, 12, 13, 14, 15
+SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK = 8, 9, 10, 11
+PINGREQ, PINGRESP, DISCONNECT, AUTH = 12, 13, 14, 15
 
 NAMES = {
     1: "CONNECT", 2: "CONNACK", 3: "PUBLISH", 4: "PUBACK", 5: "PUBREC", 6: "PUBREL", 7: "PUBCOMP",
@@ -64,7 +66,8 @@ SERVER_MAY_SEND = {
     CONNACK: {
         "session_expiry", "assigned_client_id", "server_keep_alive", "authentication_method",
         "authentication_data", "response_information", "server_reference", "reason_string",
-        "receive_maximum", "topic_alias_maximum", "maximum_qos", "retain_available", "user_property",
+        "receive_maximum", "topic_alias_maximum", "maximum_qos", "retain_available",
+        "user_property",
         "maximum_packet_size", "wildcard_available", "subscription_identifiers_available",
         "shared_available",
     },
@@ -84,7 +87,8 @@ SERVER_MAY_SEND = {
 
 # Reason codes that a server may send in which packet (section 2.4).
 SERVER_REASONS = {
-    CONNACK: {0x00, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8A, 0x8C, 0x90, 0x95,
+    CONNACK: {0x00, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8A, 0x8C, 0x90,
+              0x95,
               0x97, 0x99, 0x9A, 0x9B, 0x9C, 0x9D, 0x9F},
     PUBACK: {0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99},
     PUBREC: {0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99},
@@ -93,7 +97,8 @@ SERVER_REASONS = {
     SUBACK: {0x00, 0x01, 0x02, 0x80, 0x83, 0x87, 0x8F, 0x91, 0x97, 0x9E, 0xA1, 0xA2},
     UNSUBACK: {0x00, 0x11, 0x80, 0x83, 0x87, 0x8F, 0x91},
     DISCONNECT: {0x00, 0x80, 0x81, 0x82, 0x83, 0x87, 0x89, 0x8B, 0x8D, 0x8E, 0x8F, 0x90, 0x93, 0x94,
-                 0x95, 0x96, 0x97, 0x98, 0x99, 0x9A, 0x9B, 0x9C, 0x9D, 0x9E, 0x9F, 0xA0, 0xA1, 0xA2},
+                 0x95, 0x96, 0x97, 0x98, 0x99, 0x9A, 0x9B, 0x9C, 0x9D, 0x9E, 0x9F, 0xA0, 0xA1,
+                 0xA2},
     AUTH: {0x00, 0x18},
 }
 
@@ -110,7 +115,8 @@ class Closed(AssertionError):
     """The peer closed the connection while a packet was expected."""
 
 
-# --- encoding ------------------------------------------------------------------------------------------------
+# --- encoding
+# ------------------------------------------------------------------------------------------------
 
 def varint(value):
     """Variable byte integer (section 1.5.5 of 5.0, 2.2.3 of 3.1.1), shortest form."""
@@ -123,7 +129,8 @@ def varint(value):
 
 
 def utf8(text):
-    """UTF-8 string with its two-byte length; `bytes` are taken as they are (to send what is not UTF-8)."""
+    """UTF-8 string with its two-byte length; `bytes` are taken as they are (to send what is not
+    UTF-8)."""
     raw = text if isinstance(text, (bytes, bytearray)) else text.encode()
     return struct.pack("!H", len(raw)) + raw
 
@@ -167,7 +174,8 @@ class Will:
         self.properties = properties
 
 
-def connect(client_id="", version=V311, clean=True, keep_alive=60, will=None, username=None, password=None,
+def connect(client_id="", version=V311, clean=True, keep_alive=60, will=None, username=None,
+            password=None,
             properties=None, name=None, level=None, flags=None):
     """CONNECT. `name`, `level` and `flags` override what the version would give."""
     if name is None:
@@ -179,7 +187,8 @@ def connect(client_id="", version=V311, clean=True, keep_alive=60, will=None, us
         bits |= 0x40
     if username is not None:
         bits |= 0x80
-    body = utf8(name) + bytes([version if level is None else level, bits if flags is None else flags])
+    body = utf8(name) + bytes([version if level is None else level, bits if flags is None
+                               else flags])
     body += struct.pack("!H", keep_alive)
     if version == V5:
         body += encode_properties(properties)
@@ -260,7 +269,8 @@ def options(qos=0, no_local=False, retain_as_published=False, retain_handling=0)
     return qos | (4 if no_local else 0) | (8 if retain_as_published else 0) | retain_handling << 4
 
 
-# --- decoding ------------------------------------------------------------------------------------------------
+# --- decoding
+# ------------------------------------------------------------------------------------------------
 
 class Fields:
     """Reads the body of one packet and never past it."""
@@ -273,7 +283,8 @@ class Fields:
 
     def take(self, count):
         if count > self.left():
-            raise WireError(f"packet cut short: {count} bytes wanted, {self.left()} left in {self.raw!r}")
+            raise WireError(
+                f"packet cut short: {count} bytes wanted, {self.left()} left in {self.raw!r}")
         piece = self.raw[self.at:self.at + count]
         self.at += count
         return piece
@@ -339,7 +350,8 @@ def decode_properties(fields, kind):
         name, form = PROPERTY_BY_ID[number]
         if name not in SERVER_MAY_SEND.get(kind, ()):
             raise WireError(f"{NAMES[kind]} may not carry {name}")
-        repeatable = name == "user_property" or (name == "subscription_identifier" and kind == PUBLISH)
+        repeatable = name == "user_property" or (name == "subscription_identifier"
+                                                 and kind == PUBLISH)
         if found.has(name) and not repeatable:
             raise WireError(f"{name} twice in {NAMES[kind]}")
         if form == "byte":
@@ -368,13 +380,15 @@ class Packet:
         self.properties = Properties()
 
     def __repr__(self):
-        shown = {key: value for key, value in vars(self).items() if key not in ("type", "raw", "version")}
+        shown = {key: value for key, value in vars(self).items()
+                 if key not in ("type", "raw", "version")}
         text = ", ".join(f"{key}={value!r}" for key, value in shown.items())
         return f"{NAMES[self.type]}({text[:400]})"
 
 
 def decode(kind, flags, body, version):
-    """Reads a packet from a server, strictly; raises `WireError` where the specification forbids it."""
+    """Reads a packet from a server, strictly; raises `WireError` where the specification forbids
+    it."""
     fields = Fields(body)
     found = Packet(kind, flags, version, body)
     if kind not in (CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, UNSUBACK, PINGRESP,
@@ -395,7 +409,8 @@ def decode(kind, flags, body, version):
             found.properties = decode_properties(fields, kind)
             check_reason(found)
         elif found.code > 5:
-            raise WireError(f"CONNACK return code {found.code} in protocol {VERSION_NAMES[version]}")
+            raise WireError(
+                f"CONNACK return code {found.code} in protocol {VERSION_NAMES[version]}")
         if found.session_present and found.code:
             raise WireError("session present in a refusal [MQTT-3.2.2-6]")
     elif kind == PUBLISH:
@@ -453,13 +468,17 @@ def check_reason(found):
         raise WireError(f"{NAMES[found.type]} with reason code {found.code:#04x}")
 
 
-# --- a connection --------------------------------------------------------------------------------------------
+# --- a connection
+# --------------------------------------------------------------------------------------------
 
 class Client:
-    """One connection. Not for use by several threads at once, except that one may send while one reads."""
+    """One connection. Not for use by several threads at once, except that one may send while one
+    reads."""
 
-    def __init__(self, address, version=V311, source=None, receive_buffer=None, timeout=DEFAULT_TIMEOUT):
-        """`address`: (host, port), or a path for a Unix socket. `source`: local address to bind to."""
+    def __init__(self, address, version=V311, source=None, receive_buffer=None,
+                 timeout=DEFAULT_TIMEOUT):
+        """`address`: (host, port), or a path for a Unix socket. `source`: local address to bind
+        to."""
         self.version, self.timeout = version, timeout
         self.client_id = None
         self._input = bytearray()
@@ -539,7 +558,8 @@ class Client:
         try:
             piece = self.socket.recv(65536)
         except socket.timeout:
-            raise Timeout(f"nothing more within the deadline (have {bytes(self._input[:64])!r})") from None
+            raise Timeout(
+                f"nothing more within the deadline (have {bytes(self._input[:64])!r})") from None
         except ConnectionError as error:
             self._closed = True
             raise Closed(str(error)) from None
@@ -556,7 +576,8 @@ class Client:
         return found
 
     def expect_closed(self, timeout=None):
-        """The peer closes; returns the packets that came before (a 5.0 DISCONNECT at most, usually)."""
+        """The peer closes; returns the packets that came before (a 5.0 DISCONNECT at most,
+        usually)."""
         before = []
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
         while True:
@@ -587,9 +608,11 @@ class Client:
         return found
 
     def subscribe(self, *filters, qos=0, properties=None, codes=None, **more):
-        """SUBSCRIBE and SUBACK. A filter is a text (with `qos` and options `more`) or (text, options byte).
+        """SUBSCRIBE and SUBACK. A filter is a text (with `qos` and options `more`) or (text,
+        options byte).
 
-        PUBLISH packets that come before the SUBACK (which 5.0 and 3.1.1 allow) are kept for later reads.
+        PUBLISH packets that come before the SUBACK (which 5.0 and 3.1.1 allow) are kept for later
+        reads.
         """
         wanted = [one if isinstance(one, tuple) else (one, options(qos, **more)) for one in filters]
         number = self.next_id()

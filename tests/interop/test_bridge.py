@@ -1,4 +1,5 @@
-"""A mosquitto bridge to the broker, both directions: retain flag kept, no echo, QoS kept, reconnection."""
+"""A mosquitto bridge to the broker, both directions: retain flag kept, no echo, QoS kept,
+reconnection."""
 
 import os
 import pathlib
@@ -24,13 +25,18 @@ class Remote:
         config = pathlib.Path(self.folder.name) / "bridge.conf"
         config.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\n"
-            f"connection {name}\naddress {address[0]}:{address[1]}\nbridge_protocol_version {PROTOCOLS[protocol]}\n"
+            f"connection {name}\naddress {address[0]}:{address[1]}\n"
+            f"bridge_protocol_version {PROTOCOLS[protocol]}\n"
             f"try_private true\nremote_clientid {name}\nrestart_timeout 1\nnotifications false\n"
-            f"topic shared/{name}/# both 2\ntopic out/{name}/# out 1\ntopic in/{name}/# in 1\n{more}")
-        self.log = open(pathlib.Path(self.folder.name) / "log", "wb")  # pylint: disable=consider-using-with
-        self.process = subprocess.Popen([harness.MOSQUITTO, "-c", str(config), "-v"], stdout=self.log,
+            f"topic shared/{name}/# both 2\ntopic out/{name}/# out 1\n"
+            f"topic in/{name}/# in 1\n{more}")
+        # pylint: disable=consider-using-with
+        self.log = open(pathlib.Path(self.folder.name) / "log", "wb")
+        self.process = subprocess.Popen([harness.MOSQUITTO, "-c", str(config), "-v"],
+                                        stdout=self.log,
                                         stderr=subprocess.STDOUT)
-        harness.wait_until(lambda: b"SUBACK" in self.text(), "the bridge's subscriptions are acknowledged", 15)
+        harness.wait_until(lambda: b"SUBACK" in self.text(),
+                           "the bridge's subscriptions are acknowledged", 15)
 
     def text(self):
         return (pathlib.Path(self.folder.name) / "log").read_bytes()
@@ -49,7 +55,8 @@ class Bridge(MqttTest):
         self.root = self.name("bridge")
         remote = Remote(self.broker().address, protocol, self.root)
         self.addCleanup(remote.close)
-        # The bridge subscribes to several filters one by one: all are there when a message comes through each.
+        # The bridge subscribes to several filters one by one: all are there when a message comes
+        # through each.
         there, here = self.client(V5, where=remote.address), self.client(V5)
         for topic in (f"shared/{self.root}/ready", f"in/{self.root}/ready"):
             there.subscribe(topic, qos=1)
@@ -80,7 +87,8 @@ class Bridge(MqttTest):
         # Each side sees its own messages and those of the other, once.
         seen_there = sorted(there.message().payload for _ in range(12))
         seen_here = sorted(here.message().payload for _ in range(12))
-        expected = sorted(text % qos for text in (b"in %d", b"out %d", b"from here %d", b"from there %d")
+        expected = sorted(text % qos
+                          for text in (b"in %d", b"out %d", b"from here %d", b"from there %d")
                           for qos in (0, 1, 2))
         self.assertEqual(seen_there, expected)
         self.assertEqual(seen_here, expected)
@@ -126,8 +134,10 @@ class Bridge(MqttTest):
             for number in range(start, start + 10):
                 here.publish(f"in/{self.root}/n", b"%d" % number, 1)
                 there.publish(f"out/{self.root}/n", b"%d" % number, 1)
-            self.assertEqual([int(one.payload) for one in there.messages(10)], list(range(start, start + 10)))
-            self.assertEqual([int(one.payload) for one in here.messages(10)], list(range(start, start + 10)))
+            self.assertEqual([int(one.payload) for one in there.messages(10)],
+                             list(range(start, start + 10)))
+            self.assertEqual([int(one.payload) for one in here.messages(10)],
+                             list(range(start, start + 10)))
 
 
 class BridgeBit(MqttTest):

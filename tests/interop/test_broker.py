@@ -1,4 +1,5 @@
-"""The program as a whole: $SYS, events, shutdown, listeners, and keys whose effect a client can see."""
+"""The program as a whole: $SYS, events, shutdown, listeners, and keys whose effect a client can
+see."""
 
 import json
 import os
@@ -17,7 +18,8 @@ class Sys(MqttTest):
     """The tree $SYS/brokers (names of EMQ 2.x)."""
 
     def sys_broker(self, **more):
-        return harness.broker(**{"mqtt.broker.sys_interval": "1s", "node.name": "one@127.0.0.1", **more})
+        return harness.broker(**{"mqtt.broker.sys_interval": "1s", "node.name": "one@127.0.0.1",
+                                 **more})
 
     def gather(self, client, topics, timeout=10):
         """Reads $SYS messages until all of these topics came; returns topic -> packet."""
@@ -42,18 +44,25 @@ class Sys(MqttTest):
         client.subscribe("$SYS/brokers", "$SYS/brokers/#")
         root = "$SYS/brokers/one@127.0.0.1"
         numbers = [f"{root}/stats/{name}/{part}" for name in
-                   ("clients", "sessions", "topics", "subscribers", "subscriptions", "routes", "retained")
+                   ("clients", "sessions", "topics", "subscribers", "subscriptions", "routes",
+                    "retained")
                    for part in ("count", "max")]
         numbers += [f"{root}/metrics/{name}" for name in (
             "bytes/received", "bytes/sent", "packets/received", "packets/sent", "packets/connect",
-            "packets/connack", "packets/publish/received", "packets/publish/sent", "packets/puback/received",
-            "packets/puback/sent", "packets/pubrec/received", "packets/pubrec/sent", "packets/pubrel/received",
-            "packets/pubrel/sent", "packets/pubcomp/received", "packets/pubcomp/sent", "packets/subscribe",
-            "packets/suback", "packets/unsubscribe", "packets/unsuback", "packets/pingreq", "packets/pingresp",
+            "packets/connack", "packets/publish/received", "packets/publish/sent",
+            "packets/puback/received",
+            "packets/puback/sent", "packets/pubrec/received", "packets/pubrec/sent",
+            "packets/pubrel/received",
+            "packets/pubrel/sent", "packets/pubcomp/received", "packets/pubcomp/sent",
+            "packets/subscribe",
+            "packets/suback", "packets/unsubscribe", "packets/unsuback", "packets/pingreq",
+            "packets/pingresp",
             "packets/disconnect", "messages/received", "messages/sent", "messages/qos0/received",
-            "messages/qos0/sent", "messages/qos1/received", "messages/qos1/sent", "messages/qos2/received",
+            "messages/qos0/sent", "messages/qos1/received", "messages/qos1/sent",
+            "messages/qos2/received",
             "messages/qos2/sent", "messages/retained", "messages/dropped")]
-        texts = ["$SYS/brokers"] + [f"{root}/{name}" for name in ("version", "sysdescr", "uptime", "datetime")]
+        texts = ["$SYS/brokers"] + [f"{root}/{name}"
+                                    for name in ("version", "sysdescr", "uptime", "datetime")]
         found = self.gather(client, texts + numbers)
         for topic in numbers:
             self.assertTrue(found[topic].payload.isdigit(), found[topic])
@@ -88,7 +97,8 @@ class Sys(MqttTest):
         watcher = self.client(V5, where=broker.address)
         watcher.subscribe("$SYS/brokers/one@127.0.0.1/version", retain_handling=2)
         client = self.client(V5, where=broker.address)
-        client.send(wire.publish("$SYS/brokers/one@127.0.0.1/version", b"forged", 1, 1, version=V5, retain=True))
+        client.send(wire.publish("$SYS/brokers/one@127.0.0.1/version", b"forged", 1, 1, version=V5,
+                                 retain=True))
         try:
             self.assertGreaterEqual(client.recv().code, 0x80)
         except wire.Closed:
@@ -124,7 +134,8 @@ class Sys(MqttTest):
             self.assertIn("ts", event)
             return event["reason"]
 
-        reasons = [ending(lambda client: client.disconnect()), ending(lambda client: client.close()),
+        reasons = [ending(lambda client: client.disconnect()),
+                   ending(lambda client: client.close()),
                    ending(lambda client: client.send(b"\0\0"))]
         self.assertTrue(all(isinstance(one, str) and one for one in reasons), reasons)
         self.assertEqual(len(set(reasons)), 3, reasons)
@@ -169,11 +180,13 @@ class Sys(MqttTest):
 
     @ours_only("another tree")
     def test_administrators_only(self):
-        """With no administrators nobody reads $SYS: refused, and nothing arrives by other filters."""
+        """With no administrators nobody reads $SYS: refused, and nothing arrives by other
+        filters."""
         broker = self.sys_broker(**{"sys.administrators": "none"})
         client = self.client(V5, where=broker.address)
         number = client.next_id()
-        client.send(wire.subscribe(number, [("$SYS/#", 0), ("$SYS/brokers/+/uptime", 0), ("+/brokers/#", 0)], V5))
+        client.send(wire.subscribe(number, [("$SYS/#", 0), ("$SYS/brokers/+/uptime", 0),
+                                            ("+/brokers/#", 0)], V5))
         found = client.recv()
         self.assertEqual(found.codes[:2], [0x87, 0x87])
         with self.assertRaises(wire.Timeout):
@@ -207,7 +220,8 @@ class Shutdown(MqttTest):
     def test_graceful(self):
         """SIGTERM: 5.0 clients read 0x8B, all are closed, the exit code is 0, soon."""
         broker = self.own()
-        clients = [self.client(version, where=broker.address) for version in wire.VERSIONS for _ in range(20)]
+        clients = [self.client(version, where=broker.address) for version in wire.VERSIONS
+                   for _ in range(20)]
         start = time.monotonic()
         broker.terminate(wait=False)
         for one in clients:
@@ -259,7 +273,8 @@ class Shutdown(MqttTest):
     def test_second_process_on_the_same_data(self):
         """The data folder belongs to one process."""
         broker = self.own()
-        command = [part.replace(str(broker.port), str(harness.free_port())) for part in broker.process.args]
+        command = [part.replace(str(broker.port), str(harness.free_port()))
+                   for part in broker.process.args]
         found = harness.subprocess.run(command, capture_output=True, timeout=20, text=True)
         self.assertNotEqual(found.returncode, 0)
         self.client(where=broker.address).ping()
@@ -280,7 +295,8 @@ class Listeners(MqttTest):
 
     @ours_only("keys")
     def test_unix_socket(self):
-        broker = harness.broker(**{"listener.unix.local": "{data}/mqtt.sock", "listener.unix.local.mode": "0600"})
+        broker = harness.broker(**{"listener.unix.local": "{data}/mqtt.sock",
+                                   "listener.unix.local.mode": "0600"})
         path = str(broker.data / "mqtt.sock")
         self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
         topic = self.topic()
@@ -301,7 +317,8 @@ class Listeners(MqttTest):
 
     @peer_deviates("does not take the mount point off again for 5.0 clients")
     def test_mount_point(self):
-        """Topics of a listener's clients live under its mount point and the clients never see it."""
+        """Topics of a listener's clients live under its mount point and the clients never see
+        it."""
         port = harness.free_port()
         settings = {"listener.tcp.default.mountpoint": "house/"}
         if harness.PEER == "mangrove":
@@ -322,8 +339,10 @@ class Listeners(MqttTest):
             other.publish(topic + "/b", b"y", 1)
             self.assertEqual(outside.message().topic, f"house/{topic}/b")
             outside.publish(f"house/{topic}/c", b"z", 1)
-            self.assertEqual(sorted(one.topic for one in inside.messages(2)), [topic + "/b", topic + "/c"])
-            self.client(V5, self.name("w"), broker.address, will=wire.Will(topic + "/will", b"w", 1)).abort()
+            self.assertEqual(sorted(one.topic for one in inside.messages(2)),
+                             [topic + "/b", topic + "/c"])
+            self.client(V5, self.name("w"), broker.address,
+                        will=wire.Will(topic + "/will", b"w", 1)).abort()
             self.assertEqual(sorted(one.topic for one in outside.messages(2)),
                              [f"house/{topic}/c", f"house/{topic}/will"])
             inside.unsubscribe(topic + "/#")
@@ -375,7 +394,8 @@ class Listeners(MqttTest):
     def test_anonymous(self):
         """allow_anonymous = false: 0x86/0x87 or return code 4/5; another listener may differ."""
         port = harness.free_port()
-        broker = harness.broker(**{"allow_anonymous": "false", "listener.tcp.open": f"127.0.0.1:{port}",
+        broker = harness.broker(**{"allow_anonymous": "false",
+                                   "listener.tcp.open": f"127.0.0.1:{port}",
                                    "listener.tcp.open.allow_anonymous": "true"})
         for version in wire.VERSIONS:
             client = self.open(version, broker.address)
@@ -393,8 +413,8 @@ class Limits(MqttTest):
                                  "mqtt.broker.sys_interval": "1s"})
 
     def wait_for_drops(self, broker, count):
-        """Until the broker has counted so many dropped messages: an acknowledgement does not say that
-        another worker's session has queued the message already."""
+        """Until the broker has counted so many dropped messages: an acknowledgement does not say
+        that another worker's session has queued the message already."""
         watcher = self.client(V311, where=broker.address)
         watcher.subscribe("$SYS/brokers/+/metrics/messages/dropped")
         for _ in range(10):
@@ -436,7 +456,8 @@ class Limits(MqttTest):
     @ours_only("keys")
     def test_qos0_of_offline_clients(self):
         for kept in ("true", "false"):
-            broker = harness.broker(**{"mqtt.mqueue.store_qos0": kept, "mqtt.broker.sys_interval": "1s"})
+            broker = harness.broker(**{"mqtt.mqueue.store_qos0": kept,
+                                       "mqtt.broker.sys_interval": "1s"})
             name, topic = self.name(kept), self.topic(kept)
             client = self.client(V311, name, broker.address, clean=False)
             client.subscribe(topic, qos=1)
@@ -470,7 +491,8 @@ class Limits(MqttTest):
     @ours_only("keys")
     def test_topic_limits(self):
         broker = harness.broker(**{"mqtt.max_topic_levels": 4, "mqtt.max_topic_length": 30,
-                                   "mqtt.max_clientid_len": 40, "mqtt.session.max_subscriptions": 2})
+                                   "mqtt.max_clientid_len": 40,
+                                   "mqtt.session.max_subscriptions": 2})
         client = self.client(V5, where=broker.address)
         self.assertGreaterEqual(client.subscribe("a/b/c/d/e", codes=[0x8F]).codes[0], 0x80)
         client.subscribe("x" * 31, codes=[0x8F])
@@ -489,7 +511,8 @@ class Limits(MqttTest):
 
     @ours_only("keys")
     def test_retained_limits(self):
-        broker = harness.broker(**{"retainer.max_message_num": 3, "retainer.max_payload_size": "1KB"})
+        broker = harness.broker(**{"retainer.max_message_num": 3,
+                                   "retainer.max_payload_size": "1KB"})
         topic = self.topic()
         client = self.client(V5, where=broker.address)
         for number in range(5):
@@ -545,7 +568,8 @@ class Limits(MqttTest):
         """mqtt.client.max_publish_rate slows the publisher down and loses nothing."""
         broker = harness.broker(**{"mqtt.client.max_publish_rate": 50})
         topic = self.topic()
-        receiver, sender = self.client(V311, where=broker.address), self.client(V311, where=broker.address)
+        receiver = self.client(V311, where=broker.address)
+        sender = self.client(V311, where=broker.address)
         receiver.subscribe(topic, qos=1)
         start = time.monotonic()
         sender.send(*[wire.publish(topic, b"%d" % number, 1, number + 1) for number in range(150)])
@@ -553,11 +577,76 @@ class Limits(MqttTest):
         self.assertGreater(time.monotonic() - start, 1.0)
 
     @ours_only("keys")
+    def test_byte_rate(self):
+        """mqtt.client.max_byte_rate likewise."""
+        broker = harness.broker(**{"mqtt.client.max_byte_rate": "100KB"})
+        topic = self.topic()
+        receiver = self.client(V311, where=broker.address)
+        sender = self.client(V311, where=broker.address)
+        receiver.subscribe(topic)
+        start = time.monotonic()
+        for _ in range(30):
+            sender.publish(topic, b"x" * 10_000)
+        receiver.messages(30)
+        self.assertGreater(time.monotonic() - start, 1.0)
+
+    def connected(self, broker, count):
+        """How many of so many connections at once are let in."""
+        accepted = 0
+        for number in range(count):
+            try:
+                client = self.open(V311, broker.address)
+                accepted += client.connect(self.name(str(number)), code=None).code == 0
+            except (wire.Closed, OSError):
+                pass
+        return accepted
+
+    @ours_only("keys")
+    def test_max_connections(self):
+        self.assertEqual(self.connected(harness.broker(**{"node.max_connections": 5}), 9), 5)
+
+    @ours_only("keys")
+    def test_connect_rate(self):
+        """listener.tcp.<name>.max_conn_rate: so many a second, the rest is closed."""
+        broker = harness.broker(**{"listener.tcp.default.max_conn_rate": 10})
+        self.assertLess(self.connected(broker, 60), 40)
+        harness.wait_until(lambda: self.connected(broker, 1), "a later connection is let in")
+
+    @ours_only("keys")
+    def test_max_sessions(self):
+        """mqtt.session.max_count: one more is refused with 0x97; a known one comes back."""
+        broker = harness.broker(**{"mqtt.session.max_count": 3})
+        more = {"clean": False, "properties": {"session_expiry": 60}}
+        for number in range(3):
+            self.client(V5, self.name(str(number)), broker.address, **more).disconnect()
+        client = self.open(V5, broker.address)
+        client.connect(self.name("more"), code=0x97, **more)
+        client.expect_closed()
+        again = self.client(V5, self.name("0"), broker.address, **more)
+        self.assertTrue(again.connack.session_present)
+
+    @ours_only("keys")
+    def test_deny(self):
+        """acl_nomatch = deny, no rule: refused in the way of each version, routed to nobody."""
+        broker = harness.broker(**{"acl_nomatch": "deny"})
+        new = self.client(V5, where=broker.address)
+        new.subscribe("t", codes=[0x87])
+        self.assertEqual(new.publish("t", b"x", 1, code=None).code, 0x87)
+        self.assertEqual(new.publish("t", b"x", 2, code=None).code, 0x87)
+        new.publish("t", b"x")
+        self.assertEqual(new.ping(), [])
+        old = self.client(V311, where=broker.address)
+        old.subscribe("t", codes=[0x80])
+        old.publish("t", b"x", 1)
+        old.ping()
+
+    @ours_only("keys")
     def test_bytes_before_connect(self):
         """mqtt.client.unauthenticated_bytes bounds what a stranger may send."""
         broker = harness.broker(**{"mqtt.client.unauthenticated_bytes": "1KB"})
         client = self.open(V5, broker.address)
-        client.send(wire.connect(self.name(), version=V5, properties=[("user_property", ("k", "v" * 2000))]))
+        client.send(wire.connect(self.name(), version=V5,
+                                 properties=[("user_property", ("k", "v" * 2000))]))
         found = client.expect_closed()
         self.assertTrue(all(one.code >= 0x80 for one in found))
         client = self.client(V5, self.name("ok"), broker.address)

@@ -18,7 +18,8 @@ class Protocol(MqttTest):
         client.ping()
 
     def test_unknown_level_is_answered_with_code_1(self):
-        """[MQTT-3.1.2-2] of 3.1.1: return code 0x01, then close. Any version of client can read that form."""
+        """[MQTT-3.1.2-2] of 3.1.1: return code 0x01, then close. Any version of client can read
+        that form."""
         for level in (0, 1, 2, 3, 6, 9, 127):
             with self.subTest(level=level):
                 client = self.open(V311)
@@ -76,7 +77,8 @@ class Protocol(MqttTest):
         for data in (wire.publish(topic, b"x", version=version),
                      wire.publish(topic, b"x", 1, 1, version=version),
                      wire.publish(topic, b"x", 2, 1, version=version),
-                     wire.subscribe(1, [(topic, 0)], version), wire.unsubscribe(1, [topic], version),
+                     wire.subscribe(1, [(topic, 0)], version),
+                     wire.unsubscribe(1, [topic], version),
                      wire.packet(wire.PINGREQ, 0), wire.disconnect(), wire.auth(),
                      wire.ack(wire.PUBACK, 1), wire.ack(wire.PUBREL, 1), wire.packet(0, 0),
                      wire.packet(wire.CONNACK, 0, b"\0\0")):
@@ -88,12 +90,14 @@ class Protocol(MqttTest):
 
     @versions()
     def test_packets_after_a_refused_connect_are_not_routed(self, version):
-        """[MQTT-3.2.2-5]/[MQTT-3.2.2-7]: close after a refusal; what followed in the stream is dropped."""
+        """[MQTT-3.2.2-5]/[MQTT-3.2.2-7]: close after a refusal; what followed in the stream is
+        dropped."""
         topic = self.topic()
         watcher = self.client(V311)
         watcher.subscribe(topic)
         client = self.open(version)
-        client.send(wire.connect(self.name(), version=version, level=9), wire.publish(topic, b"x", version=version))
+        client.send(wire.connect(self.name(), version=version, level=9),
+                    wire.publish(topic, b"x", version=version))
         try:
             client.expect_closed()
         except wire.WireError:
@@ -102,18 +106,22 @@ class Protocol(MqttTest):
 
     @versions()
     def test_pipelined(self, version):
-        """Section 3.1.4: clients may send packets right after CONNECT, without waiting for CONNACK."""
+        """Section 3.1.4: clients may send packets right after CONNECT, without waiting for
+        CONNACK."""
         topic = self.topic()
         client = self.open(version)
-        client.send(wire.connect(self.name(), version=version), wire.subscribe(1, [(topic, 2)], version),
+        client.send(wire.connect(self.name(), version=version),
+                    wire.subscribe(1, [(topic, 2)], version),
                     wire.publish(topic, b"one", 1, 2, version=version),
                     wire.publish(topic, b"two", version=version), wire.packet(wire.PINGREQ, 0))
         self.assertEqual(client.expect(wire.CONNACK).code, 0)
         found = [client.recv() for _ in range(5)]
         kinds = [one.type for one in found]
-        self.assertEqual(sorted(kinds), sorted([wire.SUBACK, wire.PUBACK, wire.PUBLISH, wire.PUBLISH,
+        self.assertEqual(sorted(kinds),
+                         sorted([wire.SUBACK, wire.PUBACK, wire.PUBLISH, wire.PUBLISH,
                                                 wire.PINGRESP]))
-        self.assertEqual([one.payload for one in found if one.type == wire.PUBLISH], [b"one", b"two"])
+        self.assertEqual([one.payload for one in found if one.type == wire.PUBLISH],
+                         [b"one", b"two"])
         self.assertEqual(kinds[0], wire.SUBACK)
 
     @versions()
@@ -123,7 +131,8 @@ class Protocol(MqttTest):
         watcher = self.client(version)
         watcher.subscribe(topic)
         client = self.open(version)
-        client.send(wire.connect(self.name("x"), version=version), wire.publish(topic, b"all", version=version),
+        client.send(wire.connect(self.name("x"), version=version),
+                    wire.publish(topic, b"all", version=version),
                     wire.disconnect(version))
         self.assertEqual(watcher.message().payload, b"all")
         self.assertEqual([one.type for one in client.expect_closed()], [wire.CONNACK])
@@ -176,19 +185,22 @@ class Flags(MqttTest):
     @versions(V311, V5)
     def test_will_qos_3(self, version):
         """[MQTT-3.1.2-12]/[MQTT-3.1.2-14]."""
-        tail = wire.utf8(self.name()) + (b"\0" if version == V5 else b"") + wire.utf8("w") + wire.utf8("x")
+        tail = wire.utf8(self.name()) + (b"\0" if version == V5
+                                         else b"") + wire.utf8("w") + wire.utf8("x")
         self.expect_refusal(self.malformed(version, 0x02 | 0x04 | 0x18, tail), {0x81, 0x82})
 
     @versions(V311, V5)
     def test_will_qos_without_will_flag(self, version):
         """[MQTT-3.1.2-13]/[MQTT-3.1.2-11]."""
         for bits in (0x08, 0x10):
-            self.expect_refusal(self.malformed(version, 0x02 | bits, wire.utf8(self.name())), {0x81, 0x82})
+            self.expect_refusal(self.malformed(version, 0x02 | bits, wire.utf8(self.name())),
+                                {0x81, 0x82})
 
     @versions(V311, V5)
     def test_will_retain_without_will_flag(self, version):
         """[MQTT-3.1.2-15]/[MQTT-3.1.2-13]."""
-        self.expect_refusal(self.malformed(version, 0x02 | 0x20, wire.utf8(self.name())), {0x81, 0x82})
+        self.expect_refusal(self.malformed(version, 0x02 | 0x20, wire.utf8(self.name())),
+                            {0x81, 0x82})
 
     def test_password_without_username(self):
         """[MQTT-3.1.2-22] of 3.1.1 forbids it; 5.0 (3.1.2.9) allows it."""
@@ -200,19 +212,22 @@ class Flags(MqttTest):
     @versions()
     def test_username_and_password(self, version):
         """Both, user name only, empty ones, binary password (3.1.3.4, 3.1.3.5)."""
-        for username, password in (("user", b"\0\xff\xfe"), ("user", None), ("", b""), ("\u00e4\u6f22\U0001f600", b"x" * 65535)):
+        for username, password in (("user", b"\0\xff\xfe"), ("user", None), ("", b""),
+                                   ("\u00e4\u6f22\U0001f600", b"x" * 65535)):
             with self.subTest(username=username):
                 self.client(version, self.name("p"), username=username, password=password).ping()
 
     def test_31_allows_flags_without_fields(self):
-        """3.1, CONNECT, user name: the remaining length wins over the user name and password flags."""
+        """3.1, CONNECT, user name: the remaining length wins over the user name and password
+        flags."""
         for flags, tail in ((0x82, b""), (0xC2, wire.utf8("user")), (0xC2, b"")):
             client = self.malformed(V31, flags, wire.utf8(self.name(str(flags))) + tail)
             self.assertEqual(client.expect(wire.CONNACK).code, 0)
 
     @versions(V311, V5)
     def test_fields_missing(self, version):
-        """Flags announce fields that the payload does not have; or the payload has more than announced."""
+        """Flags announce fields that the payload does not have; or the payload has more than
+        announced."""
         for flags, tail in ((0x02, b""), (0x06, wire.utf8("c")), (0x82, wire.utf8("c")),
                             (0xC2, wire.utf8("c") + wire.utf8("u")), (0x02, b"\0\x05abc"),
                             (0x02, wire.utf8("c") + b"rest")):
@@ -235,7 +250,8 @@ class Flags(MqttTest):
                         before = client.expect_closed()
                     except wire.WireError:
                         continue  # the version was not known yet: the refusal has another form
-                    self.assertTrue(all(one.type == wire.CONNACK and one.code for one in before), before)
+                    self.assertTrue(all(one.type == wire.CONNACK and one.code for one in before),
+                                    before)
                 else:
                     self.expect_refusal(client, 0x81)
 
@@ -260,7 +276,8 @@ class Flags(MqttTest):
             with self.subTest(topic=topic):
                 client = self.open(version)
                 client.send(wire.connect(self.name(), version=version, will=Will(topic, b"x")))
-                if version == V311 and "\0" not in topic:  # well formed, but no topic: a refusal will do as well
+                # well formed, but no topic: a refusal will do as well
+                if version == V311 and "\0" not in topic:
                     self.assertIn([one.code for one in client.expect_closed()], ([], [5]))
                 else:
                     self.expect_refusal(client, {0x81, 0x82, 0x90})
@@ -271,8 +288,10 @@ class ClientId(MqttTest):
 
     @versions()
     def test_takes_what_it_must(self, version):
-        """[MQTT-3.1.3-5]: 1 to 23 bytes of 0-9a-zA-Z must be accepted; longer and other ones may be."""
-        for client_id in ("0", "abcXYZ0189", "aB3" * 7 + "z", "with space", "sl/ash", "\u6f22\u5b57", "a-b_c.d:e"):
+        """[MQTT-3.1.3-5]: 1 to 23 bytes of 0-9a-zA-Z must be accepted; longer and other ones may
+        be."""
+        for client_id in ("0", "abcXYZ0189", "aB3" * 7 + "z", "with space", "sl/ash",
+                          "\u6f22\u5b57", "a-b_c.d:e"):
             with self.subTest(client_id=client_id):
                 self.client(version, f"{client_id}{version}").ping()
 
@@ -299,7 +318,8 @@ class ClientId(MqttTest):
             self.assertEqual([one.code for one in before], [2])
 
     def test_assigned(self):
-        """[MQTT-3.2.2-16], [MQTT-3.1.3-6]: a 5.0 client is told its unique id, which then is its own."""
+        """[MQTT-3.2.2-16], [MQTT-3.1.3-6]: a 5.0 client is told its unique id, which then is its
+        own."""
         one, two = self.client(V5, "", properties={"session_expiry": 60}), self.client(V5, "")
         first = one.connack.properties.get("assigned_client_id")
         second = two.connack.properties.get("assigned_client_id")
@@ -320,7 +340,8 @@ class ClientId(MqttTest):
     @versions()
     def test_bad_utf8(self, version):
         """[MQTT-3.1.3-4], [MQTT-1.5.4-1]: client id that is not UTF-8."""
-        for raw in (b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"a\0b", b"\xf5\x80\x80\x80", b"\xe2\x82"):
+        for raw in (b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"a\0b", b"\xf5\x80\x80\x80",
+                    b"\xe2\x82"):
             with self.subTest(raw=raw):
                 client = self.open(version)
                 client.send(wire.connect(raw, version=version))
@@ -337,7 +358,8 @@ class KeepAlive(MqttTest):
     @versions()
     @waits(3)
     def test_closed_after_one_and_a_half(self, version):
-        """[MQTT-3.1.2-24]/[MQTT-3.1.2-22]: silence for 1.5 times the keep alive closes the connection."""
+        """[MQTT-3.1.2-24]/[MQTT-3.1.2-22]: silence for 1.5 times the keep alive closes the
+        connection."""
         client = self.client(version, keep_alive=2)
         start = harness.time.monotonic()
         before = client.expect_closed(6)
@@ -368,7 +390,8 @@ class KeepAlive(MqttTest):
     @waits(3)
     @versions()
     def test_part_of_a_packet_is_no_packet(self, version):
-        """Section 3.1.2.10 speaks of control packets: a byte now and then keeps nothing alive for ever."""
+        """Section 3.1.2.10 speaks of control packets: a byte now and then keeps nothing alive for
+        ever."""
         client = self.client(version, keep_alive=1)
         data = wire.publish(self.topic(), b"x" * 100, version=version)
         for at in range(40):
@@ -431,12 +454,14 @@ class ConnectProperties(MqttTest):
     def test_all_at_once(self):
         """Every property that CONNECT and the will may carry."""
         will = Will(self.topic(), b"x", 1, True, [
-            ("will_delay", 1), ("payload_format", 1), ("message_expiry", 5), ("content_type", "text"),
+            ("will_delay", 1), ("payload_format", 1), ("message_expiry", 5),
+            ("content_type", "text"),
             ("response_topic", "r"), ("correlation_data", b"\0\1"), ("user_property", ("a", "b"))])
         client = self.client(V5, will=will, properties=[
             ("session_expiry", 10), ("receive_maximum", 5), ("maximum_packet_size", 1000),
             ("topic_alias_maximum", 3), ("request_response_information", 1),
-            ("request_problem_information", 1), ("user_property", ("k", "v")), ("user_property", ("k", "v"))])
+            ("request_problem_information", 1), ("user_property", ("k", "v")),
+            ("user_property", ("k", "v"))])
         self.assertEqual(client.connack.code, 0)
         client.disconnect()
 
@@ -460,15 +485,18 @@ class ConnectProperties(MqttTest):
             "mqtt.subscription_identifiers": "false"}).address
         found = self.client(V5, where=where).connack.properties
         self.assertEqual({name: found.get(name) for name in (
-            "receive_maximum", "topic_alias_maximum", "maximum_packet_size", "maximum_qos", "retain_available",
+            "receive_maximum", "topic_alias_maximum", "maximum_packet_size", "maximum_qos",
+            "retain_available",
             "wildcard_available", "shared_available", "subscription_identifiers_available")}, {
                 "receive_maximum": 7, "topic_alias_maximum": 9, "maximum_packet_size": 4096,
-                "maximum_qos": 1, "retain_available": 0, "wildcard_available": 0, "shared_available": 0,
+                "maximum_qos": 1, "retain_available": 0, "wildcard_available": 0,
+                "shared_available": 0,
                 "subscription_identifiers_available": 0})
 
     @harness.ours_only("names of keys")
     def test_limits_enforced(self):
-        """[MQTT-3.2.2-11], [MQTT-3.2.2-12], [MQTT-3.2.2-14] and the subscription features turned off."""
+        """[MQTT-3.2.2-11], [MQTT-3.2.2-12], [MQTT-3.2.2-14] and the subscription features turned
+        off."""
         where = self.broker(**{
             "mqtt.receive_maximum": 7, "mqtt.topic_alias_maximum": 9, "mqtt.max_packet_size": "4KB",
             "mqtt.max_qos_allowed": 1, "mqtt.retain_available": "false",
@@ -497,7 +525,8 @@ class ConnectProperties(MqttTest):
 
     def test_twice(self):
         """A property (other than user property) more than once is a protocol error."""
-        for name, value in (("session_expiry", 1), ("receive_maximum", 1), ("maximum_packet_size", 100),
+        for name, value in (("session_expiry", 1), ("receive_maximum", 1),
+                            ("maximum_packet_size", 100),
                             ("topic_alias_maximum", 1), ("request_response_information", 1),
                             ("request_problem_information", 1), ("authentication_method", "m"),
                             ("authentication_data", b"d")):
@@ -508,7 +537,8 @@ class ConnectProperties(MqttTest):
     def test_bad_values(self):
         """Values that are a protocol error."""
         for name, value in (("receive_maximum", 0), ("maximum_packet_size", 0),
-                            ("request_response_information", 2), ("request_problem_information", 2)):
+                            ("request_response_information", 2),
+                            ("request_problem_information", 2)):
             with self.subTest(name=name):
                 self.refused([(name, value)], {0x81, 0x82})
 
@@ -519,9 +549,12 @@ class ConnectProperties(MqttTest):
 
     def test_foreign_property(self):
         """Properties of other packets, and unknown numbers, are malformed."""
-        for name, value in (("topic_alias", 1), ("message_expiry", 1), ("will_delay", 1), ("reason_string", "x"),
-                            ("assigned_client_id", "x"), ("subscription_identifier", 1), ("content_type", "x"),
-                            ("raw", b"\x00\x00"), ("raw", b"\x7f\x00"), ("raw", b"\x91\x00\0\0\0\1")):
+        for name, value in (("topic_alias", 1), ("message_expiry", 1), ("will_delay", 1),
+                            ("reason_string", "x"),
+                            ("assigned_client_id", "x"), ("subscription_identifier", 1),
+                            ("content_type", "x"),
+                            ("raw", b"\x00\x00"), ("raw", b"\x7f\x00"),
+                            ("raw", b"\x91\x00\0\0\0\1")):
             with self.subTest(name=name, value=value):
                 if name == "raw" and value[0] == 0x91 and harness.PEER != "mangrove":
                     continue
@@ -529,11 +562,13 @@ class ConnectProperties(MqttTest):
 
     @peer_deviates("lets some foreign will properties pass")
     def test_bad_will_properties(self):
-        for properties in ([("topic_alias", 1)], [("session_expiry", 1)], [("will_delay", 1), ("will_delay", 1)],
+        for properties in ([("topic_alias", 1)], [("session_expiry", 1)],
+                           [("will_delay", 1), ("will_delay", 1)],
                            [("payload_format", 2)], [("message_expiry", 1), ("message_expiry", 1)],
                            [("subscription_identifier", 1)], [("response_topic", "a/#")]):
             with self.subTest(properties=properties):
-                self.refused(None, {0x81, 0x82, 0x90}, will=Will(self.topic(), b"x", properties=properties))
+                self.refused(None, {0x81, 0x82, 0x90},
+                             will=Will(self.topic(), b"x", properties=properties))
 
     def test_property_length_past_the_packet(self):
         body = wire.utf8("MQTT") + bytes([5, 2]) + b"\0\x3c" + b"\x7f" + wire.utf8("abc")
@@ -543,7 +578,8 @@ class ConnectProperties(MqttTest):
 
     @peer_deviates("reason strings are never sent")
     def test_request_problem_information_off(self):
-        """[MQTT-3.1.2-29]: no reason string, no user property but on PUBLISH, CONNACK, DISCONNECT."""
+        """[MQTT-3.1.2-29]: no reason string, no user property but on PUBLISH, CONNACK,
+        DISCONNECT."""
         client = self.client(V5, properties={"request_problem_information": 0})
         found = client.unsubscribe(self.topic())
         self.assertEqual(found.codes, [0x11])
@@ -556,7 +592,9 @@ class ConnectProperties(MqttTest):
     def test_response_information_only_on_request(self):
         """[MQTT-3.1.2-28]."""
         for properties in (None, {"request_response_information": 0}):
-            self.assertFalse(self.client(V5, properties=properties).connack.properties.has("response_information"))
+            self.assertFalse(self.client(V5,
+                                         properties=properties).connack.properties.has(
+                                             "response_information"))
 
     @harness.ours_only("key")
     def test_response_information(self):
@@ -569,7 +607,8 @@ class ConnectProperties(MqttTest):
     def test_unknown_authentication_method(self):
         """Section 3.1.2.11.9: a method that the server lacks: CONNACK 0x8C (or 0x87)."""
         self.refused([("authentication_method", "NO-SUCH-METHOD")], {0x8C, 0x87})
-        self.refused([("authentication_method", "NO-SUCH-METHOD"), ("authentication_data", b"\0")], {0x8C, 0x87})
+        self.refused([("authentication_method", "NO-SUCH-METHOD"), ("authentication_data", b"\0")],
+                     {0x8C, 0x87})
 
     def test_connack_comes_first(self):
         """[MQTT-3.2.0-1]: CONNACK before any other packet, also when a queue waits."""

@@ -1,4 +1,5 @@
-"""Flow control (4.9), maximum packet size (3.1.2.11.4, 3.2.2.3.6), topic aliases (3.3.2.3.4): both directions."""
+"""Flow control (4.9), maximum packet size (3.1.2.11.4, 3.2.2.3.6), topic aliases (3.3.2.3.4): both
+directions."""
 
 import time
 
@@ -60,7 +61,8 @@ class ReceiveMaximumOfClient(MqttTest):
         receiver.ping()
 
     def test_qos_0_and_other_packets_pass(self):
-        """[MQTT-4.9.0-3]: SUBSCRIBE, PINGREQ and the like go on at quota 0; QoS 0 may, and is not counted."""
+        """[MQTT-4.9.0-3]: SUBSCRIBE, PINGREQ and the like go on at quota 0; QoS 0 may, and is not
+        counted."""
         topic = self.topic()
         receiver, sender = self.client(V5, properties={"receive_maximum": 1}), self.client(V5)
         receiver.subscribe((topic, 1), (topic + "/0", 0))
@@ -91,14 +93,16 @@ class ReceiveMaximumOfServer(MqttTest):
                 client = self.client(V5, where=where)
                 self.assertEqual(self.limit(client), 5)
                 # Without PUBREL the exchanges stay open.
-                data = b"".join(wire.publish(self.topic(), b"x" * 50, 2, number % 65535 + 1, version=V5)
+                data = b"".join(wire.publish(self.topic(), b"x" * 50, 2, number % 65535 + 1,
+                                             version=V5)
                                 for number in range(5 + extra))
                 try:
                     client.send(data)
                 except OSError:
                     pass
                 found = client.expect_closed()
-                self.assertEqual([one.id for one in found[:-1] if one.type == PUBREC], [1, 2, 3, 4, 5])
+                self.assertEqual([one.id for one in found[:-1] if one.type == PUBREC],
+                                 [1, 2, 3, 4, 5])
                 self.assertEqual((found[-1].type, found[-1].code), (wire.DISCONNECT, 0x93))
 
     @ours_only("the key has another meaning there")
@@ -136,7 +140,8 @@ class ReceiveMaximumOfServer(MqttTest):
         receiver = self.client(version)
         topic = self.topic()
         receiver.subscribe(topic, qos=0)
-        client.send(*[wire.publish(topic, b"", 2, number, version=version) for number in range(1, 2001)])
+        client.send(*[wire.publish(topic, b"", 2, number, version=version)
+                      for number in range(1, 2001)])
         self.assertEqual([client.expect(PUBREC).id for _ in range(2000)], list(range(1, 2001)))
         client.send(*[wire.ack(PUBREL, number) for number in range(1, 2001)])
         self.assertEqual([client.expect(PUBCOMP).id for _ in range(2000)], list(range(1, 2001)))
@@ -148,7 +153,8 @@ class PacketSize(MqttTest):
 
     @peer_deviates("is off by one byte")
     def test_of_the_client(self):
-        """[MQTT-3.1.2-24], [MQTT-3.1.2-25]: what is too large is not sent, as if it had been delivered."""
+        """[MQTT-3.1.2-24], [MQTT-3.1.2-25]: what is too large is not sent, as if it had been
+        delivered."""
         topic = self.topic()
         receiver, sender = self.client(V5, properties={"maximum_packet_size": 100}), self.client(V5)
         for qos in (0, 1, 2):
@@ -171,7 +177,8 @@ class PacketSize(MqttTest):
         receiver.subscribe(topic, qos=2)
         for number in range(10):
             sender.publish(topic, b"x" * 100 if number % 2 else b"%d" % number, 1 + number // 5)
-        self.assertEqual([one.payload for one in receiver.messages(5)], [b"0", b"2", b"4", b"6", b"8"])
+        self.assertEqual([one.payload for one in receiver.messages(5)],
+                         [b"0", b"2", b"4", b"6", b"8"])
 
     def test_reason_strings_are_left_out(self):
         """[MQTT-3.2.2-19], -20 and the like: texts and user properties give way to the limit."""
@@ -198,7 +205,8 @@ class PacketSize(MqttTest):
 
     @versions()
     def test_five_bytes_that_announce_256_mb(self, version):
-        """The limit is looked at as soon as the length is known; before CONNECT a smaller one holds."""
+        """The limit is looked at as soon as the length is known; before CONNECT a smaller one
+        holds."""
         broker = self.broker()
         before = broker.memory()
         clients = []
@@ -231,7 +239,8 @@ class PacketSize(MqttTest):
 
     @versions()
     def test_length_longer_than_needed(self, version):
-        """2.1.4 / [MQTT-1.5.5-1]: the shortest form is a must for senders; a padded PINGREQ harms nobody."""
+        """2.1.4 / [MQTT-1.5.5-1]: the shortest form is a must for senders; a padded PINGREQ harms
+        nobody."""
         client = self.client(version)
         client.send(b"\xc0\x80\x00")
         try:
@@ -250,7 +259,8 @@ class AliasOfClient(MqttTest):
         self.receiver.subscribe(self.root + "/#", qos=2)
 
     def alias(self, client, topic, number, payload=b"x", qos=0):
-        client.publish(f"{self.root}/{topic}" if topic else "", payload, qos, properties={"topic_alias": number})
+        client.publish(f"{self.root}/{topic}" if topic else "", payload, qos,
+                       properties={"topic_alias": number})
 
     def expect_topics(self, *tails):
         found = [self.receiver.message() for _ in tails]
@@ -286,7 +296,8 @@ class AliasOfClient(MqttTest):
         limit = client.connack.properties.get("topic_alias_maximum", 0)
         for number in (limit + 1, 65535):
             client = self.client(V5)
-            client.send(wire.publish(self.root + "/x", b"", version=V5, properties={"topic_alias": number}))
+            client.send(wire.publish(self.root + "/x", b"", version=V5,
+                                     properties={"topic_alias": number}))
             self.expect_refusal(client, 0x94)
         self.assert_nothing_more(self.receiver)
 
@@ -347,7 +358,8 @@ class AliasOfServer(MqttTest):
         for limit in (0, 1, 3):
             with self.subTest(limit=limit):
                 root = self.topic(f"limit{limit}")
-                receiver = self.client(V5, properties={"topic_alias_maximum": limit} if limit else None)
+                receiver = self.client(V5, properties={"topic_alias_maximum": limit} if limit
+                                       else None)
                 receiver.alias_maximum = limit
                 receiver.subscribe(root + "/+", qos=2)
                 sender = self.client(V5)
@@ -381,7 +393,8 @@ class AliasOfServer(MqttTest):
     def test_not_lost_with_a_message_that_is_too_large(self):
         """An alias must not be set by a PUBLISH that is then not sent because of its size."""
         root = self.topic()
-        receiver = self.client(V5, properties={"topic_alias_maximum": 5, "maximum_packet_size": 120})
+        receiver = self.client(V5,
+                               properties={"topic_alias_maximum": 5, "maximum_packet_size": 120})
         receiver.alias_maximum = 5
         receiver.subscribe(root)
         sender = self.client(V5)
@@ -393,7 +406,8 @@ class AliasOfServer(MqttTest):
 class Speed(MqttTest):
 
     def test_ping_beside_a_flood(self):
-        """Nagle and friends: a round trip stays well under the 40 ms of a delayed acknowledgement."""
+        """Nagle and friends: a round trip stays well under the 40 ms of a delayed
+        acknowledgement."""
         client = self.client(V311)
         client.ping()
         start = time.monotonic()

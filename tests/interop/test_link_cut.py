@@ -1,4 +1,5 @@
-"""The link is cut at every packet boundary and inside every packet: QoS 1 at least once, QoS 2 exactly once."""
+"""The link is cut at every packet boundary and inside every packet: QoS 1 at least once, QoS 2
+exactly once."""
 
 import itertools
 import random
@@ -26,7 +27,8 @@ class Cut(MqttTest):
             self.assertEqual(collapse(receiver.got), expected, "QoS 1 is at least once, in order")
 
     def finish_receiver(self, receiver, address, expected):
-        """Reads the rest; with QoS 2 then looks on a fresh connection whether anything comes that should not."""
+        """Reads the rest; with QoS 2 then looks on a fresh connection whether anything comes that
+        should not."""
         for _ in range(10):
             if receiver.run(address, len(expected)):
                 break
@@ -130,10 +132,13 @@ class Cut(MqttTest):
             for _ in range(400):
                 if sender.done():
                     break
-                with link.CutProxy(address, dice.randint(3, 40), dice.random() < 0.5, dice.random() < 0.5) as proxy:
+                with link.CutProxy(address, dice.randint(3, 40), dice.random() < 0.5,
+                                   dice.random() < 0.5) as proxy:
                     sender.run(proxy.address)
-                with link.CutProxy(address, dice.randint(3, 40), dice.random() < 0.5, dice.random() < 0.5) as proxy:
-                    receiver.run(proxy.address, min(len(set(receiver.got)) + dice.randint(0, 5), sender.finished))
+                with link.CutProxy(address, dice.randint(3, 40), dice.random() < 0.5,
+                                   dice.random() < 0.5) as proxy:
+                    receiver.run(proxy.address,
+                                 min(len(set(receiver.got)) + dice.randint(0, 5), sender.finished))
             self.assertTrue(sender.done())
             self.finish_receiver(receiver, address, expected)
             self.check(receiver, expected, qos)

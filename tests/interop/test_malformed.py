@@ -1,4 +1,5 @@
-"""Bytes that are no MQTT: tables, cuts and seeded mutations. The sender is closed, nobody else notices."""
+"""Bytes that are no MQTT: tables, cuts and seeded mutations. The sender is closed, nobody else
+notices."""
 
 import random
 import struct
@@ -10,7 +11,8 @@ from mqtt_wire import V31, V311, V5
 
 
 class Table(MqttTest):
-    """One entry for each way in which a packet of a connected client can be wrong (4.13, 4.8 of 3.1.1)."""
+    """One entry for each way in which a packet of a connected client can be wrong (4.13, 4.8 of
+    3.1.1)."""
 
     # name, bytes for a 3.1.1 client (or None), bytes for a 5.0 client (or None), reason codes
     ENTRIES = [
@@ -22,7 +24,8 @@ class Table(MqttTest):
         ("PUBLISH QoS 1 without id", b"\x32\x03\0\1a", b"\x32\x03\0\1a", {0x81}),
         ("PUBLISH without properties", None, b"\x30\x03\0\1a", {0x81}),
         ("PUBLISH property length past the end", None, b"\x30\x04\0\1a\x05", {0x81}),
-        ("PUBLISH property length of five bytes", None, b"\x30\x08\0\1a\x80\x80\x80\x80\x01", {0x81}),
+        ("PUBLISH property length of five bytes", None, b"\x30\x08\0\1a\x80\x80\x80\x80\x01",
+         {0x81}),
         ("PUBLISH property cut by the length", None, b"\x30\x06\0\1a\x01\x02\0", {0x81}),
         ("PUBACK without id", b"\x40\x00", b"\x40\x00", {0x81}),
         ("PUBACK half an id", b"\x40\x01\0", b"\x40\x01\0", {0x81}),
@@ -33,15 +36,18 @@ class Table(MqttTest):
         ("SUBSCRIBE filter without options", b"\x82\x05\0\1\0\1a", b"\x82\x06\0\1\0\0\1a", {0x81}),
         ("SUBSCRIBE QoS 3", b"\x82\x06\0\1\0\1a\3", b"\x82\x07\0\1\0\0\1a\3", {0x81, 0x82}),
         ("SUBSCRIBE retain handling 3", None, b"\x82\x07\0\1\0\0\1a\x30", {0x81, 0x82}),
-        ("SUBSCRIBE reserved option bits", b"\x82\x06\0\1\0\1a\x80", b"\x82\x07\0\1\0\0\1a\xc0", {0x81, 0x82}),
+        ("SUBSCRIBE reserved option bits", b"\x82\x06\0\1\0\1a\x80", b"\x82\x07\0\1\0\0\1a\xc0",
+         {0x81, 0x82}),
         ("SUBSCRIBE id 0", b"\x82\x06\0\0\0\1a\0", b"\x82\x07\0\0\0\0\1a\0", {0x81, 0x82}),
         ("UNSUBSCRIBE flags", b"\xa0\x05\0\1\0\1a", b"\xa0\x06\0\1\0\0\1a", {0x81}),
         ("UNSUBSCRIBE without filters", b"\xa2\x02\0\1", b"\xa2\x03\0\1\0", {0x81, 0x82}),
         ("UNSUBSCRIBE id 0", b"\xa2\x05\0\0\0\1a", b"\xa2\x06\0\0\0\0\1a", {0x81, 0x82}),
         ("CONNACK from a client", b"\x20\x02\0\0", b"\x20\x03\0\0\0", {0x81, 0x82}),
-        ("second CONNECT", b"\x10\x0d\0\4MQTT\4\2\0\x3c\0\1a", b"\x10\x0e\0\4MQTT\5\2\0\x3c\0\0\1a", {0x82}),
+        ("second CONNECT", b"\x10\x0d\0\4MQTT\4\2\0\x3c\0\1a", b"\x10\x0e\0\4MQTT\5\2\0\x3c\0\0\1a",
+         {0x82}),
         ("DISCONNECT flags", b"\xe1\x00", b"\xe1\x00", {0x81}),
-        ("remaining length of five bytes", b"\x30\xff\xff\xff\xff\x7f", b"\x30\xff\xff\xff\xff\x7f", {0x81, 0x95}),
+        ("remaining length of five bytes", b"\x30\xff\xff\xff\xff\x7f", b"\x30\xff\xff\xff\xff\x7f",
+         {0x81, 0x95}),
         ("AUTH without a method", None, b"\xf0\x00", {0x82, 0x8C}),
         ("AUTH with flags", None, b"\xf1\x02\x18\0", {0x81}),
     ]
@@ -71,7 +77,8 @@ class Streams(MqttTest):
     def test_cut_anywhere(self, version):
         """A session cut after each byte of its stream: the broker goes on."""
         topic = self.topic()
-        stream = (wire.connect(self.name(), version=version) + wire.subscribe(1, [(topic, 2)], version)
+        stream = (wire.connect(self.name(), version=version)
+                  + wire.subscribe(1, [(topic, 2)], version)
                   + wire.publish(topic, b"abc", 2, 2, version=version) + wire.ack(wire.PUBREL, 2)
                   + wire.unsubscribe(3, [topic], version) + wire.packet(wire.PINGREQ, 0))
         for length in range(len(stream)):
@@ -86,8 +93,10 @@ class Streams(MqttTest):
         for step in (1, 2, 3, 5, 7, 11, 64, 1000):
             topic = self.topic(str(step))
             client = self.open(version)
-            stream = wire.connect(self.name(str(step)), version=version) + wire.subscribe(1, [(topic, 0)], version)
-            stream += b"".join(wire.publish(topic, bytes([number]) * number, 1, number + 1, version=version)
+            stream = wire.connect(self.name(str(step)),
+                                  version=version) + wire.subscribe(1, [(topic, 0)], version)
+            stream += b"".join(wire.publish(topic, bytes([number]) * number, 1, number + 1,
+                                            version=version)
                                for number in range(20)) + wire.packet(wire.PINGREQ, 0)
             client.send_slowly(stream, step)
             found = []
@@ -95,7 +104,8 @@ class Streams(MqttTest):
                 found.append(client.recv())
             self.assertEqual([one.payload for one in found if one.type == wire.PUBLISH],
                              [bytes([number]) * number for number in range(20)])
-            self.assertEqual([one.id for one in found if one.type == wire.PUBACK], list(range(1, 21)))
+            self.assertEqual([one.id for one in found if one.type == wire.PUBACK],
+                             list(range(1, 21)))
 
     def mutated(self, dice, data):
         """One small change: a byte, a bit, a cut, an insertion, a length."""
@@ -119,13 +129,15 @@ class Streams(MqttTest):
 
     @versions()
     def test_mutations(self, version):
-        """Hundreds of sessions with mutated packets: the broker lives, a bystander's messages arrive whole."""
+        """Hundreds of sessions with mutated packets: the broker lives, a bystander's messages
+        arrive whole."""
         seed = random.randrange(1 << 32)
         dice = random.Random(seed)
         topic = self.topic()
         bystander = self.client(version)
         bystander.subscribe(topic + "/good", qos=1)
-        will = wire.Will("w/" + topic, b"bye", 1, properties=[("will_delay", 1), ("content_type", "x")])
+        will = wire.Will("w/" + topic, b"bye", 1,
+                         properties=[("will_delay", 1), ("content_type", "x")])
         pairs = [("user_property", ("k", "v")), ("content_type", "t")] if version == V5 else None
         packets = [
             wire.connect(self.name("m"), version=version, username="u", password=b"p", will=will,
@@ -160,9 +172,11 @@ class Streams(MqttTest):
     def test_noise(self):
         """Random bytes, and other protocols' greetings."""
         dice = random.Random(20)
-        greetings = [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"SSH-2.0-OpenSSH_9\r\n", b"\x16\x03\x01\x02\x00\x01\x00",
+        greetings = [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"SSH-2.0-OpenSSH_9\r\n",
+                     b"\x16\x03\x01\x02\x00\x01\x00",
                      b"CONNECT\naccept-version:1.2\n\n\0", b"\0" * 100, b"\xff" * 100]
-        for data in greetings + [bytes(dice.randrange(256) for _ in range(dice.randint(1, 300))) for _ in range(200)]:
+        for data in greetings + [bytes(dice.randrange(256) for _ in range(dice.randint(1, 300)))
+                                 for _ in range(200)]:
             client = self.open()
             try:
                 client.send(data)

@@ -14,7 +14,8 @@ from mqtt_wire import V311, V5
 NAMES = {wire.V31: "mqttv31", wire.V311: "mqttv311", wire.V5: "mqttv5"}
 
 
-@unittest.skipUnless(shutil.which("mosquitto_pub") and shutil.which("mosquitto_sub"), "no mosquitto clients")
+@unittest.skipUnless(shutil.which("mosquitto_pub") and shutil.which("mosquitto_sub"),
+                     "no mosquitto clients")
 class Clients(MqttTest):
 
     def where(self):
@@ -22,13 +23,15 @@ class Clients(MqttTest):
         return ["-h", host, "-p", str(port)]
 
     def publish(self, version, *arguments):
-        found = subprocess.run(["mosquitto_pub", *self.where(), "-V", NAMES[version], *arguments], timeout=20,
+        found = subprocess.run(["mosquitto_pub", *self.where(), "-V", NAMES[version], *arguments],
+                               timeout=20,
                                capture_output=True, text=True)
         self.assertEqual(found.returncode, 0, found.stderr)
 
     def subscriber(self, version, *arguments, topic=None):
         """Starts mosquitto_sub and waits for its SUBACK (seen in its debug output)."""
-        process = subprocess.Popen(["stdbuf", "-oL", "mosquitto_sub", *self.where(), "-V", NAMES[version], "-W", "20",
+        process = subprocess.Popen(["stdbuf", "-oL", "mosquitto_sub", *self.where(), "-V",
+                                    NAMES[version], "-W", "20",
                                     "-d", "-F", "message: %t|%q|%r|%p|%P|%C|%R|%D|%E|%F",
                                     *(["-t", topic] if topic else []), *arguments],
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -78,7 +81,8 @@ class Clients(MqttTest):
         topic = self.topic()
         watcher = self.client(V5)
         watcher.subscribe(topic, qos=1)
-        process = self.subscriber(version, "--will-topic", topic, "--will-payload", "gone", "--will-qos", "1",
+        process = self.subscriber(version, "--will-topic", topic, "--will-payload", "gone",
+                                  "--will-qos", "1",
                                   topic=self.topic("other"))
         process.kill()
         found = watcher.message()
@@ -101,15 +105,19 @@ class Clients(MqttTest):
         """-l: a connection with many messages; user name and password."""
         topic = self.topic()
         process = self.subscriber(version, "-q", "2", topic=topic)
-        subprocess.run(["mosquitto_pub", *self.where(), "-V", NAMES[version], "-t", topic, "-q", "2", "-l", "-u", "me",
-                        "-P", "secret"], input="".join(f"{number}\n" for number in range(200)), text=True, timeout=20,
+        subprocess.run(["mosquitto_pub", *self.where(), "-V", NAMES[version], "-t", topic, "-q",
+                        "2", "-l", "-u", "me",
+                        "-P", "secret"], input="".join(f"{number}\n" for number in range(200)),
+                        text=True, timeout=20,
                        check=True)
-        self.assertEqual([one[3] for one in self.lines(process, 200)], [str(number) for number in range(200)])
+        self.assertEqual([one[3] for one in self.lines(process, 200)],
+                         [str(number) for number in range(200)])
 
     @versions()
     def test_unsubscribe(self, version):
         topic = self.topic()
-        process = self.subscriber(version, "-t", topic + "/a", "-t", topic + "/b", "-U", topic + "/a")
+        process = self.subscriber(version, "-t", topic + "/a", "-t", topic + "/b", "-U", topic
+                                  + "/a")
         self.publish(version, "-t", topic + "/b", "-m", "still")
         found = self.lines(process, 1)
         self.assertEqual(found[0][3], "still")
@@ -127,16 +135,22 @@ class Clients(MqttTest):
     def test_properties(self):
         """5.0 properties both ways."""
         topic = self.topic()
-        process = self.subscriber(V5, "-q", "1", "-D", "subscribe", "subscription-identifier", "5", topic=topic)
+        process = self.subscriber(V5, "-q", "1", "-D", "subscribe", "subscription-identifier", "5",
+                                  topic=topic)
         watcher = self.client(V5)
         watcher.subscribe(topic, qos=1)
-        self.publish(V5, "-t", topic, "-q", "1", "-m", "x", "-D", "publish", "content-type", "text/plain",
-                     "-D", "publish", "response-topic", "answer", "-D", "publish", "correlation-data", "abc",
-                     "-D", "publish", "message-expiry-interval", "300", "-D", "publish", "payload-format-indicator", "1",
-                     "-D", "publish", "user-property", "k", "v", "-D", "publish", "user-property", "k", "w")
+        self.publish(V5, "-t", topic, "-q", "1", "-m", "x", "-D", "publish", "content-type",
+                     "text/plain",
+                     "-D", "publish", "response-topic", "answer", "-D", "publish",
+                     "correlation-data", "abc",
+                     "-D", "publish", "message-expiry-interval", "300", "-D", "publish",
+                     "payload-format-indicator", "1",
+                     "-D", "publish", "user-property", "k", "v", "-D", "publish", "user-property",
+                     "k", "w")
         found = watcher.message().properties
         self.assertEqual(found.all("user_property"), [("k", "v"), ("k", "w")])
-        self.assertEqual((found.get("content_type"), found.get("response_topic"), found.get("correlation_data"),
+        self.assertEqual((found.get("content_type"), found.get("response_topic"),
+                          found.get("correlation_data"),
                           found.get("payload_format")), ("text/plain", "answer", b"abc", 1))
         line = self.lines(process, 1)[0]
         self.assertEqual(line[5:8], ["text/plain", "answer", "abc"])
@@ -147,12 +161,15 @@ class Clients(MqttTest):
         topic = self.topic()
         watcher = self.client(V5)
         watcher.subscribe(topic, qos=1)
-        process = self.subscriber(V5, "--will-topic", topic, "--will-payload", "gone", "--will-qos", "1",
-                                  "-D", "will", "content-type", "obituary", "-D", "will", "user-property", "a", "b",
+        process = self.subscriber(V5, "--will-topic", topic, "--will-payload", "gone", "--will-qos",
+                                  "1",
+                                  "-D", "will", "content-type", "obituary", "-D", "will",
+                                  "user-property", "a", "b",
                                   topic=self.topic("other"))
         process.kill()
         found = watcher.message().properties
-        self.assertEqual((found.get("content_type"), found.all("user_property")), ("obituary", [("a", "b")]))
+        self.assertEqual((found.get("content_type"), found.all("user_property")),
+                         ("obituary", [("a", "b")]))
 
     @versions(V311, V5)
     def test_shared(self, version):

@@ -1,6 +1,7 @@
 """The npm mqtt client: node/checks.js, each check a line of its own.
 
-The module is looked for beside checks.js (`npm ci` in tests/interop/node) and in $MANGROVE_NODE_MODULES.
+The module is looked for beside checks.js (`npm ci` in tests/interop/node) and in
+$MANGROVE_NODE_MODULES.
 """
 
 import os
@@ -22,7 +23,8 @@ class Node(MqttTest):
 
     def test_checks(self):
         host, port = self.broker().address
-        found = subprocess.run(["node", str(HERE / "checks.js"), host, str(port)], timeout=150, text=True,
+        found = subprocess.run(["node", str(HERE / "checks.js"), host, str(port)], timeout=150,
+                               text=True,
                                capture_output=True, env={**os.environ, "NODE_PATH": str(MODULES)})
         self.assertEqual(found.returncode, 0, found.stdout + found.stderr)
         self.assertGreaterEqual(found.stdout.count("ok "), 30, found.stdout)

@@ -1,4 +1,5 @@
-"""The Paho C library: the program paho_c.cpp (in $MANGROVE_PAHO_C), each check a line of its own."""
+"""The Paho C library: the program paho_c.cpp (in $MANGROVE_PAHO_C), each check a line of its
+own."""
 
 import os
 import subprocess
@@ -15,7 +16,8 @@ class PahoC(MqttTest):
 
     def test_checks(self):
         host, port = self.broker().address
-        found = subprocess.run([PROGRAM, host, str(port)], timeout=100, text=True, capture_output=True)
+        found = subprocess.run([PROGRAM, host, str(port)], timeout=100, text=True,
+                               capture_output=True)
         self.assertEqual(found.returncode, 0, found.stdout + found.stderr)
         self.assertEqual(found.stdout.count("ok "), 19, found.stdout)
 

@@ -18,6 +18,14 @@ except ImportError:
 PROTOCOLS = {V31: 3, V311: 4, V5: 5}
 
 
+def collect(into, *positions):
+    """A callback that puts its arguments at these positions into a queue."""
+    def callback(*arguments):
+        picked = tuple(arguments[position] for position in positions)
+        into.put(picked if len(picked) > 1 else picked[0])
+    return callback
+
+
 class Peer:
     """A paho client with queues instead of callbacks."""
 
@@ -25,28 +33,23 @@ class Peer:
         self.version = version
         more = {} if version == V5 else {"clean_session": clean}
         self.client = paho.Client(client_id=name, protocol=PROTOCOLS[version], **more)
-        self.messages, self.connects, self.subacks, self.unsubacks = (queue.Queue() for _ in range(4))
-        self.disconnects, self.published = queue.Queue(), queue.Queue()
-        self.client.on_message = lambda _client, _data, message: self.messages.put(message)
-        self.client.on_publish = lambda _client, _data, number: self.published.put(number)
+        self.messages, self.connects, self.disconnects = queue.Queue(), queue.Queue(), queue.Queue()
+        self.subacks, self.unsubacks = queue.Queue(), queue.Queue()
+        self.client.on_message = collect(self.messages, 2)
+        self.client.on_connect = collect(self.connects, *((2, 3, 4) if version == V5 else (2, 3)))
+        self.client.on_subscribe = collect(self.subacks, 2, 3)
+        self.client.on_unsubscribe = collect(self.unsubacks, 2)
+        self.client.on_disconnect = collect(self.disconnects, 2)
         if version == V5:
-            self.client.on_connect = lambda _c, _d, flags, reason, props: self.connects.put((flags, reason, props))
-            self.client.on_subscribe = lambda _c, _d, number, codes, _p: self.subacks.put((number, codes))
-            self.client.on_unsubscribe = lambda _c, _d, number, _p, codes: self.unsubacks.put((number, codes))
-            self.client.on_disconnect = lambda _c, _d, reason, _p: self.disconnects.put(reason)
             connect.setdefault("clean_start", clean)
-        else:
-            self.client.on_connect = lambda _c, _d, flags, reason: self.connects.put((flags, reason, None))
-            self.client.on_subscribe = lambda _c, _d, number, codes: self.subacks.put((number, codes))
-            self.client.on_unsubscribe = lambda _c, _d, number: self.unsubacks.put((number, None))
-            self.client.on_disconnect = lambda _c, _d, reason: self.disconnects.put(reason)
         if will:
             self.client.will_set(*will[:4], properties=will[4] if len(will) > 4 else None)
         if user:
             self.client.username_pw_set(*user)
         self.client.connect(*address, **connect)
         self.client.loop_start()
-        self.flags, self.reason, self.properties = self.connects.get(timeout=10)
+        self.flags, self.reason, *rest = self.connects.get(timeout=10)
+        self.properties = rest[0] if rest else None
 
     def subscribe(self, topic, qos=0, **more):
         result, number = self.client.subscribe(topic, qos, **more)
@@ -89,7 +92,8 @@ class Paho(MqttTest):
         for qos in (0, 1, 2):
             one.publish(topic, b"%d" % qos, qos)
             found = two.message()
-            self.assertEqual((found.topic, found.payload, found.qos, found.retain), (topic, b"%d" % qos, qos, False))
+            self.assertEqual((found.topic, found.payload, found.qos, found.retain),
+                             (topic, b"%d" % qos, qos, False))
 
     @versions()
     def test_many(self, version):
@@ -151,7 +155,8 @@ class Paho(MqttTest):
         one, two = self.peer(V5, "a"), self.peer(V5, "b")
         options = Properties(PacketTypes.SUBSCRIBE)
         options.SubscriptionIdentifier = 12
-        two.subscribe(topic, options=SubscribeOptions(qos=1, retainAsPublished=True), properties=options)
+        two.subscribe(topic, options=SubscribeOptions(qos=1, retainAsPublished=True),
+                      properties=options)
         sent = Properties(PacketTypes.PUBLISH)
         sent.PayloadFormatIndicator = 1
         sent.ContentType = "text"
@@ -163,8 +168,10 @@ class Paho(MqttTest):
         found = two.message()
         self.assertEqual((found.properties.ContentType, found.properties.ResponseTopic,
                           found.properties.CorrelationData, found.properties.PayloadFormatIndicator,
-                          found.properties.UserProperty, found.properties.SubscriptionIdentifier, found.retain),
-                         ("text", "back", b"\1\2", 1, [("a", "1"), ("b", "2"), ("a", "1")], [12], True))
+                          found.properties.UserProperty, found.properties.SubscriptionIdentifier,
+                          found.retain),
+                         ("text", "back", b"\1\2", 1, [("a", "1"), ("b", "2"), ("a", "1")], [12],
+                          True))
         self.assertIn(found.properties.MessageExpiryInterval, (99, 100))
 
     def test_options(self):
@@ -186,7 +193,8 @@ class Paho(MqttTest):
         sent.UserProperty = [("x", "y")]
         self.peer(V5, "b", will=(topic, b"gone", 1, False, sent)).drop()
         found = one.message()
-        self.assertEqual((found.properties.ContentType, found.properties.UserProperty), ("obituary", [("x", "y")]))
+        self.assertEqual((found.properties.ContentType, found.properties.UserProperty),
+                         ("obituary", [("x", "y")]))
 
     @versions()
     def test_keep_alive(self, version):
@@ -223,7 +231,8 @@ class Paho(MqttTest):
         one = self.peer(version, "same")
         one.client.on_connect = None
         two = self.client(V311, self.name("same"))
-        one.disconnects.get(timeout=10)  # (this library does not read the reason of a DISCONNECT of two bytes)
+        # (this library does not read the reason of a DISCONNECT of two bytes)
+        one.disconnects.get(timeout=10)
         one.client.loop_stop()
         two.ping()
 

@@ -1,4 +1,5 @@
-"""PUBLISH and its acknowledgements: sections 3.3 to 3.7, 4.3, 4.5, 4.6; properties of PUBLISH (5.0)."""
+"""PUBLISH and its acknowledgements: sections 3.3 to 3.7, 4.3, 4.5, 4.6; properties of PUBLISH
+(5.0)."""
 
 import harness
 import mqtt_wire as wire
@@ -11,7 +12,8 @@ class Delivery(MqttTest):
 
     @versions()
     def test_every_pair_of_qos(self, version):
-        """The lower of publish and subscribe QoS; content and topic unchanged; RETAIN and DUP clear."""
+        """The lower of publish and subscribe QoS; content and topic unchanged; RETAIN and DUP
+        clear."""
         topic = self.topic()
         sender = self.client(version)
         for granted in (0, 1, 2):
@@ -22,8 +24,10 @@ class Delivery(MqttTest):
                     payload = b"%d-%d\0\xff" % (granted, qos)
                     sender.publish(f"{topic}/{granted}", payload, qos)
                     found = receiver.message()
-                    self.assertEqual((found.topic, found.payload, found.qos, found.retain, found.dup),
-                                     (f"{topic}/{granted}", payload, min(granted, qos), False, False))
+                    self.assertEqual((found.topic, found.payload, found.qos, found.retain,
+                                      found.dup),
+                                     (f"{topic}/{granted}", payload, min(granted, qos), False,
+                                      False))
 
     def test_every_pair_of_versions(self):
         """Clients of all versions talk to each other."""
@@ -72,20 +76,25 @@ class Delivery(MqttTest):
 
     @versions()
     def test_order(self, version):
-        """[MQTT-4.6.0-5], [MQTT-4.6.0-6]: order of one publisher and topic is kept, for each QoS."""
+        """[MQTT-4.6.0-5], [MQTT-4.6.0-6]: order of one publisher and topic is kept, for each
+        QoS."""
         for qos in (0, 1, 2):
             topic = self.topic(f"order{qos}")
             receiver, sender = self.client(version), self.client(version)
             receiver.subscribe(topic, qos=qos)
             # Not more than 20 open exchanges, which every receive maximum in use here allows.
             for start in range(0, 200, 20):
-                sender.send(b"".join(wire.publish(topic, b"%d" % number, qos, number + 1 if qos else None,
-                                                  version=version) for number in range(start, start + 20)))
+                sender.send(b"".join(wire.publish(topic, b"%d" % number, qos, number + 1 if qos
+                                                  else None,
+                                                  version=version)
+                                                  for number in range(start, start + 20)))
                 acks = [sender.recv() for _ in range(20 if qos else 0)]
-                self.assertEqual([one.id for one in acks], list(range(start + 1, start + 21)) if qos else [])
+                self.assertEqual([one.id for one in acks], list(range(start + 1, start + 21))
+                                 if qos else [])
                 if qos == 2:
                     sender.send(*[wire.ack(PUBREL, one.id) for one in acks])
-                    self.assertEqual([sender.expect(PUBCOMP).id for _ in acks], [one.id for one in acks])
+                    self.assertEqual([sender.expect(PUBCOMP).id for _ in acks],
+                                     [one.id for one in acks])
                 self.assertEqual([receiver.message().payload for _ in range(20)],
                                  [b"%d" % number for number in range(start, start + 20)])
 
@@ -109,7 +118,8 @@ class Delivery(MqttTest):
         client.send(wire.publish(topic + "/else", b"b", 2, message.id, version=version))
         client.send(wire.ack(PUBREC, message.id))
         found = sorted((client.recv(), client.recv()), key=lambda one: one.type)
-        self.assertEqual([(one.type, one.id) for one in found], [(PUBREC, message.id), (PUBREL, message.id)])
+        self.assertEqual([(one.type, one.id) for one in found],
+                         [(PUBREC, message.id), (PUBREL, message.id)])
 
     @versions()
     def test_all_packet_ids_can_be_used(self, version):
@@ -143,7 +153,8 @@ class Qos2(MqttTest):
     @peer_deviates("closes (Debian's fix for CVE-2023-28366)")
     @versions()
     def test_repeated_publish_is_delivered_once(self, version):
-        """[MQTT-4.3.3-10], [MQTT-4.3.3-2]: a PUBLISH with an id in use is answered, not routed again."""
+        """[MQTT-4.3.3-10], [MQTT-4.3.3-2]: a PUBLISH with an id in use is answered, not routed
+        again."""
         topic = self.topic()
         receiver, sender = self.client(version), self.client(version)
         receiver.subscribe(topic, qos=2)
@@ -217,7 +228,8 @@ class Qos2(MqttTest):
 
     @versions()
     def test_pubrel_in_order(self, version):
-        """[MQTT-4.6.0-3], [MQTT-4.6.0-4]: PUBREC in the order of PUBLISH, PUBREL in the order of PUBREC."""
+        """[MQTT-4.6.0-3], [MQTT-4.6.0-4]: PUBREC in the order of PUBLISH, PUBREL in the order of
+        PUBREC."""
         topic = self.topic()
         receiver, sender = self.client(version), self.client(version)
         receiver.subscribe(topic, qos=2)
@@ -230,9 +242,11 @@ class Qos2(MqttTest):
         receiver.ping()
 
     def test_negative_pubrec_ends_the_exchange(self):
-        """[MQTT-4.3.3-4], 4.3.3: PUBREC of 0x80 or more: no PUBREL, id free, no more delivery of it."""
+        """[MQTT-4.3.3-4], 4.3.3: PUBREC of 0x80 or more: no PUBREL, id free, no more delivery of
+        it."""
         topic, name = self.topic(), self.name("r")
-        receiver = self.client(V5, name, clean=False, properties={"session_expiry": 60, "receive_maximum": 1})
+        receiver = self.client(V5, name, clean=False,
+                               properties={"session_expiry": 60, "receive_maximum": 1})
         receiver.subscribe(topic, qos=2)
         sender = self.client(V5)
         sender.publish(topic, b"refused", 2)
@@ -249,7 +263,8 @@ class Qos2(MqttTest):
     def test_negative_puback_ends_the_exchange(self):
         """4.4: a PUBACK of 0x80 or more: treated as acknowledged, not sent again."""
         topic, name = self.topic(), self.name("r")
-        receiver = self.client(V5, name, clean=False, properties={"session_expiry": 60, "receive_maximum": 1})
+        receiver = self.client(V5, name, clean=False,
+                               properties={"session_expiry": 60, "receive_maximum": 1})
         receiver.subscribe(topic, qos=1)
         sender = self.client(V5)
         sender.publish(topic, b"refused", 1)
@@ -270,7 +285,8 @@ class Acknowledgements(MqttTest):
         receiver, sender = self.client(V5), self.client(V5)
         receiver.subscribe(topic, qos=2)
         text = [("reason_string", "why"), ("user_property", ("a", "b"))]
-        for reason, properties in ((None, None), (0, None), (0, []), (0x10, None), (0, text), (0x10, text)):
+        for reason, properties in ((None, None), (0, None), (0, []), (0x10, None), (0, text),
+                                   (0x10, text)):
             with self.subTest(reason=reason, properties=properties):
                 sender.publish(topic, b"1", 1)
                 receiver.send(wire.ack(PUBACK, receiver.expect(PUBLISH).id, reason, properties))
@@ -278,17 +294,21 @@ class Acknowledgements(MqttTest):
                 number = receiver.expect(PUBLISH).id
                 receiver.send(wire.ack(PUBREC, number, reason, properties))
                 self.assertEqual(receiver.expect(PUBREL).id, number)
-                receiver.send(wire.ack(PUBCOMP, number, 0 if reason == 0x10 else reason, properties))
+                receiver.send(wire.ack(PUBCOMP, number, 0 if reason == 0x10 else reason,
+                                       properties))
                 receiver.ping()
 
-    @peer_deviates("does not check the reason codes or property sets of acknowledgements so closely")
+    @peer_deviates(
+        "does not check the reason codes or property sets of acknowledgements so closely")
     def test_bad_acknowledgements(self):
         """Reason codes and properties that these packets may not carry; bytes too many; too few."""
-        for data in (wire.ack(PUBACK, 1, 0x01), wire.ack(PUBREC, 1, 0x92), wire.ack(PUBREL, 1, 0x10),
+        for data in (wire.ack(PUBACK, 1, 0x01), wire.ack(PUBREC, 1, 0x92),
+                     wire.ack(PUBREL, 1, 0x10),
                      wire.ack(PUBCOMP, 1, 0x80), wire.ack(PUBACK, 1, 0, {"topic_alias": 1}),
                      wire.ack(PUBACK, 1, 0, [("reason_string", "a"), ("reason_string", "b")]),
                      wire.packet(PUBACK, 0, b"\0\1\0\5"), wire.packet(PUBACK, 0, b"\0\1\0\0x"),
-                     wire.packet(PUBACK, 0, b"\0"), wire.packet(PUBREL, 2, b""), wire.packet(PUBACK, 0, b"")):
+                     wire.packet(PUBACK, 0, b"\0"), wire.packet(PUBREL, 2, b""),
+                     wire.packet(PUBACK, 0, b"")):
             with self.subTest(data=data):
                 client = self.client(V5)
                 client.send(data)
@@ -296,7 +316,8 @@ class Acknowledgements(MqttTest):
 
     @versions(V31, V311)
     def test_bad_acknowledgements_3(self, version):
-        for data in (wire.packet(PUBACK, 0, b"\0\1\0"), wire.packet(PUBACK, 0, b"\0"), wire.packet(PUBREC, 0, b""),
+        for data in (wire.packet(PUBACK, 0, b"\0\1\0"), wire.packet(PUBACK, 0, b"\0"),
+                     wire.packet(PUBREC, 0, b""),
                      wire.packet(PUBREL, 2, b"\0\1\0"), wire.packet(PUBCOMP, 0, b"\0\1\0\0")):
             with self.subTest(data=data):
                 client = self.client(version)
@@ -318,7 +339,8 @@ class Acknowledgements(MqttTest):
     @versions(V311, V5)
     def test_fixed_header_flags(self, version):
         """[MQTT-3.6.1-1], [MQTT-2.1.3-1]: reserved flags."""
-        for data in (wire.ack(PUBREL, 1, flags=0), wire.ack(PUBREL, 1, flags=3), wire.ack(PUBACK, 1, flags=2),
+        for data in (wire.ack(PUBREL, 1, flags=0), wire.ack(PUBREL, 1, flags=3),
+                     wire.ack(PUBACK, 1, flags=2),
                      wire.ack(PUBREC, 1, flags=8), wire.ack(PUBCOMP, 1, flags=1)):
             with self.subTest(data=data):
                 client = self.client(version)
@@ -330,7 +352,8 @@ class Acknowledgements(MqttTest):
         """[MQTT-4.6.0-2]: PUBACKs leave in the order in which the PUBLISH packets came."""
         client = self.client(version)
         ids = [5, 4, 9, 1, 300, 2]
-        client.send(*[wire.publish(self.topic(), b"", 1, number, version=version) for number in ids])
+        client.send(*[wire.publish(self.topic(), b"", 1, number, version=version)
+                      for number in ids])
         self.assertEqual([client.expect(PUBACK).id for _ in ids], ids)
 
     def test_no_matching_subscribers(self):
@@ -362,19 +385,22 @@ class BadPublish(MqttTest):
     def test_qos_3(self, version):
         """[MQTT-3.3.1-4]."""
         for flags in (6, 7, 14):
-            self.refused(version, wire.publish(self.topic(), b"", 3, 1, version=version, flags=flags), 0x81)
+            self.refused(version,
+                         wire.publish(self.topic(), b"", 3, 1, version=version, flags=flags), 0x81)
 
     @versions()
     def test_packet_id_zero(self, version):
         """[MQTT-2.3.1-1]/[MQTT-2.2.1-3]."""
         for qos in (1, 2):
-            self.refused(version, wire.publish(self.topic(), b"", qos, 0, version=version), {0x81, 0x82})
+            self.refused(version, wire.publish(self.topic(), b"", qos, 0, version=version),
+                         {0x81, 0x82})
 
     @versions(V311, V5)
     @peer_deviates("lets DUP with QoS 0 pass")
     def test_dup_with_qos_0(self, version):
         """[MQTT-3.3.1-2]."""
-        self.refused(version, wire.publish(self.topic(), b"", 0, dup=True, version=version), {0x81, 0x82})
+        self.refused(version, wire.publish(self.topic(), b"", 0, dup=True, version=version),
+                     {0x81, 0x82})
 
     @versions()
     def test_wildcards(self, version):
@@ -388,16 +414,19 @@ class BadPublish(MqttTest):
     def test_topic_not_utf8(self, version):
         """[MQTT-1.5.4-1], [MQTT-1.5.4-2], [MQTT-3.3.2-1]."""
         start = self.topic("").encode() + b"/"
-        for raw in (b"\xff", b"\xc0\xaf", b"\xe0\x80\xaf", b"\xed\xa0\x80", b"\xed\xbf\xbf", b"\xf4\x90\x80\x80",
+        for raw in (b"\xff", b"\xc0\xaf", b"\xe0\x80\xaf", b"\xed\xa0\x80", b"\xed\xbf\xbf",
+                    b"\xf4\x90\x80\x80",
                     b"\xf8\x88\x80\x80\x80", b"\xe2\x82", b"\x80", b"\0", b"a\0b"):
             with self.subTest(raw=raw):
-                self.refused(version, wire.publish(start + raw, b"", 0, version=version), {0x81, 0x82, 0x90})
+                self.refused(version, wire.publish(start + raw, b"", 0, version=version),
+                             {0x81, 0x82, 0x90})
 
     @versions()
     def test_good_utf8(self, version):
         """[MQTT-1.5.4-3]: a BOM is kept; characters beyond the BMP and U+FFFF neighbours pass."""
         client = self.client(version)
-        for text in ("\ufeffbom", "bom\ufeff", "\U0001f600", "\u6f22", "\ud7ff", "\ue000", "\U0010fffd", "sp ace"):
+        for text in ("\ufeffbom", "bom\ufeff", "\U0001f600", "\u6f22", "\ud7ff", "\ue000",
+                     "\U0010fffd", "sp ace"):
             topic = self.topic(text)
             client.subscribe(topic)
             client.publish(topic, b"x")
@@ -425,7 +454,8 @@ class BadPublish(MqttTest):
 
     @peer_deviates("takes a subscription identifier")
     def test_bad_properties(self):
-        """Properties twice, of other packets, with values that are not allowed, or past their length."""
+        """Properties twice, of other packets, with values that are not allowed, or past their
+        length."""
         for properties, codes in (
                 ([("payload_format", 0), ("payload_format", 0)], {0x81, 0x82}),
                 ([("message_expiry", 1), ("message_expiry", 1)], {0x81, 0x82}),
@@ -434,40 +464,49 @@ class BadPublish(MqttTest):
                 ([("correlation_data", b""), ("correlation_data", b"")], {0x81, 0x82}),
                 ([("topic_alias", 1), ("topic_alias", 1)], {0x81, 0x82}),
                 ([("payload_format", 2)], {0x81, 0x82, 0x99}),
-                ([("subscription_identifier", 1)], {0x81, 0x82}),  # [MQTT-3.3.4-6]: server to client only
+                # [MQTT-3.3.4-6]: server to client only
+                ([("subscription_identifier", 1)], {0x81, 0x82}),
                 ([("session_expiry", 1)], {0x81, 0x82}), ([("receive_maximum", 1)], {0x81, 0x82}),
                 ([("will_delay", 1)], {0x81, 0x82}), ([("reason_string", "x")], {0x81, 0x82}),
-                ([("content_type", b"\xff")], {0x81, 0x82}), ([("response_topic", b"a\0")], {0x81, 0x82}),
+                ([("content_type", b"\xff")], {0x81, 0x82}),
+                ([("response_topic", b"a\0")], {0x81, 0x82}),
                 ([("user_property", (b"\xff", "x"))], {0x81, 0x82}),
-                ([("raw", b"\x01")], {0x81}), ([("raw", b"\x02\0\0")], {0x81}), ([("raw", b"\x26\0\1a")], {0x81}),
+                ([("raw", b"\x01")], {0x81}), ([("raw", b"\x02\0\0")], {0x81}),
+                ([("raw", b"\x26\0\1a")], {0x81}),
                 ([("raw", b"\x09\0\5abc")], {0x81}), ([("raw", b"\x00")], {0x81, 0x82})):
             with self.subTest(properties=properties):
-                self.refused(V5, wire.publish(self.topic(), b"x", 1, 1, version=V5, properties=properties), codes)
+                self.refused(V5, wire.publish(self.topic(), b"x", 1, 1, version=V5,
+                                              properties=properties), codes)
 
     @peer_deviates("does not look at it")
     def test_response_topic_with_wildcard(self):
         """[MQTT-3.3.2-14]."""
         for topic in ("a/+", "#"):
-            self.refused(V5, wire.publish(self.topic(), b"x", version=V5, properties={"response_topic": topic}),
+            self.refused(V5, wire.publish(self.topic(), b"x", version=V5,
+                                          properties={"response_topic": topic}),
                          {0x81, 0x82, 0x90})
 
     @peer_deviates("does not look at it")
     def test_topic_alias_zero(self):
         """[MQTT-3.3.2-8], 3.3.2.3.4: alias 0 is 0x94."""
-        self.refused(V5, wire.publish(self.topic(), b"x", version=V5, properties={"topic_alias": 0}), {0x94, 0x82})
+        self.refused(V5, wire.publish(self.topic(), b"x", version=V5,
+                                      properties={"topic_alias": 0}), {0x94, 0x82})
 
 
 class PublishProperties(MqttTest):
     """What travels with a message (5.0: 3.3.2.3)."""
 
     def test_all_arrive_unchanged(self):
-        """[MQTT-3.3.2-4], -15, -16, -17, -18, -20: forwarded unaltered, user properties in order."""
+        """[MQTT-3.3.2-4], -15, -16, -17, -18, -20: forwarded unaltered, user properties in
+        order."""
         topic = self.topic()
         receiver, sender = self.client(V5), self.client(V5)
         receiver.subscribe(topic, qos=2)
-        sent = [("payload_format", 1), ("content_type", "text/\u6f22"), ("response_topic", "answer/here"),
+        sent = [("payload_format", 1), ("content_type", "text/\u6f22"),
+                ("response_topic", "answer/here"),
                 ("correlation_data", bytes(range(256))), ("user_property", ("b", "2")),
-                ("user_property", ("a", "1")), ("user_property", ("b", "2")), ("user_property", ("", "")),
+                ("user_property", ("a", "1")), ("user_property", ("b", "2")),
+                ("user_property", ("", "")),
                 ("user_property", ("b", "1"))]
         for qos in (0, 1, 2):
             sender.publish(topic, "gr\u00fc\u00df".encode(), qos, properties=sent)
@@ -489,7 +528,8 @@ class PublishProperties(MqttTest):
         topic = self.topic()
         receiver = self.client(V311)
         receiver.subscribe(topic, qos=1)
-        self.client(V5).publish(topic, b"x", 1, properties=[("content_type", "t"), ("user_property", ("a", "b"))])
+        self.client(V5).publish(topic, b"x", 1,
+                                properties=[("content_type", "t"), ("user_property", ("a", "b"))])
         self.assertEqual(receiver.message().payload, b"x")
 
     def test_retained_keeps_properties(self):
@@ -502,9 +542,11 @@ class PublishProperties(MqttTest):
         self.assertEqual(sorted(receiver.message().properties), sorted(sent))
 
     def test_payload_that_is_not_utf8_as_said(self):
-        """Section 3.3.2.3.2: the server MAY check (0x99); if it doesn't, it forwards. The link survives."""
+        """Section 3.3.2.3.2: the server MAY check (0x99); if it doesn't, it forwards. The link
+        survives."""
         client = self.client(V5)
-        found = client.publish(self.topic(), b"\xff", 1, code=None, properties={"payload_format": 1})
+        found = client.publish(self.topic(), b"\xff", 1, code=None,
+                               properties={"payload_format": 1})
         self.assertIn(found.code, (0, 0x10, 0x99))
         client.ping()
 
@@ -570,12 +612,14 @@ class PublishProperties(MqttTest):
         service, asker = self.client(V5), self.client(V5)
         service.subscribe(topic, qos=1)
         asker.subscribe(answer, qos=1)
-        asker.publish(topic, b"question", 1, properties=[("response_topic", answer), ("correlation_data", b"\0\7")])
+        asker.publish(topic, b"question", 1,
+                      properties=[("response_topic", answer), ("correlation_data", b"\0\7")])
         found = service.message()
         service.publish(found.properties.get("response_topic"), b"answer", 1,
                         properties={"correlation_data": found.properties.get("correlation_data")})
         found = asker.message()
-        self.assertEqual((found.payload, found.properties.get("correlation_data")), (b"answer", b"\0\7"))
+        self.assertEqual((found.payload, found.properties.get("correlation_data")),
+                         (b"answer", b"\0\7"))
 
 
 if __name__ == "__main__":

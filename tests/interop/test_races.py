@@ -1,7 +1,8 @@
-"""What one client was told is true for all others at once: acknowledgements against other workers of the broker.
+"""What one client was told is true for all others at once: acknowledgements against other workers
+of the broker.
 
-The broker runs with four workers, whatever the machine has, and each check is made often enough for clients to land
-on all of them.
+The broker runs with four workers, whatever the machine has, and each check is made often enough for
+clients to land on all of them.
 """
 
 import threading
@@ -52,7 +53,8 @@ class AfterTheAcknowledgement(RaceTest):
 
     @versions(V311, V5)
     def test_retained_then_subscribe(self, version):
-        """A retained message whose PUBACK came is there for whoever subscribes then, and the newest one."""
+        """A retained message whose PUBACK came is there for whoever subscribes then, and the newest
+        one."""
         sender = self.client(version)
         topic = self.topic()
         for number in range(ROUNDS):
@@ -81,7 +83,8 @@ class AfterTheAcknowledgement(RaceTest):
 
     @versions(V311, V5)
     def test_disconnect_then_connect(self, version):
-        """The session is there for a client that comes back at once, on any worker, without waiting for the close."""
+        """The session is there for a client that comes back at once, on any worker, without waiting
+        for the close."""
         more = {"properties": {"session_expiry": 60}} if version == V5 else {}
         for number in range(ROUNDS):
             name, topic = self.name(f"s{number}"), self.topic(str(number))
@@ -99,7 +102,8 @@ class AfterTheAcknowledgement(RaceTest):
 
     @versions(V311, V5)
     def test_published_while_away(self, version):
-        """What was acknowledged to a publisher while the session was away, or going, is there on its return."""
+        """What was acknowledged to a publisher while the session was away, or going, is there on
+        its return."""
         more = {"properties": {"session_expiry": 60}} if version == V5 else {}
         sender = self.client(version)
         for number in range(ROUNDS // 2):
@@ -136,7 +140,8 @@ class Storms(RaceTest):
 
     @versions(V311, V5)
     def test_one_client_id_from_many_sides(self, version):
-        """Eight threads connect with one id again and again: in the end one connection lives, with one session."""
+        """Eight threads connect with one id again and again: in the end one connection lives, with
+        one session."""
         name, topic = self.name(), self.topic()
         more = {"properties": {"session_expiry": 60}} if version == V5 else {}
         self.client(version, name, clean=False, **more).subscribe(topic, qos=1)
@@ -160,14 +165,16 @@ class Storms(RaceTest):
 
         def alive():
             return [one for one in last if not one.is_closed(0.05)]
-        survivor = harness.wait_until(lambda: alive() if len(alive()) == 1 else None, "one connection is left")[0]
+        survivor = harness.wait_until(lambda: alive() if len(alive()) == 1 else None,
+                                      "one connection is left")[0]
         sender.publish(topic, b"x", 1)
         self.assertEqual(survivor.message().payload, b"x")
 
     @harness.peer_deviates("drops what is beyond its queue of 1,000 messages")
     @versions(V311, V5)
     def test_order_under_load(self, version):
-        """Ten publishers, four subscribers, all QoS: each subscriber gets each publisher's messages once, in order."""
+        """Ten publishers, four subscribers, all QoS: each subscriber gets each publisher's messages
+        once, in order."""
         topic, count = self.topic(), 200
         receivers = [self.client(version) for _ in range(4)]
         for index, one in enumerate(receivers):
@@ -203,7 +210,8 @@ class Storms(RaceTest):
             while not done.is_set():
                 with wire.Client(self.broker().address, version) as client:
                     client.connect(self.name(f"c{index}"))
-                    client.subscribe(topic + "/+/x", topic + "/a/x", topic + "/#", f"$share/g/{topic}/a/x", qos=1)
+                    client.subscribe(topic + "/+/x", topic + "/a/x", topic + "/#",
+                                     f"$share/g/{topic}/a/x", qos=1)
                     client.unsubscribe(topic + "/+/x", topic + "/a/x")
 
         def publish(index):
@@ -224,7 +232,8 @@ class Storms(RaceTest):
         topic = self.topic()
         watcher = self.client(V5)
         watcher.subscribe(topic + "/+", qos=1)
-        crowd = [self.client(V311, self.name(f"w{number}"), will=Will(f"{topic}/{number}", b"gone", 1))
+        crowd = [self.client(V311, self.name(f"w{number}"),
+                             will=Will(f"{topic}/{number}", b"gone", 1))
                  for number in range(200)]
         for one in crowd:
             one.abort()

@@ -16,7 +16,8 @@ PROCESSES = 2
 
 
 def crowd(pipe, address, base, count, topic):
-    """A process of its own: `count` clients that connect, subscribe, take one message each, ping and leave."""
+    """A process of its own: `count` clients that connect, subscribe, take one message each, ping
+    and leave."""
     poll = select.epoll()
     clients = {}
     try:
@@ -30,7 +31,8 @@ def crowd(pipe, address, base, count, topic):
             poll.register(one, select.EPOLLOUT | select.EPOLLIN)
             if number % 200 == 199:
                 step(poll, clients, topic, 0)
-        wait(poll, clients, topic, lambda: sum(entry[2] >= 2 for entry in clients.values()) == count, 90)
+        wait(poll, clients, topic,
+             lambda: sum(entry[2] >= 2 for entry in clients.values()) == count, 90)
         pipe.send("subscribed")
         pipe.recv()
         wait(poll, clients, topic, lambda: all(entry[2] >= 3 for entry in clients.values()), 60)
@@ -112,7 +114,8 @@ class Crowd(MqttTest):
         workers = []
         for index in range(PROCESSES):
             ours, theirs = context.Pipe()
-            process = context.Process(target=crowd, args=(theirs, broker.address, index * share, share, topic))
+            process = context.Process(target=crowd,
+                                      args=(theirs, broker.address, index * share, share, topic))
             process.start()
             self.addCleanup(process.join)
             self.addCleanup(process.kill)
@@ -158,7 +161,8 @@ class SlowReader(MqttTest):
     def flood(self, broker, qos):
         topic = self.topic()
         self.stuck(broker, qos, topic)
-        reader, sender = self.client(V311, where=broker.address), self.client(V311, where=broker.address)
+        reader = self.client(V311, where=broker.address)
+        sender = self.client(V311, where=broker.address)
         reader.subscribe(topic, qos=1)
         before = broker.memory()
         payload = bytes(100_000)
@@ -196,7 +200,8 @@ class SlowReader(MqttTest):
         slow.ping()
 
     def test_many_clients_that_never_read_acknowledgements(self):
-        """A client that sends pings and publishes for ever and reads nothing is held back or closed."""
+        """A client that sends pings and publishes for ever and reads nothing is held back or
+        closed."""
         broker = Broker()
         self.addCleanup(broker.stop)
         client = self.open(V311, broker.address, receive_buffer=4096)

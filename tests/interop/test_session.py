@@ -1,4 +1,5 @@
-"""Session state: clean start, session present, expiry, takeover, retransmission (3.1.2.4, 4.1, 4.4, 3.14)."""
+"""Session state: clean start, session present, expiry, takeover, retransmission (3.1.2.4, 4.1, 4.4,
+3.14)."""
 
 import time
 
@@ -87,7 +88,8 @@ class Start(SessionTest):
             found.append(client.message())
         self.assertEqual([one.payload for one in found if one.qos],
                          [b"%d" % number for number in range(30) if number % 3])
-        self.assertEqual([one.qos for one in found if one.qos], [number % 3 for number in range(30) if number % 3])
+        self.assertEqual([one.qos for one in found if one.qos],
+                         [number % 3 for number in range(30) if number % 3])
         self.assertFalse(any(one.dup for one in found))
 
     @versions()
@@ -175,7 +177,8 @@ class Expiry(SessionTest):
         self.assertFalse(client.connack.session_present)
 
     def test_not_from_zero(self):
-        """3.14.2.2.2: an interval of 0 in CONNECT can't be made another in DISCONNECT: protocol error."""
+        """3.14.2.2.2: an interval of 0 in CONNECT can't be made another in DISCONNECT: protocol
+        error."""
         for properties in (None, {"session_expiry": 0}):
             client = self.client(V5, properties=properties)
             client.send(wire.disconnect(V5, 0, {"session_expiry": 10}))
@@ -215,7 +218,8 @@ class Takeover(SessionTest):
     """Two connections with one client id (3.1.4)."""
 
     def test_old_connection_is_told_and_closed(self):
-        """[MQTT-3.1.4-2]/[MQTT-3.1.4-3]: 0x8E for a 5.0 client, a plain close for an old one; all pairs."""
+        """[MQTT-3.1.4-2]/[MQTT-3.1.4-3]: 0x8E for a 5.0 client, a plain close for an old one; all
+        pairs."""
         for old in wire.VERSIONS:
             for new in wire.VERSIONS:
                 with self.subTest(old=old, new=new):
@@ -272,7 +276,8 @@ class Takeover(SessionTest):
 
 
 class Retransmission(SessionTest):
-    """[MQTT-4.4.0-1] and 4.3: what was open is sent again when a session is resumed, and only then."""
+    """[MQTT-4.4.0-1] and 4.3: what was open is sent again when a session is resumed, and only
+    then."""
 
     def reconnect(self, client, hard):
         if hard:
@@ -319,7 +324,8 @@ class Retransmission(SessionTest):
         self.assertEqual(client.expect(PUBREL).id, one.id)
         client = self.reconnect(client, True)
         found = [client.recv(), client.recv()]
-        self.assertEqual([(entry.type, entry.id) for entry in found], [(PUBREL, one.id), (PUBLISH, two.id)])
+        self.assertEqual([(entry.type, entry.id) for entry in found],
+                         [(PUBREL, one.id), (PUBLISH, two.id)])
         self.assertTrue(found[1].dup)
         client.send(wire.ack(PUBCOMP, one.id))
         client.complete(found[1])
@@ -328,7 +334,8 @@ class Retransmission(SessionTest):
 
     @versions()
     def test_incoming_qos_2_state(self, version):
-        """4.1: ids of received QoS 2 messages are part of the session: a repeat is no new message."""
+        """4.1: ids of received QoS 2 messages are part of the session: a repeat is no new
+        message."""
         name, topic = self.name(), self.topic()
         receiver = self.client(version)
         receiver.subscribe(topic, qos=2)
@@ -414,7 +421,8 @@ class Retransmission(SessionTest):
                 client.recv(0.3)
         for one in found:
             client.complete(one)
-        self.assertEqual([one.payload for one in found + client.messages(4)], [b"%d" % n for n in range(6)])
+        self.assertEqual([one.payload for one in found + client.messages(4)],
+                         [b"%d" % n for n in range(6)])
 
 
 class Disconnect(SessionTest):
@@ -460,10 +468,13 @@ class Disconnect(SessionTest):
     @peer_deviates("does not look closely")
     def test_bad_disconnect(self):
         """Reason codes that a client may not use; properties of other packets or twice."""
-        for data in (wire.disconnect(V5, 0x8E), wire.disconnect(V5, 0x01), wire.disconnect(V5, 0x8B),
-                     wire.disconnect(V5, 0, {"topic_alias": 1}), wire.disconnect(V5, 0, {"response_topic": "x"}),
+        for data in (wire.disconnect(V5, 0x8E), wire.disconnect(V5, 0x01),
+                     wire.disconnect(V5, 0x8B),
+                     wire.disconnect(V5, 0, {"topic_alias": 1}),
+                     wire.disconnect(V5, 0, {"response_topic": "x"}),
                      wire.disconnect(V5, 0, [("reason_string", "a"), ("reason_string", "b")]),
-                     wire.packet(wire.DISCONNECT, 0, b"\0\0x"), wire.packet(wire.DISCONNECT, 0, b"\0\x05")):
+                     wire.packet(wire.DISCONNECT, 0, b"\0\0x"),
+                     wire.packet(wire.DISCONNECT, 0, b"\0\x05")):
             with self.subTest(data=data):
                 client = self.client(V5)
                 client.send(data)
@@ -471,7 +482,8 @@ class Disconnect(SessionTest):
 
     def test_reason_codes_of_clients(self):
         """All codes that a client may send."""
-        for code in (0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99):
+        for code in (0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98,
+                     0x99):
             with self.subTest(code=code):
                 client = self.client(V5)
                 client.send(wire.disconnect(V5, code, {"reason_string": "because"}))
@@ -479,7 +491,8 @@ class Disconnect(SessionTest):
 
     def test_auth_without_method(self):
         """4.12: AUTH from a client whose CONNECT had no method is a protocol error."""
-        for data in (wire.auth(0x18), wire.auth(0x19, {"authentication_method": "x"}), wire.packet(wire.AUTH, 0)):
+        for data in (wire.auth(0x18), wire.auth(0x19, {"authentication_method": "x"}),
+                     wire.packet(wire.AUTH, 0)):
             client = self.client(V5)
             client.send(data)
             self.expect_refusal(client, {0x82, 0x8C, 0x81})

@@ -11,7 +11,8 @@ from mqtt_wire import PUBACK, PUBLISH, PUBREC, V31, V311, V5
 class SharedTest(MqttTest):
 
     def drain(self, members, count, acknowledge=True):
-        """Reads `count` messages in all from the members; returns a list of (member index, packet)."""
+        """Reads `count` messages in all from the members; returns a list of (member index,
+        packet)."""
         found = []
 
         def collect():
@@ -34,7 +35,8 @@ class Share(SharedTest):
 
     @versions()
     def test_each_message_goes_to_one_member(self, version):
-        """4.8.2: one of the group, whatever the QoS; ordinary subscribers get it too; 3.x clients may share."""
+        """4.8.2: one of the group, whatever the QoS; ordinary subscribers get it too; 3.x clients
+        may share."""
         topic = self.topic()
         members = [self.client(version) for _ in range(3)]
         for one in members:
@@ -45,8 +47,10 @@ class Share(SharedTest):
             sender.publish(f"{topic}/{number}", b"%d" % number, number % 3)
         found = self.drain(members, 30)
         self.assertEqual(sorted(int(one.payload) for _, one in found), list(range(30)))
-        self.assertEqual({int(one.payload): one.qos for _, one in found}, {n: n % 3 for n in range(30)})
-        self.assertTrue(all(count for count in collections.Counter(index for index, _ in found).values()))
+        self.assertEqual({int(one.payload): one.qos for _, one in found},
+                         {n: n % 3 for n in range(30)})
+        self.assertTrue(all(count
+                            for count in collections.Counter(index for index, _ in found).values()))
         self.assertEqual(len({index for index, _ in found}), 3)
         self.assertEqual([int(plain.message().payload) for _ in range(30)], list(range(30)))
         for one in members:
@@ -72,7 +76,8 @@ class Share(SharedTest):
         client.publish(topic, b"x", 1)
         found = client.messages(2) if harness.PEER == "mangrove" else [client.message()]
         if harness.PEER == "mangrove":
-            self.assertEqual(sorted(one.properties.all("subscription_identifier") for one in found), [[1], [2]])
+            self.assertEqual(sorted(one.properties.all("subscription_identifier") for one in found),
+                             [[1], [2]])
 
     @peer_deviates("sends retained messages to shared subscriptions")
     def test_no_retained(self):
@@ -102,7 +107,8 @@ class Share(SharedTest):
         one, two = self.client(V5), self.client(V5)
         one.subscribe(f"$share/g/{topic}", qos=1)
         two.subscribe(f"$share/g/{topic}", qos=1)
-        self.assertEqual(one.unsubscribe(topic, f"$share/h/{topic}", f"$share/g/{topic}").codes, [0x11, 0x11, 0])
+        self.assertEqual(one.unsubscribe(topic, f"$share/h/{topic}", f"$share/g/{topic}").codes,
+                         [0x11, 0x11, 0])
         sender = self.client(V5)
         for _ in range(5):
             sender.publish(topic, b"x", 1)
@@ -141,7 +147,8 @@ class Share(SharedTest):
 
     @peer_deviates("loses them with the session")
     def test_unacknowledged_goes_to_another_member(self):
-        """[MQTT-4.8.2-5] of QoS 1: what a member that went for good did not acknowledge is dispatched again."""
+        """[MQTT-4.8.2-5] of QoS 1: what a member that went for good did not acknowledge is
+        dispatched again."""
         topic = self.topic()
         leaving, staying, sender = self.client(V5), self.client(V5), self.client(V5)
         leaving.subscribe(f"$share/g/{topic}", qos=1)
@@ -155,7 +162,8 @@ class Share(SharedTest):
 
     @ours_only("the peer has none of it")
     def test_unacknowledged_of_a_stored_session(self):
-        """A member that is away but may come back: its unacknowledged QoS 1 messages are not lost."""
+        """A member that is away but may come back: its unacknowledged QoS 1 messages are not
+        lost."""
         topic, name = self.topic(), self.name("away")
         leaving, sender = self.client(V5, name, properties={"session_expiry": 60}), self.client(V5)
         staying = self.client(V5)
@@ -177,7 +185,8 @@ class Share(SharedTest):
         self.assertEqual(seen, set(range(5)))
 
     def test_qos_2_delivery_is_completed_to_the_chosen_one(self):
-        """[MQTT-4.8.2-4]: a QoS 2 exchange that was begun stays with its member until it comes back."""
+        """[MQTT-4.8.2-4]: a QoS 2 exchange that was begun stays with its member until it comes
+        back."""
         topic, name = self.topic(), self.name("chosen")
         chosen = self.client(V5, name, properties={"session_expiry": 60})
         chosen.subscribe(f"$share/g/{topic}", qos=2)
@@ -223,7 +232,8 @@ class Share(SharedTest):
         one = self.client(V5)
         one.subscribe(f"$share/g/{topic}", qos=1)
         sender = self.client(V5)
-        sender.send(wire.publish(f"$share/g/{topic}", b"x", 1, 1, version=V5), wire.packet(wire.PINGREQ, 0))
+        sender.send(wire.publish(f"$share/g/{topic}", b"x", 1, 1, version=V5),
+                    wire.packet(wire.PINGREQ, 0))
         sender.recv()
         self.assert_nothing_more(one)
 
@@ -239,13 +249,15 @@ class Strategies(SharedTest):
             one.subscribe(f"$share/g/{root}/+", qos=1)
         senders = [self.client(V5, where=where) for _ in range(publishers)]
         for number in range(count):
-            senders[number % publishers].publish(f"{root}/{number % topics}", b"%d" % (number % publishers), 1)
+            senders[number % publishers].publish(f"{root}/{number % topics}",
+                                                 b"%d" % (number % publishers), 1)
         return self.drain(members, count)
 
     @ours_only("key")
     def test_round_robin(self):
         found = self.run_group("round_robin")
-        self.assertEqual(sorted(collections.Counter(index for index, _ in found).values()), [20, 20, 20])
+        self.assertEqual(sorted(collections.Counter(index for index, _ in found).values()),
+                         [20, 20, 20])
 
     @ours_only("key")
     def test_random(self):

@@ -1,4 +1,5 @@
-"""SUBSCRIBE, UNSUBSCRIBE and their answers (3.8 to 3.11), topic names and filters (4.7), retained messages (3.3.1.3)."""
+"""SUBSCRIBE, UNSUBSCRIBE and their answers (3.8 to 3.11), topic names and filters (4.7), retained
+messages (3.3.1.3)."""
 
 import harness
 import mqtt_wire as wire
@@ -35,7 +36,8 @@ class Suback(MqttTest):
 
     @versions(V311, V5)
     def test_no_filter(self, version):
-        """[MQTT-3.8.3-3]/[MQTT-3.8.3-2], [MQTT-3.10.3-2]: a packet without a filter is a protocol error."""
+        """[MQTT-3.8.3-3]/[MQTT-3.8.3-2], [MQTT-3.10.3-2]: a packet without a filter is a protocol
+        error."""
         for make in (wire.subscribe, wire.unsubscribe):
             client = self.client(version)
             client.send(make(1, [], version))
@@ -66,7 +68,8 @@ class Suback(MqttTest):
     @versions(V311, V5)
     def test_packet_id_zero(self, version):
         """[MQTT-2.3.1-1]/[MQTT-2.2.1-3]."""
-        for make, filters in ((wire.subscribe, [(self.topic(), 0)]), (wire.unsubscribe, [self.topic()])):
+        for make, filters in ((wire.subscribe, [(self.topic(), 0)]),
+                              (wire.unsubscribe, [self.topic()])):
             client = self.client(version)
             client.send(make(0, filters, version))
             self.expect_refusal(client, {0x81, 0x82})
@@ -77,12 +80,14 @@ class Suback(MqttTest):
         empty = b"\0" if version == V5 else b""
         for kind in (wire.SUBSCRIBE, wire.UNSUBSCRIBE):
             for body in (b"", b"\0", b"\0\1" + empty + b"\0", b"\0\1" + empty + b"\0\5abc",
-                         b"\0\1" + empty + b"\0\1a\0" + (b"" if kind == wire.SUBSCRIBE else b"\2x")):
+                         b"\0\1" + empty + b"\0\1a\0"
+                         + (b"" if kind == wire.SUBSCRIBE else b"\2x")):
                 with self.subTest(kind=wire.NAMES[kind], body=body):
                     client = self.client(version)
                     client.send(wire.packet(kind, 2, body))
                     if body.endswith(b"a\0") and kind == wire.SUBSCRIBE:
-                        client.expect(SUBACK)  # this one is whole: the guard that the others are not refused for all
+                        # this one is whole: the guard that the others are not refused for all
+                        client.expect(SUBACK)
                     else:
                         self.expect_refusal(client, {0x81, 0x82})
 
@@ -90,7 +95,8 @@ class Suback(MqttTest):
     def test_filter_not_utf8(self, version):
         """[MQTT-3.8.3-1], [MQTT-3.10.3-1]."""
         for raw in (b"\xff", b"a\0b", b"\xed\xa0\x80", b"\xc0\x80"):
-            for data in (wire.subscribe(1, [(raw, 0)], version), wire.unsubscribe(1, [raw], version)):
+            for data in (wire.subscribe(1, [(raw, 0)], version),
+                         wire.unsubscribe(1, [raw], version)):
                 with self.subTest(data=data):
                     client = self.client(version)
                     client.send(data)
@@ -98,10 +104,11 @@ class Suback(MqttTest):
 
     @peer_deviates("takes $share filters without a group or filter")
     def test_bad_filters_are_refused(self):
-        """[MQTT-4.7.1-2], [MQTT-4.7.1-3], [MQTT-4.7.3-1], [MQTT-4.8.2-1], -2: refused in SUBACK or by closing.
+        """[MQTT-4.7.1-2], [MQTT-4.7.1-3], [MQTT-4.7.3-1], [MQTT-4.8.2-1], -2: refused in SUBACK or
+        by closing.
 
-        Our broker answers a 5.0 client with 0x8F, a 3.1.1 one with 0x80, and goes on: the rest of the packet
-        is sound.
+        Our broker answers a 5.0 client with 0x8F, a 3.1.1 one with 0x80, and goes on: the rest of
+        the packet is sound.
         """
         bad = ["a/#/b", "#/a", "a#", "a/b#", "+a", "a+", "a/+b/c", "##", "$share/g", "$share//a",
                "$share/a+b/t", "$share/a#/t", "$share/g/"]
@@ -124,8 +131,10 @@ class Suback(MqttTest):
     def test_bad_subscribe_properties(self):
         """Subscription identifier 0, twice, too large; properties of other packets."""
         for properties in ([("subscription_identifier", 0)], [("subscription_identifier", 1)] * 2,
-                           [("raw", b"\x0b\xff\xff\xff\xff\x01")], [("raw", b"\x0b\x80\x80\x80\x80\x01")],
-                           [("session_expiry", 1)], [("message_expiry", 1)], [("reason_string", "x")],
+                           [("raw", b"\x0b\xff\xff\xff\xff\x01")],
+                           [("raw", b"\x0b\x80\x80\x80\x80\x01")],
+                           [("session_expiry", 1)], [("message_expiry", 1)],
+                           [("reason_string", "x")],
                            [("user_property", (b"\xff", "a"))]):
             with self.subTest(properties=properties):
                 client = self.client(V5)
@@ -145,7 +154,8 @@ class Suback(MqttTest):
     def test_shared_with_no_local(self):
         """[MQTT-3.8.3-4]: No Local on a shared subscription is a protocol error."""
         client = self.client(V5)
-        client.send(wire.subscribe(1, [("$share/g/" + self.topic(), options(0, no_local=True))], V5))
+        client.send(wire.subscribe(1, [("$share/g/" + self.topic(), options(0, no_local=True))],
+                                   V5))
         self.expect_refusal(client, 0x82)
 
 
@@ -156,7 +166,8 @@ class Unsubscribe(MqttTest):
         client = self.client(V5)
         one, two = self.topic("1"), self.topic("2/+")
         client.subscribe(one, two)
-        self.assertEqual(client.unsubscribe(two, self.topic("never"), one, one).codes, [0, 0x11, 0, 0x11])
+        self.assertEqual(client.unsubscribe(two, self.topic("never"), one, one).codes,
+                         [0, 0x11, 0, 0x11])
 
     @versions()
     def test_stops_new_messages(self, version):
@@ -233,7 +244,8 @@ class Matching(MqttTest):
                 receiver.subscribe(f"{root}/{text}")
                 for one in bad + good:
                     sender.publish(f"{root}/{one}", b"")
-                self.assertEqual([receiver.message().topic for _ in good], [f"{root}/{one}" for one in good])
+                self.assertEqual([receiver.message().topic for _ in good],
+                                 [f"{root}/{one}" for one in good])
                 self.assert_nothing_more(receiver, sender, window=0.02)
                 receiver.close()
 
@@ -243,7 +255,8 @@ class Matching(MqttTest):
         sender = self.client(V5, where=where)
         for text, good, bad in self.TABLE + [
                 ("#", ["a", "/", "/a/b"], ["$a", "$SYSx/a"]), ("+", ["a", " "], ["$a", "/", "a/b"]),
-                ("+/x", ["a/x", "/x"], ["$a/x"]), ("/#", ["/", "/a"], ["a"]), ("$own/#", ["$own", "$own/a"], ["own/a"]),
+                ("+/x", ["a/x", "/x"], ["$a/x"]), ("/#", ["/", "/a"], ["a"]),
+                ("$own/#", ["$own", "$own/a"], ["own/a"]),
                 ("$own/+", ["$own/a"], ["$own"]), ("/", ["/"], ["//", "a"])]:
             with self.subTest(filter=text):
                 receiver = self.client(V5, where=where)
@@ -257,7 +270,8 @@ class Matching(MqttTest):
 
     @versions(V311, V5)
     def test_dollar_topics(self, version):
-        """[MQTT-4.7.2-1]: a leading wildcard matches no topic that begins with `$`; retained ones neither."""
+        """[MQTT-4.7.2-1]: a leading wildcard matches no topic that begins with `$`; retained ones
+        neither."""
         sender, receiver = self.client(version), self.client(version)
         first = self.unique
         sender.publish(f"${first}/kept", b"x", 1, retain=True)
@@ -291,8 +305,10 @@ class Matching(MqttTest):
         deep = "/".join("x" * 20_000)
         for text in (deep, "/" * 65535, "+/" * 20000 + "#"):
             for data in (wire.subscribe(1, [(text, 0)], version),
-                         wire.publish(text.replace("+", "y").replace("#", "z"), b"x", 1, 1, version=version),
-                         wire.publish(text.replace("+", "y").replace("#", "z"), b"x", 1, 1, retain=True,
+                         wire.publish(text.replace("+", "y").replace("#", "z"), b"x", 1, 1,
+                                      version=version),
+                         wire.publish(text.replace("+", "y").replace("#", "z"), b"x", 1, 1,
+                                      retain=True,
                                       version=version)):
                 client = self.client(version)
                 client.send(data)
@@ -301,7 +317,8 @@ class Matching(MqttTest):
                 except wire.Closed:
                     found = None
                 if version == V5 and harness.PEER == "mangrove":
-                    self.assertTrue(found is not None and (found.codes[0] if found.type == SUBACK else found.code)
+                    self.assertTrue(found is not None
+                                    and (found.codes[0] if found.type == SUBACK else found.code)
                                     in (0x80, 0x8F, 0x90, 0x97, 0), found)
                 other.ping()
 
@@ -338,7 +355,8 @@ class Overlap(MqttTest):
     @peer_deviates("sends one copy with the QoS of whichever filter comes first")
     @versions(V31, V311)
     def test_highest_qos(self, version):
-        """[MQTT-3.3.5-1]: at least the copy with the highest QoS arrives; at most one a subscription."""
+        """[MQTT-3.3.5-1]: at least the copy with the highest QoS arrives; at most one a
+        subscription."""
         topic = self.topic()
         receiver, sender = self.client(version), self.client(version)
         receiver.subscribe((topic + "/#", 2), (topic + "/+", 1))
@@ -365,10 +383,12 @@ class Overlap(MqttTest):
         self.assert_nothing_more(receiver, sender)
 
     def test_identifier_is_replaced_and_dropped(self):
-        """3.8.2.1.2: the identifier belongs to the subscription; a new SUBSCRIBE replaces or removes it."""
+        """3.8.2.1.2: the identifier belongs to the subscription; a new SUBSCRIBE replaces or
+        removes it."""
         topic = self.topic()
         client = self.client(V5)
-        for properties, expected in (({"subscription_identifier": 5}, [5]), ({"subscription_identifier": 6}, [6]),
+        for properties, expected in (({"subscription_identifier": 5}, [5]),
+                                     ({"subscription_identifier": 6}, [6]),
                                      (None, [])):
             client.subscribe(topic, properties=properties)
             client.publish(topic, b"x")
@@ -381,7 +401,8 @@ class Overlap(MqttTest):
         client.publish(topic + "/b", b"kept", 1, retain=True)
         client.subscribe(topic + "/a", topic + "/b", properties={"subscription_identifier": 77})
         found = client.message()
-        self.assertEqual((found.payload, found.properties.all("subscription_identifier")), (b"kept", [77]))
+        self.assertEqual((found.payload, found.properties.all("subscription_identifier")),
+                         (b"kept", [77]))
         client.publish(topic + "/a", b"live")
         self.assertEqual(client.message().properties.all("subscription_identifier"), [77])
 
@@ -395,7 +416,8 @@ class Overlap(MqttTest):
         self.assertEqual(client.message().properties.all("subscription_identifier"), [9])
 
     def test_no_local(self):
-        """[MQTT-3.8.3-3]: own messages don't come back; others' do, also with the same client id of before."""
+        """[MQTT-3.8.3-3]: own messages don't come back; others' do, also with the same client id of
+        before."""
         topic = self.topic()
         one, two = self.client(V5), self.client(V5)
         one.subscribe(topic, qos=1, no_local=True)
@@ -431,8 +453,10 @@ class Retained(MqttTest):
             receiver = self.client(version)
             receiver.subscribe(topic + "/+", qos=granted)
             found = sorted(receiver.messages(3), key=lambda one: one.topic)
-            self.assertEqual([(one.topic, one.payload, one.qos, one.retain, one.dup) for one in found],
-                             [(f"{topic}/{qos}", b"new", min(qos, granted), True, False) for qos in (0, 1, 2)])
+            self.assertEqual([(one.topic, one.payload, one.qos, one.retain, one.dup)
+                              for one in found],
+                             [(f"{topic}/{qos}", b"new", min(qos, granted), True, False)
+                              for qos in (0, 1, 2)])
             self.assert_nothing_more(receiver, sender)
 
     @versions()
@@ -447,7 +471,8 @@ class Retained(MqttTest):
 
     @versions()
     def test_empty_clears_and_is_delivered(self, version):
-        """[MQTT-3.3.1-6], -7, -10, -11: an empty payload removes; subscribers of now get it as usual."""
+        """[MQTT-3.3.1-6], -7, -10, -11: an empty payload removes; subscribers of now get it as
+        usual."""
         for qos in (0, 1, 2):
             topic = self.topic(str(qos))
             sender, receiver = self.client(version), self.client(version)
@@ -492,7 +517,8 @@ class Retained(MqttTest):
         topics = sorted(f"{topic}/{one}" for one in ("a", "a/b", "a/b/c", "x", "x/y", ""))
         for one in topics:
             client.publish(one, one, 1, retain=True)
-        for text, good in ((f"{topic}/#", topics), (f"{topic}/+", [f"{topic}/{one}" for one in ("", "a", "x")]),
+        for text, good in ((f"{topic}/#", topics),
+                           (f"{topic}/+", [f"{topic}/{one}" for one in ("", "a", "x")]),
                            (f"{topic}/+/+", [f"{topic}/{one}" for one in ("a/b", "x/y")]),
                            (f"{topic}/a/#", [f"{topic}/{one}" for one in ("a", "a/b", "a/b/c")])):
             client.subscribe(text, qos=1)
@@ -543,7 +569,8 @@ class Retained(MqttTest):
         # Filters of one packet are apart.
         other = self.client(V5)
         other.publish(topic + "/2", b"two", 1, retain=True)
-        other.subscribe((topic, options(retain_handling=2)), (topic + "/2", options(retain_handling=0)), codes=[0, 0])
+        other.subscribe((topic, options(retain_handling=2)),
+                        (topic + "/2", options(retain_handling=0)), codes=[0, 0])
         self.assertEqual(other.message().payload, b"two")
         self.assert_nothing_more(other)
 

@@ -23,13 +23,15 @@ class WhenSent(WillTest):
 
     @versions()
     def test_network_failure(self, version):
-        """[MQTT-3.1.2-8]: closed without DISCONNECT, by FIN and by RST; each QoS and retain flag."""
+        """[MQTT-3.1.2-8]: closed without DISCONNECT, by FIN and by RST; each QoS and retain
+        flag."""
         for qos in (0, 1, 2):
             for retain in (False, True):
                 for hard in (False, True):
                     topic = self.topic(f"{qos}{retain}{hard}")
                     watcher = self.watch(topic)
-                    client = self.client(version, self.name(topic[-6:]), will=Will(topic, b"gone", qos, retain))
+                    client = self.client(version, self.name(topic[-6:]),
+                                         will=Will(topic, b"gone", qos, retain))
                     (client.abort if hard else client.close)()
                     found = watcher.message()
                     self.assertEqual((found.topic, found.payload, found.qos, found.retain),
@@ -83,7 +85,8 @@ class WhenSent(WillTest):
 
     @versions()
     def test_takeover(self, version):
-        """3.1.4 with [MQTT-3.1.2-8]: the old connection was closed without its DISCONNECT: the will is sent.
+        """3.1.4 with [MQTT-3.1.2-8]: the old connection was closed without its DISCONNECT: the will
+        is sent.
 
         A 5.0 session that goes on keeps a delayed will back ([MQTT-3.1.3-9]); here the delay is 0.
         """
@@ -101,7 +104,8 @@ class WhenSent(WillTest):
         watcher = self.watch(topic)
         name = self.name()
         properties = {"session_expiry": 60} if version == V5 else None
-        self.client(version, name, clean=False, will=Will(topic, b"gone", 1), properties=properties).abort()
+        self.client(version, name, clean=False, will=Will(topic, b"gone", 1),
+                    properties=properties).abort()
         self.assertEqual(watcher.message().payload, b"gone")
         self.client(version, name, clean=False, properties=properties).abort()
         self.expect_none(watcher)
@@ -112,7 +116,8 @@ class WhenSent(WillTest):
         topic = self.topic()
         watcher = self.watch(topic)
         client = self.open(version)
-        client.send(wire.connect("", version=version, clean=False, will=Will(topic, b"gone", 1), level=9))
+        client.send(wire.connect("", version=version, clean=False, will=Will(topic, b"gone", 1),
+                                 level=9))
         try:
             client.expect_closed()
         except wire.WireError:
@@ -121,10 +126,12 @@ class WhenSent(WillTest):
 
     @versions()
     def test_reaches_nobody_with_its_own_session(self, version):
-        """The will is routed like any message; the dead client's own persistent session gets it too."""
+        """The will is routed like any message; the dead client's own persistent session gets it
+        too."""
         topic, name = self.topic(), self.name()
         properties = {"session_expiry": 60} if version == V5 else None
-        client = self.client(version, name, clean=False, will=Will(topic, b"gone", 1), properties=properties)
+        client = self.client(version, name, clean=False, will=Will(topic, b"gone", 1),
+                             properties=properties)
         client.subscribe(topic, qos=1)
         watcher = self.watch(topic)
         client.abort()
@@ -136,11 +143,13 @@ class WhenSent(WillTest):
 class Content(WillTest):
 
     def test_properties(self):
-        """3.1.3.2: all will properties but the delay travel with the message, user properties in order."""
+        """3.1.3.2: all will properties but the delay travel with the message, user properties in
+        order."""
         topic = self.topic()
         watcher = self.watch(topic)
         sent = [("payload_format", 1), ("content_type", "text"), ("response_topic", "back"),
-                ("correlation_data", b"\0\1"), ("user_property", ("b", "1")), ("user_property", ("a", "2")),
+                ("correlation_data", b"\0\1"), ("user_property", ("b", "1")),
+                ("user_property", ("a", "2")),
                 ("user_property", ("b", "1"))]
         self.client(V5, will=Will(topic, b"gone", 1, properties=sent + [("will_delay", 0)])).abort()
         found = watcher.message()
@@ -173,7 +182,8 @@ class Content(WillTest):
         for retain in (True, False):
             topic = self.topic(str(retain))
             watcher = self.watch(topic)
-            self.client(version, self.name(str(retain)), will=Will(topic, b"gone", 1, retain)).abort()
+            self.client(version, self.name(str(retain)),
+                        will=Will(topic, b"gone", 1, retain)).abort()
             watcher.message()
             late = self.client(version, self.name(f"l{retain}"))
             late.subscribe(topic, qos=1)
@@ -227,7 +237,8 @@ class Delay(WillTest):
 
     @peer_deviates("never sends it")
     def test_clean_start_ends_the_session(self):
-        """3.1.2.5: a new connection with Clean Start ends the old session, so its delayed will is sent."""
+        """3.1.2.5: a new connection with Clean Start ends the old session, so its delayed will is
+        sent."""
         topic, name = self.topic(), self.name()
         watcher = self.watch(topic)
         will = Will(topic, b"gone", 1, properties={"will_delay": 60})

@@ -278,8 +278,9 @@ void ConnectionMachine::refuse_connect(Version version, ReasonCode reason, std::
         if (!text.empty()) {
             connack.reason_string = text;
         }
-        const bool elsewhere =
-            reason == ReasonCode::server_busy || reason == ReasonCode::quota_exceeded;
+        // What is wrong with this CONNECT (then there is a text) is wrong everywhere.
+        const bool elsewhere = text.empty() && (reason == ReasonCode::server_busy ||
+                                                reason == ReasonCode::quota_exceeded);
         if (elsewhere && !options_->server_reference.empty()) {
             connack.reason = ReasonCode::use_another_server;
             connack.server_reference = options_->server_reference;

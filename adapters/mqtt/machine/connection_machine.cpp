@@ -283,6 +283,7 @@ bool ConnectionMachine::is_over_rate(PacketType type) {
     if (limits.message_rate->try_take(now())) {
         return false;
     }
+    broker_.metrics().reading_paused_rate.add();
     pause_until(now() + std::max(Milliseconds{1}, Milliseconds{1000} / options_->publish_rate_max));
     return true;
 }
@@ -298,6 +299,7 @@ void ConnectionMachine::note_bytes(std::size_t bytes) {
     }
     limits.byte_rate->take(bytes, now());
     if (const MonotonicTime ready = limits.byte_rate->ready_at(now()); ready > now()) {
+        broker_.metrics().reading_paused_rate.add();
         pause_until(ready);
     }
 }

@@ -163,10 +163,8 @@ bool ConnectionMachine::is_memory_scarce() {
         [[likely]] {
         return false;
     }
-    rare().paused_until = now() + retry_after;
     broker_.metrics().reading_paused_memory.add();
-    connection_.pause_reading();
-    arm_deadline();
+    pause_until(now() + retry_after);
     return true;
 }
 

@@ -1,5 +1,6 @@
-// The npm mqtt client against a broker: each check is a small function; a failure ends the process with 1.
-// Usage: node checks.js HOST PORT. Module "mqtt" is found through NODE_PATH or beside this file.
+// The npm mqtt client against a broker: each check is a small function; a failure ends the process
+// with 1. Usage: node checks.js HOST PORT. Module "mqtt" is found through NODE_PATH or beside this
+// file.
 'use strict'
 const assert = require('assert')
 const mqtt = require('mqtt')
@@ -13,8 +14,14 @@ function connect (version, options = {}) {
   const names = { 3: 'MQIsdp', 4: 'MQTT', 5: 'MQTT' }
   return new Promise((resolve, reject) => {
     const client = mqtt.connect({
-      host, port, protocolVersion: version, protocolId: names[version], clientId: unique(), reconnectPeriod: 0,
-      connectTimeout: 10000, ...options
+      host,
+      port,
+      protocolVersion: version,
+      protocolId: names[version],
+      clientId: unique(),
+      reconnectPeriod: 0,
+      connectTimeout: 10000,
+      ...options
     })
     open.add(client)
     client.inbox = []
@@ -35,6 +42,11 @@ const message = (client) => client.inbox.length
     const timer = setTimeout(() => reject(new Error('no message')), 10000)
     client.waiting.push((found) => { clearTimeout(timer); resolve(found) })
   })
+async function sendNumbers (client, topic, count, qos) {
+  for (let number = 0; number < count; number++) {
+    await client.publishAsync(topic, `${number}`, { qos })
+  }
+}
 const end = (client) => { open.delete(client); return client.endAsync() }
 const drop = (client) => { client.stream.destroy() }
 
@@ -60,7 +72,8 @@ const checks = {
     const [one, two] = [await connect(version), await connect(version)]
     const topic = unique()
     await two.subscribeAsync(topic, { qos: 2 })
-    for (let start = 0; start < 300; start += 15) { // this client does not keep to a receive maximum by itself
+    // In steps: this client does not keep to a receive maximum by itself.
+    for (let start = 0; start < 300; start += 15) {
       const sent = []
       for (let number = start; number < start + 15; number++) {
         sent.push(one.publishAsync(topic, `${number}`, { qos: 2 }))
@@ -90,8 +103,11 @@ const checks = {
     const topic = unique()
     const one = await connect(version)
     await one.subscribeAsync(topic, { qos: 1 })
-    const properties = version === 5 ? { contentType: 'obituary', userProperties: { a: ['1', '2'] } } : undefined
-    drop(await connect(version, { will: { topic, payload: Buffer.from('gone'), qos: 1, retain: false, properties } }))
+    const will = { topic, payload: Buffer.from('gone'), qos: 1, retain: false }
+    if (version === 5) {
+      will.properties = { contentType: 'obituary', userProperties: { a: ['1', '2'] } }
+    }
+    drop(await connect(version, { will }))
     const found = await message(one)
     assert.strictEqual(found.payload.toString(), 'gone')
     if (version === 5) {
@@ -103,12 +119,13 @@ const checks = {
 
   async session (version) {
     const [topic, clientId] = [unique(), unique()]
-    const options = { clientId, clean: false, properties: version === 5 ? { sessionExpiryInterval: 60 } : undefined }
+    const options = { clientId, clean: false }
+    if (version === 5) options.properties = { sessionExpiryInterval: 60 }
     const first = await connect(version, options)
     await first.subscribeAsync(topic, { qos: 1 })
     await end(first)
     const sender = await connect(version)
-    for (let number = 0; number < 5; number++) await sender.publishAsync(topic, `${number}`, { qos: 1 })
+    await sendNumbers(sender, topic, 5, 1)
     const second = await connect(version, options)
     if (version !== 3) assert.strictEqual(second.connack.sessionPresent, true)
     for (let number = 0; number < 5; number++) {
@@ -143,7 +160,7 @@ const checks = {
         return one.subscribeAsync(`$share/g/${topic}`, { qos: 1 })
       })
       Promise.all(ready).then(async () => {
-        for (let number = 0; number < 20; number++) await sender.publishAsync(topic, `${number}`, { qos: 1 })
+        await sendNumbers(sender, topic, 20, 1)
       }).catch(reject)
     })
     assert.deepStrictEqual(seen.sort((a, b) => a - b), [...Array(20).keys()])
@@ -174,10 +191,15 @@ const checksOf5 = {
   async properties () {
     const [one, two] = [await connect(5), await connect(5)]
     const topic = unique()
-    await two.subscribeAsync(topic, { qos: 1, properties: { subscriptionIdentifier: 9, userProperties: { s: 't' } } })
+    const asked = { subscriptionIdentifier: 9, userProperties: { s: 't' } }
+    await two.subscribeAsync(topic, { qos: 1, properties: asked })
     const properties = {
-      payloadFormatIndicator: true, messageExpiryInterval: 100, responseTopic: 'back',
-      correlationData: Buffer.from([0, 1]), contentType: 'text', userProperties: { a: ['1', '2'], b: '3' }
+      payloadFormatIndicator: true,
+      messageExpiryInterval: 100,
+      responseTopic: 'back',
+      correlationData: Buffer.from([0, 1]),
+      contentType: 'text',
+      userProperties: { a: ['1', '2'], b: '3' }
     }
     await one.publishAsync(topic, 'x', { qos: 1, properties })
     const found = (await message(two)).packet.properties
@@ -226,7 +248,7 @@ const checksOf5 = {
     const sender = await connect(5)
     const topic = unique()
     await receiver.subscribeAsync(topic, { qos: 2 })
-    for (let number = 0; number < 50; number++) await sender.publishAsync(topic, `${number}`, { qos: 2 })
+    await sendNumbers(sender, topic, 50, 2)
     for (let number = 0; number < 50; number++) {
       assert.strictEqual((await message(receiver)).payload.toString(), `${number}`)
     }
@@ -268,7 +290,9 @@ async function main () {
     }
   }
   for (const version of [3, 4, 5]) {
-    for (const [name, check] of Object.entries(checks)) await run(`${name} v${version}`, () => check(version))
+    for (const [name, check] of Object.entries(checks)) {
+      await run(`${name} v${version}`, () => check(version))
+    }
   }
   for (const [name, check] of Object.entries(checksOf5)) await run(`${name} v5`, check)
   for (const client of open) client.end(true)

@@ -1,0 +1,357 @@
+#include "tests/support/sim_world.hpp"
+
+#include <algorithm>
+
+namespace gw::test {
+
+SimWorld::SimWorld(const SimOptions& options)
+    : options_(options),
+      random_(options.seed),
+      listener_(std::make_shared<mqtt::MachineOptions>(options.machine)) {
+    RetainedOptions retained = options.retained;
+    retained.hash_key = options.seed;
+    shared_ = std::make_unique<BrokerShared>(RouterOptions{.worker_count = options.worker_count,
+                                                           .hash_key = options.seed,
+                                                           .share_strategy = options.share_strategy,
+                                                           .cache_slot_count = 64},
+                                             retained, options.seed);
+    shared_->worker_count = options.worker_count;
+    shared_->access = std::make_shared<NoMatchPolicy>(AccessDecision::allow);
+    shared_->authenticator = std::make_shared<AnonymousAuthenticator>();
+    shared_->log = &log_;
+    last_stored_.resize(options.worker_count);
+    last_exchange_.resize(std::size_t{options.worker_count} * options.worker_count);
+    for (std::uint32_t worker = 0; worker < options.worker_count; ++worker) {
+        if (options.storage_delay_max == Milliseconds{0}) {
+            owned_storages_.push_back(std::make_unique<MemoryStorage>());
+            storages_.push_back(nullptr);
+        } else {
+            auto storage = std::make_unique<DelayedStorage>([this, worker](StoreTicket ticket) {
+                run_at(after_last(last_stored_[worker], options_.storage_delay_max),
+                       [this, worker, ticket] {
+                           storages_[worker]->complete(ticket);
+                           turn(worker, [ticket](Broker& broker) { broker.on_stored(ticket); });
+                       });
+            });
+            storages_.push_back(storage.get());
+            owned_storages_.push_back(std::move(storage));
+        }
+        Exchange& exchange = *this;
+        brokers_.push_back(std::make_unique<Broker>(*shared_, options.broker, worker, exchange,
+                                                    *owned_storages_.back(), clocks(),
+                                                    random_.next()));
+    }
+}
+
+SimWorld::~SimWorld() {
+    on_turn_end = nullptr;
+    events_.clear();
+    links_.clear();  // their machines end their sessions
+    brokers_.clear();
+}
+
+// ------------------------------------------------------------------------------------ network
+
+Milliseconds SimWorld::delay(Milliseconds max) {
+    if (max == Milliseconds{0}) {
+        return max;
+    }
+    return Milliseconds{random_.below(static_cast<std::uint64_t>(max.count()) + 1)};
+}
+
+/// Later than what went the same way before, so that order is kept.
+MonotonicTime SimWorld::after_last(MonotonicTime& last, Milliseconds max) {
+    last = std::max(last, now_ + delay(max));
+    return last;
+}
+
+void SimWorld::run_at(MonotonicTime time, std::function<void()> action) {
+    events_.emplace(time, std::move(action));
+}
+
+void SimWorld::at(Milliseconds time, std::function<void()> action) {
+    run_at(MonotonicTime{time}, std::move(action));
+}
+
+LinkId SimWorld::connect(SimPeer& peer, std::uint32_t worker,
+                         std::shared_ptr<const mqtt::MachineOptions> listener,
+                         bool is_administrator) {
+    auto made = std::make_unique<Link>();
+    Link& link = *made;
+    link.id = static_cast<LinkId>(links_.size());
+    link.worker = worker;
+    link.peer = &peer;
+    link.listener = listener ? std::move(listener) : listener_;
+    link.is_administrator = is_administrator;
+    links_.push_back(std::move(made));
+    turn(worker, [&](Broker&) { make_machine(link); });
+    return link.id;
+}
+
+void SimWorld::make_machine(Link& link) {
+    link.machine = std::make_unique<mqtt::ConnectionMachine>(
+        *brokers_[link.worker], link.connection, link.listener,
+        mqtt::PeerInfo{"sim:" + std::to_string(link.id), link.is_administrator});
+}
+
+void SimWorld::send(LinkId id, Bytes bytes) {
+    Link& link = *links_[id];
+    while (!bytes.empty() && !link.is_cut) {
+        std::size_t count = bytes.size();
+        if (options_.splits_bytes && random_.below(2) == 0) {
+            count = 1 + random_.below(count);
+        }
+        link.to_server.emplace_back(bytes.begin(), bytes.begin() + static_cast<long>(count));
+        bytes = bytes.subspan(count);
+        run_at(after_last(link.last_to_server, options_.network_delay_max), [this, &link] {
+            if (!link.is_cut) {
+                const std::vector<std::uint8_t> chunk = std::move(link.to_server.front());
+                link.to_server.pop_front();
+                receive(link, chunk);
+            }
+        });
+    }
+}
+
+void SimWorld::receive(Link& link, Bytes bytes) {
+    if (!link.machine && !link.is_moving) {
+        return;
+    }
+    turn(link.worker, [&](Broker&) {
+        link.input.insert(link.input.end(), bytes.begin(), bytes.end());
+        feed(link);
+    });
+}
+
+void SimWorld::close(LinkId id) {
+    Link& link = *links_[id];
+    run_at(after_last(link.last_to_server, options_.network_delay_max), [this, &link] {
+        if (!link.is_cut) {
+            tell_server_lost(link);
+        }
+    });
+}
+
+void SimWorld::tell_server_lost(Link& link) {
+    turn(link.worker, [&](Broker&) {
+        link.is_cut = true;
+        if (link.machine) {
+            link.machine->on_closed(ReasonCode::connection_lost);
+            link.machine.reset();
+        }
+        link.connection.written.clear();
+        link.connection.closed = CloseMode::abort;
+    });
+    tell_peer_closed(link);
+}
+
+void SimWorld::tell_peer_closed(Link& link) {
+    if (!std::exchange(link.is_peer_told, true)) {
+        link.peer->on_closed();
+    }
+}
+
+void SimWorld::cut(LinkId id) {
+    Link& link = *links_[id];
+    if (link.is_cut) {
+        return;
+    }
+    link.is_cut = true;
+    const auto arriving = [this](std::deque<std::vector<std::uint8_t>>& under_way) {
+        std::vector<std::uint8_t> bytes;
+        for (const auto& chunk : under_way) {
+            bytes.insert(bytes.end(), chunk.begin(), chunk.end());
+        }
+        under_way.clear();
+        bytes.resize(random_.below(bytes.size() + 1));
+        return bytes;
+    };
+    if (const auto bytes = arriving(link.to_client); !bytes.empty()) {
+        link.peer->on_bytes(bytes);
+    }
+    tell_peer_closed(link);
+    run_at(after_last(link.last_to_server, options_.network_delay_max),
+           [this, &link, bytes = arriving(link.to_server)] { receive(link, bytes); });
+    run_at(after_last(link.last_to_server, options_.loss_notice_max),
+           [this, &link] { tell_server_lost(link); });
+}
+
+void SimWorld::set_reading(LinkId id, bool is_reading) {
+    links_[id]->is_reading = is_reading;
+    turn(links_[id]->worker, [](Broker&) {});
+}
+
+// -------------------------------------------------------------------------------------- turns
+
+void SimWorld::feed(Link& link) {
+    link.connection.is_resumed = false;
+    if (!link.machine || link.connection.is_paused || link.input.empty()) {
+        return;
+    }
+    // Memory of exactly this size, so that a sanitizer sees a step outside.
+    const std::vector<std::uint8_t> bytes{link.input.begin(), link.input.end()};
+    const std::size_t consumed = link.machine->on_bytes(bytes);
+    GW_ASSERT(consumed <= bytes.size());
+    link.input.erase(link.input.begin(), link.input.begin() + static_cast<long>(consumed));
+    look_after(link);
+}
+
+/// What the machine asked for that ends it.
+void SimWorld::look_after(Link& link) {
+    if (!link.machine) {
+        return;
+    }
+    if (link.connection.moved_to && !link.connection.closed) {
+        const std::uint32_t worker = *std::exchange(link.connection.moved_to, std::nullopt);
+        link.machine.reset();
+        link.worker = worker;
+        link.is_moving = true;
+        run_at(now_ + delay(options_.exchange_delay_max), [this, &link] {
+            link.is_moving = false;
+            if (link.connection.closed) {
+                return;  // cut while it was between the workers
+            }
+            turn(link.worker, [&](Broker&) {
+                link.connection.is_paused = false;
+                make_machine(link);
+                feed(link);
+            });
+        });
+    } else if (link.connection.closed) {
+        link.machine.reset();
+        link.input.clear();
+    }
+}
+
+void SimWorld::take_output(Link& link) {
+    if (!link.connection.written.empty() && link.is_reading) {
+        const Bytes bytes = link.connection.written.view();
+        if (!link.is_cut && link.connection.closed != CloseMode::abort) {
+            link.to_client.emplace_back(bytes.begin(), bytes.end());
+            run_at(after_last(link.last_to_client, options_.network_delay_max), [&link] {
+                if (!link.is_cut && !link.is_peer_told) {
+                    const std::vector<std::uint8_t> chunk = std::move(link.to_client.front());
+                    link.to_client.pop_front();
+                    link.peer->on_bytes(chunk);
+                }
+            });
+        }
+        link.connection.written.clear();
+    }
+    if (link.connection.closed && !link.machine && !std::exchange(link.has_end, true)) {
+        run_at(after_last(link.last_to_client, options_.network_delay_max),
+               [this, &link] { tell_peer_closed(link); });
+    }
+}
+
+/// One round over a link at the end of a turn; true when it has changed something.
+bool SimWorld::tend(Link& link) {
+    if (link.connection.is_resumed) {
+        feed(link);
+        return true;
+    }
+    look_after(link);
+    take_output(link);
+    if (link.machine && link.connection.wants_drained && link.connection.written.empty()) {
+        link.connection.wants_drained = false;
+        link.machine->on_output_drained();
+        look_after(link);
+        return true;
+    }
+    return false;
+}
+
+void SimWorld::turn(std::uint32_t worker, const std::function<void(Broker&)>& action) {
+    brokers_[worker]->set_now(clocks());
+    action(*brokers_[worker]);
+    finish_turn(worker);
+}
+
+void SimWorld::finish_turn(std::uint32_t worker) {
+    bool is_changing = true;
+    while (is_changing) {
+        is_changing = false;
+        for (const auto& link : links_) {
+            if (link->worker == worker) {
+                is_changing = tend(*link) || is_changing;
+            }
+        }
+    }
+    brokers_[worker]->flush();
+    if (on_turn_end) {
+        on_turn_end(worker);
+    }
+}
+
+void SimWorld::post(std::uint32_t from, std::uint32_t to, CrossBatch& batch) {
+    auto taken = std::make_shared<CrossBatch>(std::move(batch));
+    batch.clear();
+    run_at(
+        after_last(last_exchange_[from * options_.worker_count + to], options_.exchange_delay_max),
+        [this, to, taken] { turn(to, [&](Broker& broker) { broker.on_batch(*taken); }); });
+}
+
+void SimWorld::post_task(std::uint32_t to, BrokerTask task) {
+    run_at(now_ + delay(options_.exchange_delay_max),
+           [this, to, task = std::move(task)] { turn(to, task); });
+}
+
+// --------------------------------------------------------------------------------------- time
+
+MonotonicTime SimWorld::next_time() const {
+    MonotonicTime next = events_.empty() ? never : events_.begin()->first;
+    for (const auto& broker : brokers_) {
+        next = std::min(next, broker->next_deadline());
+    }
+    for (const auto& link : links_) {
+        if (link->machine) {
+            next = std::min(next, link->connection.deadline);
+        }
+    }
+    return next;
+}
+
+bool SimWorld::run_deadlines() {
+    for (std::uint32_t worker = 0; worker < brokers_.size(); ++worker) {
+        if (brokers_[worker]->next_deadline() <= now_) {
+            turn(worker, [](Broker& broker) { broker.on_deadline(); });
+            return true;
+        }
+    }
+    for (const auto& link : links_) {
+        if (link->machine && link->connection.deadline <= now_) {
+            turn(link->worker, [&](Broker&) {
+                link->connection.deadline = never;
+                link->machine->on_deadline();
+                look_after(*link);
+            });
+            return true;
+        }
+    }
+    return false;
+}
+
+void SimWorld::run_until(Milliseconds time) {
+    const MonotonicTime end{time};
+    while (next_time() <= end) {
+        now_ = std::max(now_, next_time());
+        if (!events_.empty() && events_.begin()->first <= now_) {
+            const std::function<void()> action = std::move(events_.begin()->second);
+            events_.erase(events_.begin());
+            action();
+        } else {
+            run_deadlines();
+        }
+    }
+    now_ = std::max(now_, end);
+}
+
+std::uint64_t SimWorld::sum(const std::function<std::uint64_t(const Metrics&)>& get) {
+    std::uint64_t total = 0;
+    for (const auto& broker : brokers_) {
+        total += get(broker->metrics());
+    }
+    return total;
+}
+
+}  // namespace gw::test

@@ -1,0 +1,298 @@
+// The broker core by itself, with a link that is not MQTT.
+#include "broker-core/broker/broker.hpp"
+
+#include "tests/support/delayed_storage.hpp"
+#include "tests/support/fake_access.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace gw;
+using namespace gw::test;
+
+namespace {
+
+using Texts = std::vector<std::string>;
+
+/// Keeps what the broker says.
+struct FakeLink final : SessionLink {
+    bool on_delivery(const DeliveryView& delivery) override {
+        if (delivery.message.payload().size() > payload_bytes_max) {
+            return false;
+        }
+        said.push_back("deliver " + std::string{as_text(delivery.message.payload())} +
+                       (delivery.packet_id != 0 ? " " + std::to_string(delivery.packet_id) : "") +
+                       (delivery.is_resend ? " again" : ""));
+        return true;
+    }
+    void on_release(std::uint16_t packet_id) override {
+        said.push_back("release " + std::to_string(packet_id));
+    }
+    void on_session_lost(ReasonCode reason) override {
+        said.push_back("lost: " + std::string{reason_text(reason)});
+    }
+    void on_stored(StoreTicket ticket) override {
+        said.push_back("stored " + std::to_string(ticket));
+    }
+    void on_access_decided() override { said.emplace_back("decided"); }
+    void on_auth_decided(AuthToken token, const AuthDecision&) override {
+        said.push_back("auth " + std::to_string(token));
+    }
+    Texts take() { return std::exchange(said, {}); }
+
+    Texts said;
+    std::size_t payload_bytes_max = 1000;
+};
+
+struct NoExchange final : Exchange {
+    void post(std::uint32_t, std::uint32_t, CrossBatch& batch) override { batch.clear(); }
+    void post_task(std::uint32_t, BrokerTask) override {}
+};
+
+struct Fixture {
+    explicit Fixture(const BrokerOptions& options = quiet_options())
+        : shared({}, {}, 1), broker(shared, options, 0, exchange, storage, Now{}, 1) {
+        shared.access = std::make_shared<NoMatchPolicy>(AccessDecision::allow);
+        shared.authenticator = std::make_shared<FakeAuthenticator>();
+        shared.log = &log;
+    }
+    static BrokerOptions quiet_options() {
+        BrokerOptions options;
+        options.presence_events = false;
+        return options;
+    }
+    Session& open(std::string_view id, FakeLink& link, std::uint32_t expiry = 0) {
+        OpenSession request;
+        request.client_id = id;
+        request.clean_start = false;
+        request.expiry_interval = expiry;
+        AuthDecision decision;
+        decision.reason = ReasonCode::success;
+        const OpenedSession opened = broker.open_session(std::move(request), decision, link);
+        REQUIRE(opened.session != nullptr);
+        broker.start_delivery(*opened.session);
+        return *opened.session;
+    }
+    void subscribe(Session& session, std::string_view text, Qos qos) {
+        const auto filter = parse_topic_filter(text, {});
+        SubscriptionOptions options;
+        options.qos = static_cast<std::uint32_t>(qos) & 3U;
+        CHECK(broker.subscribe(session, {.filter = *filter, .options = options}) ==
+              static_cast<ReasonCode>(qos));
+        broker.send_retained(session);
+    }
+    PublishOutcome publish(Session& session, std::string_view topic, std::string_view payload,
+                           Qos qos, bool retain = false) {
+        return broker.publish(session, Message::create({.topic = topic,
+                                                        .payload = as_bytes(payload),
+                                                        .properties = {},
+                                                        .qos = qos,
+                                                        .retain = retain,
+                                                        .arrival = {},
+                                                        .expires_at = never,
+                                                        .publisher = session.identity}));
+    }
+
+    NullLog log;
+    NoExchange exchange;
+    StoreTicket last_write = 0;
+    DelayedStorage storage{[this](StoreTicket ticket) {
+        last_write = ticket;
+    }};
+    BrokerShared shared;
+    Broker broker;
+};
+
+}  // namespace
+
+TEST_CASE("a session's life: made, resumed, ended") {
+    Fixture f;
+    FakeLink first;
+    Session& session = f.open("c", first, 100);
+    CHECK(f.shared.session_count == 1);
+    f.subscribe(session, "t", Qos::at_least_once);
+    f.broker.close_connection(session, {});
+    FakeLink publisher;
+    f.publish(f.open("p", publisher), "t", "one", Qos::at_least_once);
+    FakeLink second;
+    CHECK(&f.open("c", second, 100) == &session);
+    CHECK(second.take() == Texts{"deliver one 1"});
+    CHECK(f.broker.kick("c", ReasonCode::administrative_action));
+    CHECK(second.take() == Texts{"lost: administrative action"});
+    CHECK_FALSE(f.broker.kick("c", ReasonCode::administrative_action));
+    f.broker.set_now({MonotonicTime{Seconds{100}}, {}});
+    f.broker.on_deadline();
+    CHECK(f.broker.find_session("c") == nullptr);
+    CHECK(f.shared.session_count == 1);
+    CHECK(f.broker.metrics()
+              .messages_dropped_by_reason[static_cast<std::size_t>(DropReason::session_ended)]
+              .value() == 1);
+}
+
+TEST_CASE("output that is blocked holds deliveries back, in order, and lets them go") {
+    Fixture f;
+    FakeLink link;
+    Session& session = f.open("c", link);
+    f.subscribe(session, "t", Qos::at_least_once);
+    link.is_output_blocked = true;
+    f.publish(session, "t", "1", Qos::at_least_once);
+    f.publish(session, "t", "2", Qos::at_most_once);
+    CHECK(link.take().empty());
+    CHECK(session.queue.count() == 2);
+    link.is_output_blocked = false;
+    f.publish(session, "t", "3", Qos::at_most_once);  // may not overtake
+    CHECK(link.take().empty());
+    f.broker.on_writable(session);
+    CHECK(link.take() == Texts{"deliver 1 1", "deliver 2", "deliver 3"});
+}
+
+TEST_CASE("nothing goes out between the opening of a session and the start of delivery") {
+    Fixture f;
+    FakeLink link;
+    Session& session = f.open("c", link, 100);
+    f.subscribe(session, "t", Qos::at_least_once);
+    f.broker.close_connection(session, {});
+    FakeLink publisher;
+    Session& other = f.open("p", publisher);
+    FakeLink back;
+    OpenSession request;
+    request.client_id = "c";
+    request.clean_start = false;
+    request.expiry_interval = 100;
+    AuthDecision decision;
+    decision.reason = ReasonCode::success;
+    CHECK(f.broker.open_session(std::move(request), decision, back).session_present);
+    f.publish(other, "t", "1", Qos::at_most_once);
+    CHECK(back.take().empty());
+    f.broker.start_delivery(session);
+    CHECK(back.take() == Texts{"deliver 1"});
+}
+
+TEST_CASE("tickets: one call for all that a session waits for, and none for one that has gone") {
+    Fixture f;
+    FakeLink keeper_link;
+    Session& keeper = f.open("keeper", keeper_link, 100);
+    f.subscribe(keeper, "t", Qos::at_least_once);
+    FakeLink a_link;
+    FakeLink b_link;
+    Session& a = f.open("a", a_link);
+    Session& b = f.open("b", b_link);
+    const StoreTicket first = f.publish(a, "t", "1", Qos::at_least_once).ticket;
+    const StoreTicket second = f.publish(a, "t", "2", Qos::at_least_once).ticket;
+    const StoreTicket third = f.publish(b, "t", "3", Qos::at_least_once).ticket;
+    CHECK(first != 0);
+    CHECK(first < second);
+    CHECK(second < third);
+    CHECK(f.publish(a, "t", "4", Qos::at_most_once).ticket == 0);
+    f.broker.close_connection(b, {});
+    f.broker.on_stored(second);
+    CHECK(a_link.take() == Texts{"stored " + std::to_string(second)});
+    f.broker.on_stored(f.last_write);
+    CHECK(a_link.take().empty());
+    CHECK(b_link.take().empty());
+}
+
+TEST_CASE("a delivery the link finds too large is as good as acknowledged") {
+    Fixture f;
+    FakeLink link;
+    Session& session = f.open("c", link);
+    f.subscribe(session, "t", Qos::exactly_once);
+    link.payload_bytes_max = 3;
+    f.publish(session, "t", "large", Qos::exactly_once);
+    f.publish(session, "t", "ok", Qos::exactly_once);
+    CHECK(link.take() == Texts{"deliver ok 2"});
+    CHECK(session.inflight.count() == 1);
+}
+
+TEST_CASE("a message larger than the new connection takes is dropped when it is sent again") {
+    Fixture f;
+    FakeLink link;
+    Session& session = f.open("c", link, 100);
+    f.subscribe(session, "t", Qos::at_least_once);
+    for (const char* payload : {"1", "large", "3"}) {
+        f.publish(session, "t", payload, Qos::at_least_once);
+    }
+    f.broker.close_connection(session, {});
+    FakeLink back;
+    back.payload_bytes_max = 3;
+    f.open("c", back, 100);
+    CHECK(back.take() == Texts{"deliver 1 1 again", "deliver 3 3 again"});
+    CHECK(session.inflight.count() == 2);
+    CHECK(session.unsent_resends == 0);
+}
+
+TEST_CASE("a client id that no event can name does no harm") {
+    BrokerOptions options;  // with events
+    Fixture f{options};
+    FakeLink link;
+    const std::string id(65535, 'x');
+    Session& session = f.open(id, link);
+    f.broker.close_connection(session, {});
+    const std::string odd(30000, '/');  // three times as long when encoded
+    f.broker.close_connection(f.open(odd, link), {});
+    CHECK(f.shared.session_count == 0);
+}
+
+TEST_CASE("client ids that are made are this worker's and new") {
+    Fixture f;
+    const std::string a = f.broker.make_client_id();
+    const std::string b = f.broker.make_client_id();
+    CHECK(a != b);
+    CHECK(a.starts_with("mangrove-"));
+    CHECK(f.broker.worker_of(a) == f.broker.worker());
+}
+
+TEST_CASE("pending authentications: answered once, forgotten, unknown") {
+    Fixture f;
+    FakeLink link;
+    AuthToken token = 0;
+    const Credentials credentials{.client_id = "c",
+                                  .username = std::string_view{"later"},
+                                  .password = {},
+                                  .peer = "",
+                                  .protocol = Protocol::internal,
+                                  .allow_anonymous = false};
+    CHECK_FALSE(f.broker.authenticate(credentials, link, token).has_value());
+    f.broker.on_auth_decided(token + 1, {});
+    CHECK(link.take().empty());
+    f.broker.on_auth_decided(token, {});
+    CHECK(link.take() == Texts{"auth " + std::to_string(token)});
+    f.broker.on_auth_decided(token, {});
+    CHECK(link.take().empty());
+    f.broker.authenticate(credentials, link, token);
+    f.broker.forget_auth(token);
+    f.broker.on_auth_decided(token, {});
+    CHECK(link.take().empty());
+}
+
+TEST_CASE("the same filter again and again without reading what is retained is bounded") {
+    Fixture f;
+    FakeLink link;
+    Session& session = f.open("c", link);
+    f.publish(session, "t", "kept", Qos::at_least_once, true);
+    link.is_output_blocked = true;
+    const auto filter = parse_topic_filter("t", {});
+    int granted_count = 0;
+    while (f.broker.subscribe(session, {.filter = *filter, .options = {}}) == ReasonCode::success) {
+        REQUIRE(++granted_count < 1000);
+    }
+    CHECK(f.broker.subscribe(session, {.filter = *filter, .options = {}}) ==
+          ReasonCode::quota_exceeded);
+}
+
+TEST_CASE("a message that the retained store refuses is delivered all the same, and counted") {
+    NullLog log;
+    NoExchange exchange;
+    MemoryStorage storage;
+    BrokerShared shared{{}, {.count_max = 1}, 1};
+    shared.access = std::make_shared<NoMatchPolicy>(AccessDecision::allow);
+    shared.log = &log;
+    Broker broker{shared, Fixture::quiet_options(), 0, exchange, storage, Now{}, 1};
+    broker.publish_internal("a", "1", true);
+    broker.publish_internal("b", "1", true);
+    CHECK(broker.metrics().retained_refused.value() == 1);
+    CHECK(shared.retained.count() == 1);
+}

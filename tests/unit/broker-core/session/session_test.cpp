@@ -1,0 +1,282 @@
+// Packet id set, in-flight window and outbound queue against plain models.
+#include "broker-core/base/random.hpp"
+#include "broker-core/session/inflight_window.hpp"
+#include "broker-core/session/outbound_queue.hpp"
+#include "broker-core/session/packet_id_set.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+using namespace gw;
+
+namespace {
+
+Delivery delivery(std::string_view payload, Qos qos = Qos::at_least_once) {
+    Delivery made;
+    made.message = Message::create({.topic = "t",
+                                    .payload = as_bytes(payload),
+                                    .properties = {},
+                                    .qos = qos,
+                                    .retain = false,
+                                    .arrival = {},
+                                    .expires_at = never,
+                                    .publisher = {}});
+    made.qos = qos;
+    return made;
+}
+
+std::string payload_of(const Delivery& made) {
+    return std::string{as_text(made.message->payload())};
+}
+
+std::vector<std::string> payloads(const OutboundQueue& queue) {
+    std::vector<std::string> all;
+    queue.for_each([&](const Delivery& made) { all.push_back(payload_of(made)); });
+    return all;
+}
+
+using Texts = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("the packet id set agrees with a set, small and large") {
+    for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+        CAPTURE(seed);
+        Random random{seed};
+        PacketIdSet ids;
+        std::set<std::uint16_t> model;
+        const std::uint64_t spread = seed % 2 == 0 ? 65535 : 40;
+        for (int round = 0; round < 8000; ++round) {
+            const auto id = static_cast<std::uint16_t>(1 + random.below(spread));
+            const bool is_growing = round / 2000 % 2 == 0;
+            if (random.below(10) < (is_growing ? 8U : 2U)) {
+                REQUIRE(ids.insert(id) == model.insert(id).second);
+            } else {
+                const bool takes_known = !model.empty() && random.below(2) == 0;
+                const std::uint16_t victim = takes_known ? *model.begin() : id;
+                REQUIRE(ids.erase(victim) == (model.erase(victim) == 1));
+            }
+            REQUIRE(ids.size() == model.size());
+            REQUIRE(ids.contains(id) == model.contains(id));
+        }
+        std::set<std::uint16_t> visited;
+        ids.for_each([&](std::uint16_t id) { visited.insert(id); });
+        CHECK(visited == model);
+        ids.clear();
+        CHECK(ids.size() == 0);
+        CHECK(ids.insert(1));
+    }
+}
+
+TEST_CASE("all packet ids at once") {
+    PacketIdSet ids;
+    for (std::uint32_t id = 1; id <= 65535; ++id) {
+        REQUIRE(ids.insert(static_cast<std::uint16_t>(id)));
+    }
+    CHECK(ids.size() == 65535);
+    CHECK_FALSE(ids.insert(65535));
+    for (std::uint32_t id = 1; id <= 65535; ++id) {
+        REQUIRE(ids.erase(static_cast<std::uint16_t>(id)));
+    }
+    CHECK(ids.size() == 0);
+    CHECK(ids.insert(7));
+}
+
+TEST_CASE("the in-flight window agrees with a map over several rounds of packet ids") {
+    for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+        CAPTURE(seed);
+        Random random{seed};
+        InflightWindow window;
+        std::deque<std::uint16_t> model;  // ids in flight, in the order of sending
+        const std::size_t limit = 1 + random.below(30);
+        std::uint32_t previous = 0;
+        for (int round = 0; round < 200'000; ++round) {
+            if (window.has_room(limit) && (model.empty() || random.below(2) == 0)) {
+                const std::uint16_t id = window.add(delivery("x")).packet_id;
+                REQUIRE(id == previous % 65535 + 1);
+                previous = id;
+                model.push_back(id);
+            } else if (!model.empty()) {
+                const std::size_t index = random.below(std::min<std::size_t>(model.size(), 4));
+                Delivery* const found = window.find(model[index]);
+                REQUIRE(found != nullptr);
+                REQUIRE(found->packet_id == model[index]);
+                window.complete(*found);
+                REQUIRE(window.find(model[index]) == nullptr);
+                model.erase(model.begin() + static_cast<std::ptrdiff_t>(index));
+            }
+            REQUIRE(window.count() == model.size());
+            REQUIRE(window.find(0) == nullptr);
+        }
+        std::vector<std::uint16_t> visited;
+        window.for_each([&](const Delivery& made) { visited.push_back(made.packet_id); });
+        CHECK(std::equal(visited.begin(), visited.end(), model.begin(), model.end()));
+        CHECK(previous < 65535);
+        window.clear();
+        CHECK(window.empty());
+        CHECK(window.add(delivery("x")).packet_id == previous + 1);
+    }
+}
+
+TEST_CASE("one delivery that is never acknowledged does not let the window grow without end") {
+    InflightWindow window;
+    window.add(delivery("stuck"));
+    std::size_t sent = 1;
+    while (window.has_room(4)) {
+        Delivery& made = window.add(delivery("x"));
+        window.complete(made);
+        REQUIRE(++sent < 100);
+    }
+    CHECK(window.count() == 1);
+    window.complete(*window.find(1));
+    CHECK(window.has_room(4));
+    CHECK(window.empty());
+}
+
+TEST_CASE("what gives way in a full queue, by policy") {
+    Texts dropped;
+    const auto on_drop = [&](const Delivery& made) {
+        dropped.push_back(payload_of(made));
+    };
+    OutboundQueue queue;
+    const auto push = [&](const char* payload, Qos qos, DropPolicy policy) {
+        queue.push(delivery(payload, qos), {.count_max = 3, .bytes_max = 0, .drop = policy},
+                   on_drop);
+    };
+    constexpr Qos q0 = Qos::at_most_once;
+    constexpr Qos q1 = Qos::at_least_once;
+    push("a", q1, DropPolicy::oldest);
+    push("b", q0, DropPolicy::oldest);
+    push("c", q1, DropPolicy::oldest);
+    CHECK(dropped.empty());
+    SUBCASE("oldest") {
+        push("d", q1, DropPolicy::oldest);
+        CHECK(dropped == Texts{"a"});
+        CHECK(payloads(queue) == Texts{"b", "c", "d"});
+    }
+    SUBCASE("newest") {
+        push("d", q1, DropPolicy::newest);
+        CHECK(dropped == Texts{"d"});
+        CHECK(payloads(queue) == Texts{"a", "b", "c"});
+    }
+    SUBCASE("QoS 0 first, from the middle") {
+        push("d", q1, DropPolicy::qos0_first);
+        CHECK(dropped == Texts{"b"});
+        CHECK(payloads(queue) == Texts{"a", "c", "d"});
+        push("e", q0, DropPolicy::qos0_first);
+        CHECK(dropped == Texts{"b", "e"});
+        push("f", q1, DropPolicy::qos0_first);
+        CHECK(dropped == Texts{"b", "e", "a"});
+        CHECK(payloads(queue) == Texts{"c", "d", "f"});
+    }
+}
+
+TEST_CASE("a queue bound by bytes makes room for the new, and none for what can never fit") {
+    Texts dropped;
+    const auto on_drop = [&](const Delivery& made) {
+        dropped.push_back(payload_of(made));
+    };
+    const std::size_t one = delivery("12345678").message->footprint();
+    const QueueLimits limits{.count_max = 0, .bytes_max = 3 * one, .drop = DropPolicy::oldest};
+    OutboundQueue queue;
+    for (const char* payload : {"aaaaaaaa", "bbbbbbbb", "cccccccc"}) {
+        queue.push(delivery(payload), limits, on_drop);
+    }
+    CHECK(dropped.empty());
+    queue.push(delivery("dddddddd+"), limits, on_drop);
+    CHECK(dropped == Texts{"aaaaaaaa", "bbbbbbbb"});
+    const std::string giant(4 * one, 'x');
+    queue.push(delivery(giant), limits, on_drop);
+    CHECK(dropped.back() == giant);
+    CHECK(payloads(queue) == Texts{"cccccccc", "dddddddd+"});
+}
+
+TEST_CASE("the queue agrees with a list, under every policy") {
+    for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+        CAPTURE(seed);
+        Random random{seed};
+        QueueLimits limits;
+        limits.count_max = static_cast<std::uint32_t>(random.below(2) * (1 + random.below(20)));
+        limits.bytes_max = limits.count_max == 0 || random.below(2) == 0 ? 1200 : 0;
+        limits.drop = static_cast<DropPolicy>(seed % 3);
+        OutboundQueue queue;
+        std::deque<std::pair<std::string, Qos>> model;
+        const auto bytes_of = [&] {
+            std::size_t bytes = 0;
+            for (const auto& [payload, qos] : model) {
+                bytes += delivery(payload).message->footprint();
+            }
+            return bytes;
+        };
+        for (int round = 0; round < 2000; ++round) {
+            if (random.below(3) != 0) {
+                const auto qos = static_cast<Qos>(random.below(2));
+                const std::string payload =
+                    std::to_string(round) + std::string(random.below(30), '.');
+                queue.push(delivery(payload, qos), limits, [&](const Delivery& made) {
+                    // Whatever gives way is the new one or in the model.
+                    const auto at = std::find_if(model.begin(), model.end(), [&](const auto& m) {
+                        return m.first == payload_of(made);
+                    });
+                    if (at != model.end()) {
+                        REQUIRE((limits.drop != DropPolicy::newest));
+                        model.erase(at);
+                    } else {
+                        REQUIRE(payload_of(made) == payload);
+                        REQUIRE((limits.drop != DropPolicy::oldest));
+                    }
+                });
+                if (queue.count() == model.size() + 1) {
+                    model.emplace_back(payload, qos);
+                }
+            } else if (!model.empty() && random.below(8) == 0) {
+                const bool is_qos0 = random.below(2) == 0;
+                queue.remove_if([&](const Delivery& made) {
+                    return (made.qos == Qos::at_most_once) == is_qos0;
+                });
+                std::erase_if(model, [&](const auto& m) {
+                    return (m.second == Qos::at_most_once) == is_qos0;
+                });
+            } else if (!model.empty()) {
+                REQUIRE(payload_of(queue.front()) == model.front().first);
+                Delivery taken = queue.pop();
+                if (random.below(3) == 0) {
+                    queue.push_front(std::move(taken));
+                } else {
+                    model.pop_front();
+                }
+            }
+            REQUIRE(queue.count() == model.size());
+            REQUIRE(queue.bytes() == bytes_of());
+            REQUIRE((limits.count_max == 0 || queue.count() <= limits.count_max));
+            REQUIRE((limits.bytes_max == 0 || queue.bytes() <= limits.bytes_max));
+        }
+        Texts expected;
+        for (const auto& [payload, qos] : model) {
+            expected.push_back(payload);
+        }
+        CHECK(payloads(queue) == expected);
+        queue.clear();
+        CHECK(queue.empty());
+        CHECK(queue.bytes() == 0);
+    }
+}
+
+TEST_CASE("a head that stays does not let holes pile up behind it") {
+    OutboundQueue queue;
+    const QueueLimits limits{.count_max = 2, .bytes_max = 0, .drop = DropPolicy::qos0_first};
+    queue.push(delivery("head"), limits, [](const Delivery&) {});
+    std::size_t dropped = 0;
+    for (int i = 0; i < 10'000; ++i) {
+        queue.push(delivery("x", Qos::at_most_once), limits, [&](const Delivery&) { ++dropped; });
+    }
+    CHECK(dropped == 9'999);
+    CHECK(queue.count() == 2);
+    CHECK(queue.place_count() < 64);
+}
