@@ -45,7 +45,8 @@ Broker::Broker(BrokerShared& shared, const BrokerOptions& options, std::uint32_t
       outgoing_(shared.worker_count),
       // Never used before: the time in microseconds goes up faster than messages come.
       next_message_id_(static_cast<std::uint64_t>(worker) << 56 |
-                       static_cast<std::uint64_t>(start.wall.time_since_epoch().count()) * 1000),
+                       (static_cast<std::uint64_t>(start.wall.time_since_epoch().count()) * 1000 +
+                        1)),
       is_tracked_(shared.worker_count) {}
 
 Broker::~Broker() {
@@ -147,7 +148,7 @@ PublishOutcome Broker::publish(Session& session, MessagePtr message) {
         message->qos() == Qos::at_least_once
             ? routed.stored
             : message->qos() == Qos::exactly_once && (routed.stored || is_stored(session));
-    if (waits) {
+    if (waits && (storage_.has_pending() || has_tracked_)) {
         outcome.ticket = await(session, epoch_);
         if (message->qos() == Qos::exactly_once && routed.crosses && is_stored(session)) {
             hold_publish(*message);
@@ -207,41 +208,34 @@ Broker::Routed Broker::route(const MessagePtr& message) {
         return routed;
     }
     routed.matched = true;
-    const bool may_be_stored = storage_.is_durable() && match->may_need_store() &&
-                               (message->qos() != Qos::at_most_once || options_.upgrade_qos);
-    routed.stored = routed.stored || may_be_stored;
-    if (may_be_stored) {
-        store_body_for(*message, *match);
+    const bool can_store = storage_.is_durable() &&
+                           (message->qos() != Qos::at_most_once || options_.upgrade_qos);
+    const bool is_to_store = can_store && match->has_stored_target();
+    if (is_to_store) {
+        routed.stored = true;
+        store_body(*message);
     }
     for (const MatchResult::WorkerRun& run : match->runs()) {
         if (run.worker == worker_) {
             deliver_targets(message, match->targets(run));
         } else {
             outgoing_[run.worker].push_back({message, match, nullptr, {}});
-            track(run.worker, may_be_stored);
-            routed.crosses = routed.crosses || may_be_stored;
+            track(run.worker, is_to_store);
+            routed.crosses = routed.crosses || is_to_store;
         }
     }
     for (const SharedGroupPtr& group : match->groups()) {
         const auto target = group->pick(*message, random_);
         if (target) {
-            dispatch_shared(message, group, *target);
+            const bool is_stored_target =
+                can_store && target->session.is_persistent() && target->options.qos != 0;
+            routed.stored = routed.stored || is_stored_target;
             routed.crosses =
-                routed.crosses || (may_be_stored && target->session.worker() != worker_);
+                routed.crosses || (is_stored_target && target->session.worker() != worker_);
+            dispatch_shared(message, group, *target);
         }
     }
     return routed;
-}
-
-/// The publisher's worker stores the body, once, when a session that is stored gets it by a plain
-/// subscription; for a shared group the chosen member's worker does.
-void Broker::store_body_for(const Message& message, const MatchResult& match) {
-    for (const RouteTarget& target : match.targets()) {
-        if (target.session.is_persistent() && target.options.qos != 0) {
-            store_body(message);
-            return;
-        }
-    }
 }
 
 void Broker::track(std::uint32_t worker, bool may_be_stored) {
@@ -263,7 +257,14 @@ std::uint64_t Broker::store_body(const Message& message) {
 }
 
 void Broker::store_delivery(const Session& session, Delivery& delivery) {
-    delivery.message_id = store_body(*delivery.message);
+    if (delivery.extra && delivery.extra->group) {
+        // The store lets a body go with its last delivery: one that is handed from member to member
+        // is stored anew each time.
+        delivery.message_id = next_message_id_++;
+        storage_.put_message(delivery.message_id, *delivery.message, now_);
+    } else {
+        delivery.message_id = store_body(*delivery.message);
+    }
     storage_.put_delivery({.session_id = session.store_id,
                            .sequence = delivery.sequence,
                            .message_id = delivery.message_id,
@@ -418,11 +419,7 @@ void Broker::deliver(Session& session, const MessagePtr& message,
     delivery.qos = options_.upgrade_qos ? std::max(message->qos(), granted)
                                         : std::min(message->qos(), granted);
     delivery.retain = message->retain() && retain_as_published;
-    // The store lets a body go with its last delivery: one that is handed from member to member is
-    // stored anew each time.
-    delivery.message = group != nullptr && delivery.qos != Qos::at_most_once && is_stored(session)
-                           ? copy_of(*message)
-                           : message;
+    delivery.message = message;
     number(session, delivery);
     enqueue(session, std::move(delivery));
 }

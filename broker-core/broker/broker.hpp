@@ -282,7 +282,6 @@ private:
     bool retain(const MessagePtr& message);
     void retain_nothing(const Message& message);
     std::uint64_t store_body(const Message& message);
-    void store_body_for(const Message& message, const MatchResult& match);
     void track(std::uint32_t worker, bool may_be_stored);
     void number(Session& session, Delivery& delivery);
     StoreTicket await(const Session& session, StoreTicket ticket);

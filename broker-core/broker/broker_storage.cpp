@@ -92,15 +92,18 @@ void Broker::settle_stored(StoreTicket ticket) {
         const WhenStored entry = when_stored_.front();
         when_stored_.pop_front();
         Session* const session = sessions_.find(entry.session);
-        Delivery* const delivery = session ? session->queue.find(entry.sequence) : nullptr;
-        if (delivery == nullptr) {
+        if (session == nullptr) {
             continue;
         }
-        if (entry.is_to_unload) {
-            delivery->message.reset();
-        }
-        if (delivery->is_unstored) {
+        Delivery* const delivery = session->queue.find(entry.sequence);
+        if (delivery != nullptr) {
             delivery->is_unstored = false;
+            if (entry.is_to_unload) {
+                delivery->message.reset();
+            }
+        }
+        // Also when it is gone: what stood behind it, given way to meanwhile, may go on.
+        if (!session->queue.empty()) {
             pump(*session);
         }
     }

@@ -22,7 +22,7 @@ struct SessionRef {
 
     SessionRef() = default;
     SessionRef(std::uint32_t worker, std::uint32_t slot_index, std::uint32_t generation,
-               bool persistent)
+               bool persistent = false)
         : slot(slot_index),
           worker_generation(worker << 24 | (persistent ? persistent_bit : 0U) |
                             (generation & (persistent_bit - 1))) {}

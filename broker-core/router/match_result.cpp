@@ -101,8 +101,7 @@ MatchPtr MatchResult::create(std::span<const RouteNode* const> nodes) {
             RouteTarget{.session = subscriber.session, .options = subscriber.options};
     });
     result->fill_runs();
-    result->may_need_store_ =
-        counts.groups != 0 ||
+    result->has_stored_target_ =
         std::any_of(targets, targets + counts.targets, [](const RouteTarget& target) {
             return target.session.is_persistent() && target.options.qos != 0;
         });

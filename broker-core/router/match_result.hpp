@@ -29,9 +29,9 @@ public:
     /// A result with nobody in it.
     static MatchPtr create_empty() { return create({}); }
 
-    /// Whether a session that outlives its connections gets it, or a shared group may choose one,
-    /// at QoS 1 or 2: then the message may have to be stored.
-    bool may_need_store() const { return may_need_store_; }
+    /// Whether a session that outlives its connections gets it by a plain subscription at QoS 1 or
+    /// 2: then the message has to be stored.
+    bool has_stored_target() const { return has_stored_target_; }
     bool empty() const { return target_count_ == 0 && group_count_ == 0; }
 
     /// All targets, by ascending worker. The entries of one session (its overlapping filters) stand
@@ -79,7 +79,7 @@ private:
     std::uint32_t target_count_;
     std::uint32_t run_count_;
     std::uint32_t group_count_;
-    bool may_need_store_ = false;
+    bool has_stored_target_ = false;
 };
 
 }  // namespace gw

@@ -12,7 +12,9 @@ class Memory(MqttTest):
     def test_pressure(self):
         """A publisher fills an absent client's queue: others live on, and its owner can come and empty it."""
         broker = harness.broker(**{"node.memory_budget": "64MB", "mqtt.mqueue.max_bytes": "1GB",
-                                   "mqtt.mqueue.max_length": 1_000_000})
+                                   "mqtt.mqueue.max_length": 1_000_000,
+                                   # With a store the queue would lie on the disk, and nothing be short.
+                                   "store.file": ""})
         topic, owner = self.topic(), self.name("owner")
         more = {"clean": False, "properties": {"session_expiry": 600}}
         client = self.client(V5, owner, broker.address, **more)

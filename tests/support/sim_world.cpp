@@ -26,13 +26,19 @@ SimWorld::SimWorld(const SimOptions& options)
             owned_storages_.push_back(std::make_unique<MemoryStorage>());
             storages_.push_back(nullptr);
         } else {
-            auto storage = std::make_unique<DelayedStorage>([this, worker](StoreTicket ticket) {
-                run_at(after_last(last_stored_[worker], options_.storage_delay_max),
-                       [this, worker, ticket] {
-                           storages_[worker]->complete(ticket);
-                           turn(worker, [ticket](Broker& broker) { broker.on_stored(ticket); });
-                       });
-            });
+            auto storage = std::make_unique<DelayedStorage>(
+                [this, worker](StoreTicket ticket, DelayedStorage::Covers covers) {
+                    run_at(after_last(last_stored_[worker], options_.storage_delay_max),
+                           [this, worker, ticket, covers] {
+                               report_stored(worker, ticket, covers);
+                           });
+                },
+                [this, worker](SessionRef ref, std::vector<LoadedBody> bodies) {
+                    run_at(now_ + delay(options_.storage_delay_max), [this, worker, ref, bodies] {
+                        turn(worker, [&](Broker& broker) { broker.on_loaded(ref, bodies); });
+                    });
+                },
+                stored_bodies_);
             storages_.push_back(storage.get());
             owned_storages_.push_back(std::move(storage));
         }
@@ -283,12 +289,32 @@ void SimWorld::finish_turn(std::uint32_t worker) {
     }
 }
 
-void SimWorld::post(std::uint32_t from, std::uint32_t to, CrossBatch& batch) {
+void SimWorld::report_stored(std::uint32_t worker, StoreTicket ticket,
+                             const DelayedStorage::Covers& covers) {
+    if (ticket != 0) {
+        storages_[worker]->complete(ticket);
+        turn(worker, [ticket](Broker& broker) {
+            broker.on_store_progress(
+                {.own_ticket = ticket, .outcome = StoreOutcome::stored, .covers = {}});
+        });
+    }
+    for (const auto& [from, covered] : covers) {
+        turn(from, [worker, ticket = covered](Broker& broker) {
+            broker.on_store_progress({.own_ticket = 0,
+                                      .outcome = StoreOutcome::stored,
+                                      .covers = {{.worker = worker, .ticket = ticket}}});
+        });
+    }
+}
+
+void SimWorld::post(std::uint32_t from, std::uint32_t to, CrossBatch& batch, StoreTicket ticket) {
     auto taken = std::make_shared<CrossBatch>(std::move(batch));
     batch.clear();
     run_at(
         after_last(last_exchange_[from * options_.worker_count + to], options_.exchange_delay_max),
-        [this, to, taken] { turn(to, [&](Broker& broker) { broker.on_batch(*taken); }); });
+        [this, from, to, taken, ticket] {
+            turn(to, [&](Broker& broker) { broker.on_batch(from, *taken, ticket); });
+        });
 }
 
 void SimWorld::post_task(std::uint32_t to, BrokerTask task) {

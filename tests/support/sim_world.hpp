@@ -131,7 +131,10 @@ private:
         bool has_end = false;       // the server has written its last
     };
 
-    void post(std::uint32_t from, std::uint32_t to, CrossBatch& batch) override;
+    void post(std::uint32_t from, std::uint32_t to, CrossBatch& batch,
+              StoreTicket ticket) override;
+    void report_stored(std::uint32_t worker, StoreTicket ticket,
+                       const DelayedStorage::Covers& covers);
     void post_task(std::uint32_t to, BrokerTask task) override;
 
     Milliseconds delay(Milliseconds max);
@@ -159,6 +162,8 @@ private:
     std::multimap<MonotonicTime, std::function<void()>> events_;
     std::vector<std::unique_ptr<Storage>> owned_storages_;
     std::vector<DelayedStorage*> storages_;
+    DelayedStorage::Bodies stored_bodies_ =
+        std::make_shared<DelayedStorage::Bodies::element_type>();
     std::vector<std::unique_ptr<Broker>> brokers_;
     std::vector<MonotonicTime> last_stored_;    // by worker
     std::vector<MonotonicTime> last_exchange_;  // by (from, to)

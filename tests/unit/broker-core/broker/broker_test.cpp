@@ -34,8 +34,9 @@ struct FakeLink final : SessionLink {
     void on_session_lost(ReasonCode reason) override {
         said.push_back("lost: " + std::string{reason_text(reason)});
     }
-    void on_stored(StoreTicket ticket) override {
-        said.push_back("stored " + std::to_string(ticket));
+    void on_stored(StoreTicket ticket, StoreOutcome outcome) override {
+        said.push_back((outcome == StoreOutcome::stored ? "stored " : "failed ") +
+                       std::to_string(ticket));
     }
     void on_access_decided() override { said.emplace_back("decided"); }
     void on_auth_decided(AuthToken token, const AuthDecision&) override {
@@ -48,7 +49,9 @@ struct FakeLink final : SessionLink {
 };
 
 struct NoExchange final : Exchange {
-    void post(std::uint32_t, std::uint32_t, CrossBatch& batch) override { batch.clear(); }
+    void post(std::uint32_t, std::uint32_t, CrossBatch& batch, StoreTicket) override {
+        batch.clear();
+    }
     void post_task(std::uint32_t, BrokerTask) override {}
 };
 
@@ -99,7 +102,7 @@ struct Fixture {
     NullLog log;
     NoExchange exchange;
     StoreTicket last_write = 0;
-    DelayedStorage storage{[this](StoreTicket ticket) {
+    DelayedStorage storage{[this](StoreTicket ticket, const DelayedStorage::Covers&) {
         last_write = ticket;
     }};
     BrokerShared shared;
@@ -181,17 +184,29 @@ TEST_CASE("tickets: one call for all that a session waits for, and none for one 
     Session& a = f.open("a", a_link);
     Session& b = f.open("b", b_link);
     const StoreTicket first = f.publish(a, "t", "1", Qos::at_least_once).ticket;
-    const StoreTicket second = f.publish(a, "t", "2", Qos::at_least_once).ticket;
-    const StoreTicket third = f.publish(b, "t", "3", Qos::at_least_once).ticket;
     CHECK(first != 0);
+    CHECK(f.publish(a, "t", "2", Qos::at_least_once).ticket == first);  // the same turn
+    f.broker.flush();
+    CHECK(f.last_write == first);
+    const StoreTicket second = f.publish(a, "t", "3", Qos::at_least_once).ticket;
     CHECK(first < second);
-    CHECK(second < third);
-    CHECK(f.publish(a, "t", "4", Qos::at_most_once).ticket == 0);
+    CHECK(f.publish(b, "t", "4", Qos::at_least_once).ticket == second);
+    CHECK(f.publish(a, "t", "5", Qos::at_most_once).ticket == 0);
+    CHECK(f.publish(a, "nobody", "6", Qos::at_least_once).ticket == 0);
+    f.broker.flush();
+    const StoreTicket third = f.publish(a, "t", "7", Qos::at_least_once).ticket;
+    f.broker.flush();
     f.broker.close_connection(b, {});
-    f.broker.on_stored(second);
-    CHECK(a_link.take() == Texts{"stored " + std::to_string(second)});
-    f.broker.on_stored(f.last_write);
+    const auto report = [&](StoreTicket ticket, StoreOutcome outcome) {
+        f.broker.on_store_progress({.own_ticket = ticket, .outcome = outcome, .covers = {}});
+    };
+    report(first, StoreOutcome::stored);
+    CHECK(a_link.take() == Texts{"stored " + std::to_string(first)});
+    report(third, StoreOutcome::failed);  // waits for the one before
     CHECK(a_link.take().empty());
+    report(second, StoreOutcome::stored);
+    CHECK(a_link.take() ==
+          Texts{"stored " + std::to_string(second), "failed " + std::to_string(third)});
     CHECK(b_link.take().empty());
 }
 

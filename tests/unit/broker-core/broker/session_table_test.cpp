@@ -38,7 +38,9 @@ TEST_CASE("the session table agrees with a map") {
             REQUIRE((table.find(id) != nullptr) == (known != model.end()));
             if (known == model.end()) {
                 if (random.below(10) < (is_growing ? 9U : 2U)) {
-                    const SessionRef ref = table.next_ref();
+                    const bool persistent = random.below(2) == 0;
+                    const SessionRef ref = table.next_ref(persistent);
+                    CHECK(ref.is_persistent() == persistent);
                     CHECK(ref.worker() == 3);
                     const Session& added = table.add(session_named(id, ref));
                     REQUIRE(&added == table.find(ref));
@@ -61,6 +63,6 @@ TEST_CASE("the session table agrees with a map") {
         std::set<std::string> visited;
         table.for_each([&](Session& session) { visited.insert(session.client_id()); });
         CHECK(visited.size() == model.size());
-        CHECK(table.find(SessionRef{3, 1'000'000, 1}) == nullptr);
+        CHECK(table.find(SessionRef{3, 1'000'000, 1, false}) == nullptr);
     }
 }

@@ -194,7 +194,7 @@ TEST_CASE("message expiry: what remains is told; what has expired is not sent") 
     publisher->publish("t", "long", {.qos = Qos::at_least_once, .packet_id = 2, .expiry = 10});
     world.run_for(5s);
     client = connected(world, "c", Version::v5, keep_session);
-    CHECK(client->take() == Lines{"PUBLISH topic='t' payload='long' qos=1 id=1 expiry=5"});
+    CHECK(client->take() == Lines{"PUBLISH topic='t' payload='long' qos=1 id=2 expiry=5"});
     CHECK(dropped(world, DropReason::expired) == 1);
 }
 
