@@ -3,7 +3,6 @@
 #include "broker-core/base/hash.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <utility>
 
 namespace gw {
@@ -44,9 +43,9 @@ Broker::Broker(BrokerShared& shared, const BrokerOptions& options, std::uint32_t
       sessions_(worker, shared.hash_key),
       outgoing_(shared.worker_count),
       // Never used before: the time in microseconds goes up faster than messages come.
-      next_message_id_(static_cast<std::uint64_t>(worker) << 56 |
-                       (static_cast<std::uint64_t>(start.wall.time_since_epoch().count()) * 1000 +
-                        1)),
+      next_message_id_(
+          static_cast<std::uint64_t>(worker) << 56 |
+          (static_cast<std::uint64_t>(start.wall.time_since_epoch().count()) * 1000 + 1)),
       is_tracked_(shared.worker_count) {}
 
 Broker::~Broker() {
@@ -208,8 +207,8 @@ Broker::Routed Broker::route(const MessagePtr& message) {
         return routed;
     }
     routed.matched = true;
-    const bool can_store = storage_.is_durable() &&
-                           (message->qos() != Qos::at_most_once || options_.upgrade_qos);
+    const bool can_store =
+        storage_.is_durable() && (message->qos() != Qos::at_most_once || options_.upgrade_qos);
     const bool is_to_store = can_store && match->has_stored_target();
     if (is_to_store) {
         routed.stored = true;
@@ -719,87 +718,6 @@ bool Broker::on_pubcomp(Session& session, std::uint16_t packet_id) {
     session.inflight.complete(*delivery);
     pump(session);
     return true;
-}
-
-// ------------------------------------------------------------------------------ subscriptions
-
-ReasonCode Broker::subscribe(Session& session, const SubscribeRequest& request) {
-    const TopicFilter& filter = request.filter;
-    if (filter.has_wildcard && !options_.wildcard_subscriptions) {
-        return ReasonCode::wildcard_subscriptions_not_supported;
-    }
-    if (filter.kind == FilterKind::shared) {
-        if (!options_.shared_subscriptions) {
-            return ReasonCode::shared_subscriptions_not_supported;
-        }
-        if (!session.load) {
-            session.load = SessionLoadPtr{new SessionLoad};
-            session.load->online.store(session.link != nullptr, std::memory_order_relaxed);
-            count_load(session);
-        }
-    }
-    if (options_.subscriptions_max != 0 &&
-        session.subscriptions.size() >= options_.subscriptions_max &&
-        !shared_.router.find_subscription(session.ref(), filter)) {
-        return ReasonCode::quota_exceeded;
-    }
-    if (session.replays && session.replays->size() > 2 * session.subscriptions.size() + 64) {
-        // The same filters again and again without reading what is retained.
-        return ReasonCode::quota_exceeded;
-    }
-    const SubscribeOutcome outcome = shared_.router.subscribe(
-        session.subscriptions, session.ref(), filter, request.options,
-        filter.kind == FilterKind::shared ? session.load : SessionLoadPtr{});
-    if (is_stored(session)) {
-        storage_.put_subscription(session.store_id, filter.text,
-                                  std::bit_cast<std::uint32_t>(request.options));
-    }
-    for (const auto& hook : shared_.hooks) {
-        hook->on_session_subscribed(*session.identity, filter.text);
-    }
-    using Retained = SubscribeRequest::Retained;
-    const bool due =
-        request.retained == Retained::send ||
-        (request.retained == Retained::send_if_new && outcome == SubscribeOutcome::created);
-    // No retained messages for shared subscriptions (MQTT 5.0, 4.8.2).
-    if (due && filter.kind != FilterKind::shared && options_.retain_available &&
-        shared_.retained.count() != 0) {
-        if (!session.replays) {
-            session.replays = std::make_unique<Ring<RetainedReplay>>();
-        }
-        RetainedReplay replay;
-        replay.filter = std::string{filter.filter()};
-        replay.options = request.options;
-        session.replays->push_back(std::move(replay));
-    }
-    return static_cast<ReasonCode>(request.options.qos);
-}
-
-ReasonCode Broker::unsubscribe(Session& session, const TopicFilter& filter) {
-    if (!shared_.router.unsubscribe(session.subscriptions, session.ref(), filter)) {
-        return ReasonCode::no_subscription_existed;
-    }
-    if (session.replays) {
-        // What is retained for a filter that is gone is not sent any more.
-        Ring<RetainedReplay> others;
-        while (!session.replays->empty()) {
-            RetainedReplay replay = session.replays->pop_front();
-            if (replay.filter != filter.filter()) {
-                others.push_back(std::move(replay));
-            }
-        }
-        *session.replays = std::move(others);
-        if (session.replays->empty()) {
-            session.replays.reset();
-        }
-    }
-    if (is_stored(session)) {
-        storage_.remove_subscription(session.store_id, filter.text);
-    }
-    for (const auto& hook : shared_.hooks) {
-        hook->on_session_unsubscribed(*session.identity, filter.text);
-    }
-    return ReasonCode::success;
 }
 
 }  // namespace gw

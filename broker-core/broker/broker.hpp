@@ -19,15 +19,6 @@
 #include <string_view>
 #include <vector>
 
-#include <cstdint>
-#include <deque>
-#include <memory>
-#include <optional>
-#include <span>
-#include <string>
-#include <string_view>
-#include <vector>
-
 namespace gw {
 
 /// What a client asks for when it connects, once it is authenticated; borrowed for the call.

@@ -9,10 +9,6 @@
 #include <functional>
 #include <vector>
 
-#include <cstdint>
-#include <functional>
-#include <vector>
-
 namespace gw {
 
 class Broker;

@@ -17,11 +17,6 @@
 #include <string>
 #include <vector>
 
-#include <cstdint>
-#include <memory>
-#include <string>
-#include <vector>
-
 namespace gw {
 
 class SessionLink;

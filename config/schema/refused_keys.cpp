@@ -99,7 +99,6 @@ constexpr Refused later[] = {
     {"web.hook.#", "web hooks"},
     {"module.subscription.#", "subscriptions made by the server"},
     {"module.rewrite.#", "topic rewriting"},
-    {"store.#", "the durable store"},
 };
 
 bool matches(std::string_view pattern, std::string_view written) {

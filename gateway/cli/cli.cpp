@@ -50,6 +50,9 @@ Exit code 0: it is running; 3: it is not.
 Example:
   mangrove status --data data --json)";
 
+constexpr const char* store_footer =
+    "The file is store.file in node.data_dir. check, export and backup work beside a running "
+    "program.\nExample: mangrove store backup /backup/mangrove.db";
 constexpr const char* config_footer = R"(
 Examples:
   mangrove config check --config config/gateway.conf
@@ -89,6 +92,7 @@ public:
         add_run();
         add_process_commands();
         add_config_commands();
+        add_store_commands();
     }
 
     int run(int argc, char** argv) {
@@ -180,10 +184,34 @@ private:
             ->add_flag("--dry-run", dry_run_, "Only tells what would change");
     }
 
+    void add_store_commands() {
+        CLI::App* store =
+            app_.add_subcommand("store", "Checks, copies, exports and imports what is stored");
+        store->require_subcommand(1);
+        store->footer(store_footer);
+        with_common(add(*store, "check", "Looks at everything in the store; exit 1: a problem",
+                        "Example: mangrove store check --data /var/lib/mangrove",
+                        [this] { return store_check(common_); }));
+        with_common(add(*store, "export", "Writes the store as JSON lines",
+                        "Example: mangrove store export --file all.jsonl",
+                        [this] { return store_export(common_, file_); }))
+            ->add_option("--file", file_, "Where to; else standard output");
+        with_common(add(*store, "import", "Fills an empty store from JSON lines",
+                        "Example: mangrove store import --data new --file all.jsonl",
+                        [this] { return store_import(common_, file_); }))
+            ->add_option("--file", file_, "Where from; else standard input");
+        with_common(add(*store, "backup", "Copies the store, also while the program runs",
+                        "Example: mangrove store backup /backup/mangrove.db",
+                        [this] { return store_backup(common_, file_); }))
+            ->add_option("FILE", file_, "Where to; must not be there yet")
+            ->required();
+    }
+
     const ServiceFactory& make_service_;
     CLI::App app_{"Mangrove: an IoT gateway and MQTT broker"};
     CommonOptions common_;
     std::string key_;
+    std::string file_;
     int timeout_seconds_ = 30;
     bool json_ = false;
     bool dry_run_ = false;

@@ -24,6 +24,13 @@ ExitCode config_check(const CommonOptions& options);
 ExitCode config_show(const CommonOptions& options);
 /// The whole reference, or that of one key.
 ExitCode config_doc(const std::string& key);
+/// The store's file from outside: check, backup and export also beside a running program; import
+/// into an empty one. An empty file name: standard output or input.
+ExitCode store_check(const CommonOptions& options);
+ExitCode store_export(const CommonOptions& options, const std::string& file);
+ExitCode store_import(const CommonOptions& options, const std::string& file);
+ExitCode store_backup(const CommonOptions& options, const std::string& target);
+
 ExitCode config_reload(const CommonOptions& options, ReloadMode mode);
 
 }  // namespace gw::cli

@@ -28,10 +28,9 @@ SimWorld::SimWorld(const SimOptions& options)
         } else {
             auto storage = std::make_unique<DelayedStorage>(
                 [this, worker](StoreTicket ticket, DelayedStorage::Covers covers) {
-                    run_at(after_last(last_stored_[worker], options_.storage_delay_max),
-                           [this, worker, ticket, covers] {
-                               report_stored(worker, ticket, covers);
-                           });
+                    run_at(
+                        after_last(last_stored_[worker], options_.storage_delay_max),
+                        [this, worker, ticket, covers] { report_stored(worker, ticket, covers); });
                 },
                 [this, worker](SessionRef ref, std::vector<LoadedBody> bodies) {
                     run_at(now_ + delay(options_.storage_delay_max), [this, worker, ref, bodies] {

@@ -131,8 +131,7 @@ private:
         bool has_end = false;       // the server has written its last
     };
 
-    void post(std::uint32_t from, std::uint32_t to, CrossBatch& batch,
-              StoreTicket ticket) override;
+    void post(std::uint32_t from, std::uint32_t to, CrossBatch& batch, StoreTicket ticket) override;
     void report_stored(std::uint32_t worker, StoreTicket ticket,
                        const DelayedStorage::Covers& covers);
     void post_task(std::uint32_t to, BrokerTask task) override;

@@ -32,7 +32,8 @@ LAYERS = {
     "broker-core/access": BASIC,
     "broker-core/session": (*BASIC, "broker-core/metrics", "broker-core/router",
                             "broker-core/retained"),
-    "broker-core/storage": (*BASIC, "broker-core/session"),
+    "broker-core/storage": (*BASIC, "broker-core/session", "broker-core/storage/log_store"),
+    "broker-core/storage/log_store": BASIC,
     "broker-core/hooks": (*BASIC, "broker-core/access", "broker-core/session"),
     "broker-core/broker": (CORE,),
     "adapters/machine": (CORE,),
@@ -49,6 +50,7 @@ LAYERS = {
 OUTSIDE = {
     "broker-core": (),
     "broker-core/router": ("linux/futex.h", "sys/syscall.h", "unistd.h"),  # a lock that sleeps
+    "broker-core/storage/log_store": ("sqlite3.h", "fcntl.h", "sys/", "unistd.h"),
     "adapters/machine": (),
     "adapters/mqtt": (),
     "adapters/transport": ("boost/", "openssl/", "sys/", "netinet/", "arpa/", "unistd.h", "fcntl.h",

@@ -8,9 +8,10 @@ namespace gw {
 
 namespace {
 
-/// Copying goes on beside the commits until a round copied no more than this.
-constexpr int last_round_pages = 256;
-constexpr int round_count_max = 6;
+/// Copying goes on beside the commits until a round copied no more than this, or no fewer pages
+/// than the one before: then commits write as fast as it copies.
+constexpr int last_round_pages = 64;
+constexpr int round_count_max = 16;
 
 }  // namespace
 
@@ -27,10 +28,19 @@ Checkpointer::~Checkpointer() {
     stop();
 }
 
-void Checkpointer::start() {
+Result<void> Checkpointer::start() {
+    // A connection learns that there is a write-ahead log with its first read; before, checkpoints
+    // silently do nothing.
+    const auto tables = database_.integer("SELECT count(*) FROM sqlite_schema");
+    if (!tables) {
+        return tables.error();
+    }
+    // Only speed is lost when there is no room for it: commits lengthen the file then.
+    (void)database_.extend_log_file(pages_max_ * page_bytes_);
     thread_ = std::thread{[this] {
         run();
     }};
+    return {};
 }
 
 void Checkpointer::stop() {
@@ -63,10 +73,10 @@ void Checkpointer::run() {
                                    pages_due_.load(std::memory_order_relaxed);
     };
     std::uint64_t commits_seen = 0;
-    bool is_truncated = true;
+    bool is_tidy = true;
     std::unique_lock lock{mutex_};
     while (!is_stopping_) {
-        const bool due = due_.wait_for(lock, options_.truncate_after, is_due);
+        const bool due = due_.wait_for(lock, options_.tidy_after, is_due);
         if (is_stopping_) {
             return;
         }
@@ -74,13 +84,13 @@ void Checkpointer::run() {
         lock.unlock();
         if (due) {
             run_checkpoint();
-            is_truncated = false;
+            is_tidy = false;
         } else if (commits != commits_seen) {
             commits_seen = commits;  // not idle
-            is_truncated = false;
-        } else if (!is_truncated) {
-            truncate();
-            is_truncated = true;
+            is_tidy = false;
+        } else if (!is_tidy) {
+            tidy();
+            is_tidy = true;
         }
         lock.lock();
     }
@@ -88,40 +98,63 @@ void Checkpointer::run() {
 
 void Checkpointer::run_checkpoint() {
     int copied_before = 0;
+    int round_before = 0;
     bool went_well = true;
-    for (int round = 0; round < round_count_max && went_well; ++round) {
+    for (int round = 0; round < round_count_max; ++round) {
         const auto progress = database_.checkpoint();
         went_well = progress.has_value();
-        if (!went_well || progress->copied_pages - copied_before <= last_round_pages) {
+        if (!went_well) {
+            break;
+        }
+        const int round_pages = progress->copied_pages - copied_before;
+        if (round_pages <= last_round_pages || (round > 0 && round_pages >= round_before)) {
             break;
         }
         copied_before = progress->copied_pages;
+        round_before = round_pages;
     }
-    if (went_well) {
-        const auto start = std::chrono::steady_clock::now();
-        gate_.pause();
-        // Should it fail, nothing is lost: the log goes on growing, and the next one tries again.
-        (void)database_.checkpoint();
-        gate_.resume();
-        const auto pause = std::chrono::duration_cast<std::chrono::microseconds>(
-            std::chrono::steady_clock::now() - start);
-        longest_pause_us_ =
-            std::max<std::uint64_t>(longest_pause_us_, static_cast<std::uint64_t>(pause.count()));
+    if (went_well && copy_rest()) {
         ++checkpoints_;
     }
     pages_due_.store(wal_pages_.load(std::memory_order_relaxed) + pages_max_,
                      std::memory_order_relaxed);
 }
 
-void Checkpointer::truncate() {
+/// Copies what is left while no commit runs, so that the next one starts the log anew. Should it
+/// fail, nothing is lost: the log goes on growing, and the next checkpoint tries again.
+bool Checkpointer::copy_rest() {
+    gate_.pause();
+    const auto start = std::chrono::steady_clock::now();
+    const auto progress = database_.checkpoint();
+    const auto pause = std::chrono::duration_cast<std::chrono::microseconds>(
+        std::chrono::steady_clock::now() - start);
+    gate_.resume();
+    longest_pause_us_ =
+        std::max<std::uint64_t>(longest_pause_us_, static_cast<std::uint64_t>(pause.count()));
+    return progress.has_value();
+}
+
+/// Nothing has been written for a while: empties the log, and gives back what a burst or a long
+/// read made it grow beyond the usual.
+void Checkpointer::tidy() {
+    const auto size = database_.log_file_bytes();
+    if (!size) {
+        return;
+    }
+    if (*size <= 2 * pages_max_ * page_bytes_) {
+        run_checkpoint();
+        return;
+    }
     gate_.pause();
     const auto progress = database_.checkpoint_truncate();
-    gate_.resume();
     if (progress) {
+        // As in start().
+        (void)database_.extend_log_file(pages_max_ * page_bytes_);
         wal_pages_.store(0, std::memory_order_relaxed);
         pages_due_.store(pages_max_, std::memory_order_relaxed);
         ++checkpoints_;
     }
+    gate_.resume();
 }
 
 }  // namespace gw

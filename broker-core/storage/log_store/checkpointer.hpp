@@ -23,7 +23,8 @@ public:
     Checkpointer(const Checkpointer&) = delete;
     Checkpointer& operator=(const Checkpointer&) = delete;
 
-    void start();
+    /// Makes the log's file as long as it will get between two checkpoints, and starts the thread.
+    Result<void> start();
     void stop();
     /// The log holds so many pages now. Called after each commit; blocks on nothing.
     void on_commit(std::uint64_t wal_pages);
@@ -35,7 +36,8 @@ public:
 private:
     void run();
     void run_checkpoint();
-    void truncate();
+    void tidy();
+    bool copy_rest();
 
     Database database_;
     CommitGate& gate_;

@@ -38,10 +38,11 @@ bool Compactor::wants_to_rewrite() const {
     if (index.first_segment() < pass_end_) {
         return index.log_bytes() > index.live_bytes() + limits_.slack_bytes / 2;
     }
-    // live_bytes() is an estimate. The second condition keeps it from rewriting for ever a log that
-    // cannot get smaller.
-    return index.log_bytes() > 2 * index.live_bytes() + limits_.slack_bytes &&
-           index.log_bytes() > bytes_after_pass_ + bytes_after_pass_ / 2 + limits_.slack_bytes / 2;
+    // live_bytes() is an estimate: a log that the last pass left too large is not worth another one
+    // before something has changed.
+    const bool has_changed = index.log_bytes() > log_bytes_then_ + log_bytes_then_ / 4 ||
+                             index.live_bytes() < live_bytes_then_ - live_bytes_then_ / 4;
+    return has_changed && index.log_bytes() > 2 * index.live_bytes() + limits_.slack_bytes;
 }
 
 /// Whether the oldest segment, in which no message lives, is read for the deliveries that may.
@@ -84,7 +85,25 @@ Result<void> Compactor::load(std::uint64_t segment) {
     return {};
 }
 
-Result<bool> Compactor::copy_records(std::size_t bytes_max, MonotonicTime now, ByteBuffer& out) {
+/// Before anything of the segment is copied: only here does the index learn which messages the
+/// removed sessions' deliveries needed.
+void Compactor::drop_removed_deliveries() {
+    if (!shared_->index.has_removed_sessions()) {
+        return;
+    }
+    const std::scoped_lock lock{shared_->mutex};
+    RecordScanner in{body_.view().subspan(segment_header_bytes)};
+    for (RecordScanner::Kind kind = in.next();
+         kind != RecordScanner::Kind::end && kind != RecordScanner::Kind::damaged;
+         kind = in.next()) {
+        if (kind == RecordScanner::Kind::delivery &&
+            shared_->index.is_removed(in.delivery().session)) {
+            shared_->index.drop_removed(in.delivery());
+        }
+    }
+}
+
+Result<bool> Compactor::copy_records(std::size_t bytes_max, ByteBuffer& out) {
     LiveIndex& index = shared_->index;
     RecordScanner in{body_.view().subspan(cursor_.offset)};
     const std::size_t start = cursor_.offset;
@@ -97,11 +116,7 @@ Result<bool> Compactor::copy_records(std::size_t bytes_max, MonotonicTime now, B
                 break;
             case RecordScanner::Kind::delivery: {
                 const DeliveryRecord& one = in.delivery();
-                if (index.is_removed(one.session)) {
-                    // Only here does the index learn which message it was.
-                    const std::scoped_lock lock{shared_->mutex};
-                    index.complete({one.session, one.sequence, one.message}, now);
-                } else if (index.is_live(one.session, one.sequence)) {
+                if (index.is_live(one.session, one.sequence)) {
                     out.append(in.record());
                 }
                 break;
@@ -119,8 +134,7 @@ Result<bool> Compactor::copy_records(std::size_t bytes_max, MonotonicTime now, B
     return false;
 }
 
-Result<Compactor::Slice> Compactor::next_slice(std::size_t commit_bytes, MonotonicTime now,
-                                               ByteBuffer& out) {
+Result<Compactor::Slice> Compactor::next_slice(std::size_t commit_bytes, ByteBuffer& out) {
     cursor_before_ = cursor_;
     has_submissions_since_scan_ = has_submissions_since_scan_ || commit_bytes != 0;
     const LiveIndex& index = shared_->index;
@@ -158,8 +172,11 @@ Result<Compactor::Slice> Compactor::next_slice(std::size_t commit_bytes, Monoton
             cursor_ = {id, segment_header_bytes};
         }
         auto loaded = load(id);
+        if (loaded && cursor_.offset == segment_header_bytes) {
+            drop_removed_deliveries();
+        }
         const std::size_t before = cursor_.offset;
-        auto done = loaded ? copy_records(budget, now, out) : Result<bool>{loaded.error()};
+        auto done = loaded ? copy_records(budget, out) : Result<bool>{loaded.error()};
         if (!done) {
             out.truncate(size_before);
             on_failed();
@@ -181,7 +198,8 @@ void Compactor::on_committed() {
     const LiveIndex& index = shared_->index;
     if (pass_end_ != 0 && index.first_segment() >= pass_end_) {
         pass_end_ = 0;
-        bytes_after_pass_ = index.log_bytes();
+        log_bytes_then_ = index.log_bytes();
+        live_bytes_then_ = index.live_bytes();
     }
     if (cursor_.segment == 0) {
         body_segment_ = 0;

@@ -37,7 +37,7 @@ public:
     /// Appends to `out` (a segment) what has to be kept of the segments that go. `commit_bytes`:
     /// how much the commit writes anyway; more of it means a larger slice. Errors: corrupt, io;
     /// then nothing is to be dropped, and it isn't tried again before a restart.
-    Result<Slice> next_slice(std::size_t commit_bytes, MonotonicTime now, ByteBuffer& out);
+    Result<Slice> next_slice(std::size_t commit_bytes, ByteBuffer& out);
     /// The transaction with the slice was committed, or was rolled back.
     void on_committed();
     void on_failed();
@@ -54,8 +54,9 @@ private:
     bool wants_to_rewrite() const;
     bool wants_to_scan() const;
     Result<void> load(std::uint64_t segment);
+    void drop_removed_deliveries();
     /// Looks at records from cursor_ on; true when the segment is done.
-    Result<bool> copy_records(std::size_t bytes_max, MonotonicTime now, ByteBuffer& out);
+    Result<bool> copy_records(std::size_t bytes_max, ByteBuffer& out);
 
     SharedIndex* shared_ = nullptr;
     Limits limits_;
@@ -67,7 +68,9 @@ private:
     bool is_blocked_ = false;
     bool has_submissions_since_scan_ = false;
     std::uint64_t pass_end_ = 0;  // segments from here on were written during this pass
-    std::uint64_t bytes_after_pass_ = 0;
+    // When the last pass ended.
+    std::uint64_t log_bytes_then_ = 0;
+    std::uint64_t live_bytes_then_ = ~std::uint64_t{0};
 };
 
 }  // namespace gw

@@ -2,6 +2,9 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <vector>
+
 namespace gw {
 
 namespace {
@@ -240,6 +243,54 @@ Result<CheckpointProgress> Database::checkpoint() {
 
 Result<CheckpointProgress> Database::checkpoint_truncate() {
     return checkpoint_in(SQLITE_CHECKPOINT_TRUNCATE);
+}
+
+namespace {
+
+/// The open file of the write-ahead log; null before the first read.
+sqlite3_file* log_file(sqlite3* handle) {
+    sqlite3_file* file = nullptr;
+    const int code = sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
+    return code == SQLITE_OK && file != nullptr && file->pMethods != nullptr ? file : nullptr;
+}
+
+}  // namespace
+
+Result<std::uint64_t> Database::log_file_bytes() {
+    sqlite3_file* file = log_file(handle_.get());
+    sqlite3_int64 size = 0;
+    if (file == nullptr) {
+        return Error{Errc::unavailable, "the write-ahead log is not open"};
+    }
+    const int code = file->pMethods->xFileSize(file, &size);
+    if (code != SQLITE_OK) {
+        return error_of(nullptr, code);
+    }
+    return static_cast<std::uint64_t>(size);
+}
+
+Result<void> Database::extend_log_file(std::uint64_t bytes) {
+    const auto size = log_file_bytes();
+    if (!size) {
+        return size.error();
+    }
+    sqlite3_file* file = log_file(handle_.get());
+    const std::vector<char> zeros(std::size_t{64} * 1024);
+    std::uint64_t at = *size;
+    int code = SQLITE_OK;
+    while (at < bytes && code == SQLITE_OK) {
+        const std::uint64_t count = std::min<std::uint64_t>(zeros.size(), bytes - at);
+        code = file->pMethods->xWrite(file, zeros.data(), static_cast<int>(count),
+                                      static_cast<sqlite3_int64>(at));
+        at += count;
+    }
+    if (code == SQLITE_OK && at != *size) {
+        code = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+    }
+    if (code != SQLITE_OK) {
+        return error_of(nullptr, code);
+    }
+    return {};
 }
 
 void Database::interrupt() {

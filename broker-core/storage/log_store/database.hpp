@@ -105,6 +105,12 @@ public:
     Result<CheckpointProgress> checkpoint();
     /// Copies all and cuts the log to nothing; unavailable while somebody reads or writes.
     Result<CheckpointProgress> checkpoint_truncate();
+    /// Bytes of the log's file, whatever of them is in use.
+    Result<std::uint64_t> log_file_bytes();
+    /// Fills the log's file up with zeros to `bytes` and flushes it. Commits then overwrite what is
+    /// there: a flush need not record a new length of the file, which takes several times as long.
+    /// Nobody may write meanwhile.
+    Result<void> extend_log_file(std::uint64_t bytes);
     /// Pages that the log held after the last commit of this connection.
     int wal_pages() const { return wal_pages_ ? *wal_pages_ : 0; }
     /// Stops what runs on this connection; any thread.

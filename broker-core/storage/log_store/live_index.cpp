@@ -9,9 +9,9 @@ namespace gw {
 
 namespace {
 
-/// What a delivery takes in the log, about: used for deciding when to compact only.
-constexpr std::uint64_t delivery_record_bytes = 20;
-/// And what a message's record has beside its body.
+/// What a delivery without identifiers and group takes in the log, about, and what a message has
+/// beside its body. They decide only when to compact.
+constexpr std::uint64_t delivery_record_bytes = 16;
 constexpr std::uint64_t message_frame_bytes = 3;
 constexpr unsigned worker_shift = 56;
 
@@ -90,6 +90,7 @@ bool LiveIndex::add_delivery(std::uint64_t segment, const DeliveryRecord& record
         GW_ASSERT(message->references() < MessageEntry::references_mask);
         ++message->segment_references;
         ++delivery_count_;
+        note_size(record);
         if (orphans != nullptr && message->segment() == 0 && was_seen(record.message)) {
             orphans->push_back({record.session, record.sequence, record.message});
         }
@@ -113,31 +114,63 @@ void LiveIndex::drop_reference(std::uint64_t message, MonotonicTime now) {
     }
 }
 
-bool LiveIndex::complete(const CompletedRecord& record, MonotonicTime now) {
-    SessionEntry* session = sessions_.find(record.session);
+/// Keeps the mean size of late, for live_bytes().
+void LiveIndex::note_size(const DeliveryRecord& record) {
+    constexpr std::uint64_t count_max = 100'000;
+    sized_bytes_ += delivery_record_bytes + 3 * record.identifiers.size() + record.group.size();
+    ++sized_count_;
+    if (sized_count_ >= count_max) {
+        sized_count_ /= 2;
+        sized_bytes_ /= 2;
+    }
+}
+
+bool LiveIndex::end_delivery(std::uint64_t session_id, std::uint64_t sequence) {
+    SessionEntry* session = sessions_.find(session_id);
     if (session == nullptr) {
         return false;
     }
     sequence_heap_bytes_ -= session->live.heap_bytes();
-    const bool was_live = session->live.erase(record.sequence);
+    const bool was_live = session->live.erase(sequence);
     sequence_heap_bytes_ += session->live.heap_bytes();
     if (!was_live) {
         return false;
     }
+    --delivery_count_;
     const auto removed =
-        std::lower_bound(removed_sessions_.begin(), removed_sessions_.end(), record.session);
-    const bool is_removed = removed != removed_sessions_.end() && *removed == record.session;
+        std::lower_bound(removed_sessions_.begin(), removed_sessions_.end(), session_id);
+    const bool is_removed = removed != removed_sessions_.end() && *removed == session_id;
     removed_delivery_count_ -= is_removed ? 1U : 0U;
     if (session->live.empty()) {
-        session->live.clear();
-        sessions_.erase(record.session);
+        sessions_.erase(session_id);
         if (is_removed) {
             removed_sessions_.erase(removed);
         }
     }
-    --delivery_count_;
+    return true;
+}
+
+bool LiveIndex::complete(const CompletedRecord& record, MonotonicTime now) {
+    if (!end_delivery(record.session, record.sequence)) {
+        return false;
+    }
     drop_reference(record.message, now);
     return true;
+}
+
+void LiveIndex::drop_removed(const DeliveryRecord& record) {
+    if (!end_delivery(record.session, record.sequence)) {
+        return;
+    }
+    MessageEntry* entry = messages_.find(record.message);
+    if (entry == nullptr || entry->references() == 0) {
+        return;
+    }
+    --entry->segment_references;
+    if (entry->references() == 0) {
+        leave_segment(*entry);
+        messages_.erase(record.message);
+    }
 }
 
 void LiveIndex::remove_session(std::uint64_t session) {
@@ -249,7 +282,9 @@ std::uint64_t LiveIndex::live_bytes() const {
             static_cast<std::uint64_t>(static_cast<double>(bodies) * static_cast<double>(needed) /
                                        static_cast<double>(delivery_count_));
     }
-    return bodies + needed * delivery_record_bytes;
+    const std::uint64_t mean =
+        sized_count_ != 0 ? sized_bytes_ / sized_count_ : delivery_record_bytes;
+    return bodies + needed * mean;
 }
 
 std::size_t LiveIndex::memory_bytes() const {

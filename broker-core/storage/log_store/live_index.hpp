@@ -62,6 +62,10 @@ public:
     /// The session's deliveries are dead. They go when the compaction comes by, unless they are
     /// completed before: a delivery's message is known only from its record.
     void remove_session(std::uint64_t session);
+    /// What the compaction found: a delivery of a removed session. Its message goes at once if it
+    /// was the last, so that it need not be copied.
+    void drop_removed(const DeliveryRecord& record);
+    bool has_removed_sessions() const { return !removed_sessions_.empty(); }
 
     /// Applies all records of a segment that was just committed.
     void apply(std::uint64_t segment, Bytes body, MonotonicTime now,
@@ -115,7 +119,9 @@ private:
     };
 
     void leave_segment(const MessageEntry& entry);
+    bool end_delivery(std::uint64_t session, std::uint64_t sequence);
     void drop_reference(std::uint64_t message, MonotonicTime now);
+    void note_size(const DeliveryRecord& record);
     bool was_seen(std::uint64_t message) const;
 
     FlatTable<MessageEntry, 256> messages_;
@@ -128,6 +134,8 @@ private:
     std::vector<std::uint64_t> newest_;  // per worker, the highest message id that came
     std::uint64_t delivery_count_ = 0;
     std::uint64_t removed_delivery_count_ = 0;
+    std::uint64_t sized_count_ = 0;  // deliveries whose records take sized_bytes_, lately
+    std::uint64_t sized_bytes_ = 0;
     std::uint64_t log_bytes_ = 0;
     std::uint64_t live_body_bytes_ = 0;
     std::uint64_t sequence_heap_bytes_ = 0;

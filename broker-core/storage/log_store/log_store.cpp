@@ -75,10 +75,10 @@ Result<void> LogStore::start(RestoreVisitor& visitor) {
                                       std::move(*database), restored_.next_sid);
     done = reader_->start();
     if (done) {
-        done = writer_->start();
+        done = checkpointer_->start();
     }
     if (done) {
-        checkpointer_->start();
+        done = writer_->start();
     }
     return done;
 }

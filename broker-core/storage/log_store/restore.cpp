@@ -212,6 +212,7 @@ void Restorer::drop_deliveries_without_message() {
                 return false;
             }
             // Its message was never stored, so nobody was promised anything.
+            ++summary_.deliveries_without_message;
             index_.complete({session, delivery.sequence, delivery.message}, at_start);
             return true;
         });

@@ -57,6 +57,7 @@ struct RestoreSummary {
     std::uint64_t message_count = 0;
     std::uint64_t delivery_count = 0;
     std::uint64_t segment_count = 0;
+    std::uint64_t deliveries_without_message = 0;  // left out: their messages were never stored
     /// Session ids from here on were never used.
     std::uint64_t next_sid = 1;
     /// Higher than the count (lower 56 bits) in any message id that the store has seen.

@@ -14,6 +14,9 @@ namespace {
 
 constexpr std::size_t spare_buffer_count_max = 64;
 constexpr std::size_t spare_buffer_bytes_max = 1024 * 1024;
+/// Commits between two looks at how much of the file is unused, and pages that one then gives back.
+constexpr std::uint64_t look_commit_count = 256;
+constexpr int vacuum_slice_pages = 64;
 /// What an operation counts in waiting_bytes(), beside its texts: about what it takes in memory.
 constexpr std::size_t operation_bytes = sizeof(TableOperation);
 
@@ -75,6 +78,8 @@ Result<void> StoreWriter::prepare_statements() {
         {&insert_segment_, "INSERT INTO segment(id, body) VALUES(?,?)"},
         {&delete_segment_, "DELETE FROM segment WHERE id=?"},
         {&commit_, "COMMIT"},
+        {&free_pages_, "PRAGMA freelist_count"},
+        {&pages_, "PRAGMA page_count"},
     };
     for (const auto& [statement, sql] : all) {
         auto prepared = database_.prepare(sql);
@@ -144,12 +149,27 @@ void StoreWriter::set_error(const std::string& text) {
     is_healthy_.store(text.empty(), std::memory_order_relaxed);
 }
 
-bool StoreWriter::has_compaction_work() const {
-    return database_ && compactor_.has_work();
+bool StoreWriter::has_tidying_work() const {
+    return database_ && (compactor_.has_work() || wants_vacuum_);
 }
 
 bool StoreWriter::has_work_when_idle() const {
-    return parts_.shared.index.has_unreferenced() || has_compaction_work();
+    return parts_.shared.index.has_unreferenced() || has_tidying_work() ||
+           (database_ && commits_since_look_ != 0);
+}
+
+/// Freed pages are used again; only a file that stays mostly empty is worth moving pages about.
+void StoreWriter::look_at_free_pages() {
+    commits_since_look_ = 0;
+    const auto number = [](Statement& statement) {
+        const auto row = statement.step();
+        const std::int64_t value = row && *row ? statement.integer(0) : 0;
+        statement.reset();
+        return static_cast<std::uint64_t>(value);
+    };
+    const std::uint64_t free = number(free_pages_);
+    wants_vacuum_ = free * parts_.options.page_bytes > parts_.options.vacuum_slack_bytes &&
+                    free * 2 > number(pages_);
 }
 
 /// Fills batch_ with what was submitted, as much as one transaction takes. False: the end.
@@ -224,7 +244,7 @@ void StoreWriter::build(Transaction& transaction) {
     ByteBuffer& first = open_segment(transaction);
     // What is kept of old segments stands in front of what is new: a completion among the new may
     // end a delivery among the old.
-    const auto slice = compactor_.next_slice(commit_bytes, now(), first);
+    const auto slice = compactor_.next_slice(commit_bytes, first);
     if (slice) {
         transaction.slice = *slice;
         counters_.compacted_bytes += first.size() - segment_header_bytes;
@@ -261,7 +281,12 @@ Result<void> StoreWriter::write(Transaction& transaction) {
             return done;
         }
     }
-    return tables_.apply(transaction.operations);
+    done = tables_.apply(transaction.operations);
+    if (done && wants_vacuum_) {
+        done = database_.execute("PRAGMA incremental_vacuum(" + std::to_string(vacuum_slice_pages) +
+                                 ")");
+    }
+    return done;
 }
 
 /// The index follows only what was committed. Called under its lock where readers could otherwise
@@ -291,7 +316,10 @@ void StoreWriter::run_transaction() {
         const std::scoped_lock lock{parts_.shared.mutex};
         parts_.shared.index.expire_unreferenced(now() - parts_.options.unreferenced_grace);
     }
-    if (batch_.empty() && !has_compaction_work()) {
+    if (database_ && (batch_.empty() || commits_since_look_ >= look_commit_count)) {
+        look_at_free_pages();
+    }
+    if (batch_.empty() && !has_tidying_work()) {
         return;
     }
     parts_.gate.enter();
@@ -356,6 +384,8 @@ void StoreWriter::close_database() {
     insert_segment_ = Statement{};
     delete_segment_ = Statement{};
     commit_ = Statement{};
+    free_pages_ = Statement{};
+    pages_ = Statement{};
     tables_ = TableWriter{};
     compactor_ = Compactor{};
     database_.close();
@@ -402,6 +432,7 @@ void StoreWriter::tell(const Transaction& transaction, const Result<void>& done,
         return;
     }
     ++counters_.commits;
+    ++commits_since_look_;
     counters_.submissions += batch_.size();
     counters_.record_bytes += transaction.record_bytes;
     counters_.wal_pages = static_cast<std::uint64_t>(database_.wal_pages());

@@ -88,7 +88,8 @@ private:
     Result<void> prepare_statements();
     void tell(const Transaction& transaction, const Result<void>& done, CommitReport& report);
     void recycle();
-    bool has_compaction_work() const;
+    void look_at_free_pages();
+    bool has_tidying_work() const;
     bool has_work_when_idle() const;
     void set_error(const std::string& text);
     MonotonicTime now() const;
@@ -98,7 +99,9 @@ private:
     std::uint64_t sid_reserved_;
     TableWriter tables_;
     Compactor compactor_;
-    Statement begin_, insert_segment_, delete_segment_, commit_;
+    Statement begin_, insert_segment_, delete_segment_, commit_, free_pages_, pages_;
+    std::uint64_t commits_since_look_ = 0;
+    bool wants_vacuum_ = false;
     Counters counters_;
 
     std::vector<Submission> batch_;

@@ -54,7 +54,8 @@ struct LogStoreOptions {
     std::uint32_t page_bytes = 4096;
     /// A transaction takes about so many bytes of records at most, and so does a segment.
     std::size_t segment_bytes_max = 8 * 1024 * 1024;
-    /// The write-ahead log is copied into the file when it has grown by so much.
+    /// The write-ahead log is copied into the file when it has grown by so much. Its file takes
+    /// that room from the start.
     std::size_t checkpoint_bytes = 32 * 1024 * 1024;
     /// How long a message without any delivery is kept for one that another worker may still
     /// submit. A delivery that comes later is reported as an orphan.
@@ -63,10 +64,12 @@ struct LogStoreOptions {
     std::uint64_t compact_slack_bytes = 64 * 1024 * 1024;
     /// How much of the log one commit reads for that, beside four times its own size.
     std::size_t compact_slice_bytes = 256 * 1024;
+    /// The file is made smaller in slices when more than half of it is unused, and more than this.
+    std::uint64_t vacuum_slack_bytes = 16 * 1024 * 1024;
     /// After so long without a submission the store tidies up by itself.
     Milliseconds idle_after{200};
-    /// After so long without one the write-ahead log is cut to nothing.
-    Milliseconds truncate_after{5'000};
+    /// After so long without a commit the write-ahead log is emptied, and cut if it is large.
+    Milliseconds tidy_after{5'000};
     /// Opens a store with damaged segments without what stood in them, instead of refusing.
     bool skip_damaged_segments = false;
 };

@@ -64,9 +64,9 @@ TEST_CASE("the shipped files name every key with its default, and pass the check
     const auto built_in = load(Sources{});
     CHECK(gw::config::diff(*built_in, *shipped).empty());
 
-    const std::string text = read_file("config/gateway.conf") +
-                             read_file("config/plugins/retainer.conf") +
-                             read_file("config/plugins/presence.conf");
+    const std::string text =
+        read_file("config/gateway.conf") + read_file("config/plugins/retainer.conf") +
+        read_file("config/plugins/presence.conf") + read_file("config/plugins/store.conf");
     for (const auto& group : gw::config::key_groups()) {
         for (const auto& key : group.keys) {
             std::string name{key.name};
@@ -93,7 +93,8 @@ TEST_CASE("the shipped files stay right when every line is taken in") {
     const TempFolder folder;
     std::string everything;
     for (const std::string_view file :
-         {"config/gateway.conf", "config/plugins/retainer.conf", "config/plugins/presence.conf"}) {
+         {"config/gateway.conf", "config/plugins/retainer.conf", "config/plugins/presence.conf",
+          "config/plugins/store.conf"}) {
         std::istringstream lines{read_file(std::string{file})};
         std::string line;
         while (std::getline(lines, line)) {

@@ -1,0 +1,88 @@
+// Subscriptions and the retained messages that they bring.
+#include "broker-core/broker/broker.hpp"
+
+#include <bit>
+#include <utility>
+
+namespace gw {
+
+ReasonCode Broker::subscribe(Session& session, const SubscribeRequest& request) {
+    const TopicFilter& filter = request.filter;
+    if (filter.has_wildcard && !options_.wildcard_subscriptions) {
+        return ReasonCode::wildcard_subscriptions_not_supported;
+    }
+    if (filter.kind == FilterKind::shared) {
+        if (!options_.shared_subscriptions) {
+            return ReasonCode::shared_subscriptions_not_supported;
+        }
+        if (!session.load) {
+            session.load = SessionLoadPtr{new SessionLoad};
+            session.load->online.store(session.link != nullptr, std::memory_order_relaxed);
+            count_load(session);
+        }
+    }
+    if (options_.subscriptions_max != 0 &&
+        session.subscriptions.size() >= options_.subscriptions_max &&
+        !shared_.router.find_subscription(session.ref(), filter)) {
+        return ReasonCode::quota_exceeded;
+    }
+    if (session.replays && session.replays->size() > 2 * session.subscriptions.size() + 64) {
+        // The same filters again and again without reading what is retained.
+        return ReasonCode::quota_exceeded;
+    }
+    const SubscribeOutcome outcome = shared_.router.subscribe(
+        session.subscriptions, session.ref(), filter, request.options,
+        filter.kind == FilterKind::shared ? session.load : SessionLoadPtr{});
+    if (is_stored(session)) {
+        storage_.put_subscription(session.store_id, filter.text,
+                                  std::bit_cast<std::uint32_t>(request.options));
+    }
+    for (const auto& hook : shared_.hooks) {
+        hook->on_session_subscribed(*session.identity, filter.text);
+    }
+    using Retained = SubscribeRequest::Retained;
+    const bool due =
+        request.retained == Retained::send ||
+        (request.retained == Retained::send_if_new && outcome == SubscribeOutcome::created);
+    // No retained messages for shared subscriptions (MQTT 5.0, 4.8.2).
+    if (due && filter.kind != FilterKind::shared && options_.retain_available &&
+        shared_.retained.count() != 0) {
+        if (!session.replays) {
+            session.replays = std::make_unique<Ring<RetainedReplay>>();
+        }
+        RetainedReplay replay;
+        replay.filter = std::string{filter.filter()};
+        replay.options = request.options;
+        session.replays->push_back(std::move(replay));
+    }
+    return static_cast<ReasonCode>(request.options.qos);
+}
+
+ReasonCode Broker::unsubscribe(Session& session, const TopicFilter& filter) {
+    if (!shared_.router.unsubscribe(session.subscriptions, session.ref(), filter)) {
+        return ReasonCode::no_subscription_existed;
+    }
+    if (session.replays) {
+        // What is retained for a filter that is gone is not sent any more.
+        Ring<RetainedReplay> others;
+        while (!session.replays->empty()) {
+            RetainedReplay replay = session.replays->pop_front();
+            if (replay.filter != filter.filter()) {
+                others.push_back(std::move(replay));
+            }
+        }
+        *session.replays = std::move(others);
+        if (session.replays->empty()) {
+            session.replays.reset();
+        }
+    }
+    if (is_stored(session)) {
+        storage_.remove_subscription(session.store_id, filter.text);
+    }
+    for (const auto& hook : shared_.hooks) {
+        hook->on_session_unsubscribed(*session.identity, filter.text);
+    }
+    return ReasonCode::success;
+}
+
+}  // namespace gw
