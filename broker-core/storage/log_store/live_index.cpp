@@ -137,15 +137,11 @@ bool LiveIndex::end_delivery(std::uint64_t session_id, std::uint64_t sequence) {
         return false;
     }
     --delivery_count_;
-    const auto removed =
-        std::lower_bound(removed_sessions_.begin(), removed_sessions_.end(), session_id);
-    const bool is_removed = removed != removed_sessions_.end() && *removed == session_id;
-    removed_delivery_count_ -= is_removed ? 1U : 0U;
+    const bool was_removed = is_removed(session_id);
+    removed_delivery_count_ -= was_removed ? 1U : 0U;
     if (session->live.empty()) {
         sessions_.erase(session_id);
-        if (is_removed) {
-            removed_sessions_.erase(removed);
-        }
+        removed_sessions_.erase(session_id);
     }
     return true;
 }
@@ -175,12 +171,9 @@ void LiveIndex::drop_removed(const DeliveryRecord& record) {
 
 void LiveIndex::remove_session(std::uint64_t session) {
     const SessionEntry* entry = sessions_.find(session);
-    if (entry == nullptr || is_removed(session)) {
-        return;
+    if (entry != nullptr && removed_sessions_.insert(session).second) {
+        removed_delivery_count_ += entry->live.size();
     }
-    removed_delivery_count_ += entry->live.size();
-    removed_sessions_.insert(
-        std::lower_bound(removed_sessions_.begin(), removed_sessions_.end(), session), session);
 }
 
 void LiveIndex::apply(std::uint64_t segment, Bytes body, MonotonicTime now,
@@ -245,7 +238,7 @@ std::optional<LiveIndex::Location> LiveIndex::find(std::uint64_t message) const 
 }
 
 bool LiveIndex::is_removed(std::uint64_t session) const {
-    return std::binary_search(removed_sessions_.begin(), removed_sessions_.end(), session);
+    return removed_sessions_.contains(session);
 }
 
 bool LiveIndex::is_live(std::uint64_t session, std::uint64_t sequence) const {
@@ -290,7 +283,7 @@ std::uint64_t LiveIndex::live_bytes() const {
 std::size_t LiveIndex::memory_bytes() const {
     return messages_.memory_bytes() + sessions_.memory_bytes() + sequence_heap_bytes_ +
            segments_.size() * sizeof(Segment) + unreferenced_.size() * sizeof(Unreferenced) +
-           removed_sessions_.capacity() * sizeof(std::uint64_t);
+           removed_sessions_.size() * 4 * sizeof(std::uint64_t);
 }
 
 }  // namespace gw

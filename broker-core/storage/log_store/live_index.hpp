@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <unordered_set>
 #include <vector>
 
 namespace gw {
@@ -126,7 +127,7 @@ private:
 
     FlatTable<MessageEntry, 256> messages_;
     FlatTable<SessionEntry, 64> sessions_;
-    std::vector<std::uint64_t> removed_sessions_;  // with live deliveries left; sorted
+    std::unordered_set<std::uint64_t> removed_sessions_;  // with live deliveries left
     std::deque<Segment> segments_;
     std::uint64_t first_segment_ = 1;
     std::deque<Unreferenced> unreferenced_;

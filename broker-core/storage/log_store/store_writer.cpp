@@ -187,7 +187,7 @@ bool StoreWriter::take_batch() {
     }
     std::size_t bytes = 0;
     while (!waiting_.empty() && bytes < parts_.options.segment_bytes_max) {
-        bytes += waiting_.front().records.size();
+        bytes += size_of(waiting_.front());
         batch_.push_back(std::move(waiting_.front()));
         waiting_.pop_front();
     }
