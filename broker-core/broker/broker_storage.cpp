@@ -58,6 +58,13 @@ void Broker::complete_epochs() {
             stored_up_to(std::exchange(stored, 0));
         }
         report_stored(epoch.ticket, StoreOutcome::failed);
+        // What the store does not have stays in memory: it could not be loaded again.
+        for (WhenStored& entry : when_stored_) {
+            if (entry.ticket > epoch.ticket) {
+                break;
+            }
+            entry.is_to_unload = false;
+        }
         stored_up_to(epoch.ticket);
     }
     if (stored != 0) {

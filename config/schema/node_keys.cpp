@@ -28,7 +28,7 @@ constexpr Key keys[] = {
     {.name = "node.data_dir",
      .type = ValueType::path,
      .value_default = "data",
-     .summary = "Folder of everything that is kept: pid file, control socket, later the store. "
+     .summary = "Folder of everything that is kept: pid file, control socket, the store. "
                 "Made when missing; --data overrides it.",
      .why = "A relative path counts from the folder the program was started in, so an unpacked "
             "tree works where it lies.",
