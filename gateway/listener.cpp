@@ -4,7 +4,6 @@
 #include "adapters/transport/worker_loop.hpp"
 #include "gateway/settings.hpp"
 
-#include <cstring>
 #include <system_error>
 #include <unistd.h>
 #include <utility>
@@ -13,19 +12,12 @@ namespace gw {
 
 namespace {
 
-config::IpAddress address_of(const transport::Peer& peer) {
-    config::IpAddress address;
-    std::memcpy(address.bytes.data(), peer.address, address.bytes.size());
-    return address;
-}
-
-bool is_administrator(const transport::Peer& peer, const config::Administrators& administrators) {
+bool is_administrator(const PeerInfo& peer, const config::Administrators& administrators) {
     if (peer.is_unix) {
         return administrators.unix_sockets;
     }
-    const config::IpAddress address = address_of(peer);
-    for (const config::IpRange& range : administrators.ranges) {
-        if (range.contains(address)) {
+    for (const IpRange& range : administrators.ranges) {
+        if (range.contains(peer.ip)) {
             return true;
         }
     }
@@ -99,7 +91,7 @@ bool Listener::lets_in(int fd, const Settings& settings) {
     if (settings.access.empty()) {
         return true;
     }
-    return config::access_allows(settings.access, address_of(transport::peer_of(fd)));
+    return config::access_allows(settings.access, transport::peer_of(fd).ip);
 }
 
 void Listener::on_accept(int fd) {
@@ -115,12 +107,12 @@ void Listener::on_accept(int fd) {
 }
 
 std::unique_ptr<StreamMachine> Listener::make_machine(std::uint32_t worker,
-                                                      StreamConnection& connection, int fd) {
+                                                      StreamConnection& connection, PeerInfo peer) {
     const auto present = settings();
-    const transport::Peer peer = transport::peer_of(fd);
-    return std::make_unique<mqtt::ConnectionMachine>(
-        context_.broker(worker), connection, present->machine,
-        mqtt::PeerInfo{peer.text, is_administrator(peer, present->administrators)});
+    peer.listener = name_;
+    peer.is_administrator = is_administrator(peer, present->administrators);
+    return std::make_unique<mqtt::ConnectionMachine>(context_.broker(worker), connection,
+                                                     present->machine, std::move(peer));
 }
 
 void Listener::on_connection_closed(std::uint32_t worker) {

@@ -51,7 +51,7 @@ public:
     std::uint64_t client_count() const { return client_count_.load(std::memory_order_relaxed); }
 
     std::unique_ptr<StreamMachine> make_machine(std::uint32_t worker, StreamConnection& connection,
-                                                int fd) override;
+                                                PeerInfo peer) override;
     void on_connection_closed(std::uint32_t worker) override;
 
 private:

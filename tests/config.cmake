@@ -1,7 +1,8 @@
 gw_test(config_test
   SOURCES
     ${PROJECT_SOURCE_DIR}/tests/support/doctest_main.cpp
-    ${PROJECT_SOURCE_DIR}/tests/unit/config/address_test.cpp
+    ${PROJECT_SOURCE_DIR}/tests/unit/broker-core/base/ip_address_test.cpp
+    ${PROJECT_SOURCE_DIR}/tests/unit/config/access_rule_test.cpp
     ${PROJECT_SOURCE_DIR}/tests/unit/config/kv_parser_test.cpp
     ${PROJECT_SOURCE_DIR}/tests/unit/config/loader_test.cpp
     ${PROJECT_SOURCE_DIR}/tests/unit/config/report_test.cpp

@@ -146,22 +146,24 @@ Result<ListenSocket> listen_unix(const std::string& path, unsigned mode,
     return socket;
 }
 
-Peer peer_of(int fd) {
-    Peer peer;
+PeerInfo peer_of(int fd) {
+    PeerInfo peer;
     sockaddr_storage storage{};
     socklen_t length = sizeof storage;
     if (::getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0 ||
         storage.ss_family == AF_UNIX) {
         peer.is_unix = storage.ss_family == AF_UNIX;
-        peer.text = peer.is_unix ? "unix" : "unknown";
+        peer.address = peer.is_unix ? "unix" : "unknown";
         return peer;
     }
-    peer.text = address_text(storage);
+    peer.address = address_text(storage);
     if (storage.ss_family == AF_INET) {
-        peer.address[10] = peer.address[11] = 0xff;
-        std::memcpy(&peer.address[12], &reinterpret_cast<sockaddr_in&>(storage).sin_addr, 4);
+        std::array<std::uint8_t, 4> v4{};
+        std::memcpy(v4.data(), &reinterpret_cast<sockaddr_in&>(storage).sin_addr, v4.size());
+        peer.ip = IpAddress::from_v4(v4);
     } else {
-        std::memcpy(peer.address, &reinterpret_cast<sockaddr_in6&>(storage).sin6_addr, 16);
+        std::memcpy(peer.ip.bytes.data(), &reinterpret_cast<sockaddr_in6&>(storage).sin6_addr,
+                    peer.ip.bytes.size());
     }
     return peer;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "broker-core/base/result.hpp"
+#include "broker-core/message/peer_info.hpp"
 
 #include <cstdint>
 #include <string>
@@ -30,12 +31,7 @@ Result<ListenSocket> listen_tcp(const std::string& host, std::uint16_t port,
 Result<ListenSocket> listen_unix(const std::string& path, unsigned mode,
                                  const ListenOptions& options);
 
-/// What the system knows of a connected socket's peer.
-struct Peer {
-    std::string text;               // "address:port", "[address]:port", or "unix"
-    std::uint8_t address[16] = {};  // IPv4 in the mapped form; zero for Unix sockets
-    bool is_unix = false;
-};
-Peer peer_of(int fd);
+/// What the system knows of a connected socket's peer; its address is "unknown" when it has gone.
+PeerInfo peer_of(int fd);
 
 }  // namespace gw::transport

@@ -1,5 +1,6 @@
 #include "adapters/transport/stream_driver.hpp"
 
+#include "adapters/transport/listen_socket.hpp"
 #include "adapters/transport/worker_loop.hpp"
 
 #include <cerrno>
@@ -31,7 +32,7 @@ StreamDriver::~StreamDriver() {
 }
 
 void StreamDriver::start(ByteBuffer input) {
-    machine_ = source_.make_machine(loop_.index(), *this, fd_);
+    machine_ = source_.make_machine(loop_.index(), *this, peer_of(fd_));
     update_interest();
     if (!input.empty()) {
         keep(input.view());

@@ -3,6 +3,7 @@
 #include "adapters/machine/stream_machine.hpp"
 #include "adapters/transport/output.hpp"
 #include "broker-core/base/timer_wheel.hpp"
+#include "broker-core/message/peer_info.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -16,7 +17,8 @@ class MachineSource {
 public:
     virtual ~MachineSource() = default;
     virtual std::unique_ptr<StreamMachine> make_machine(std::uint32_t worker,
-                                                        StreamConnection& connection, int fd) = 0;
+                                                        StreamConnection& connection,
+                                                        PeerInfo peer) = 0;
     /// A connection has ended for good.
     virtual void on_connection_closed(std::uint32_t worker) = 0;
 };

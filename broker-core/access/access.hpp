@@ -3,6 +3,7 @@
 #include "broker-core/base/bytes.hpp"
 #include "broker-core/base/clock.hpp"
 #include "broker-core/message/identity.hpp"
+#include "broker-core/message/peer_info.hpp"
 #include "broker-core/message/qos.hpp"
 #include "broker-core/message/reason.hpp"
 
@@ -62,10 +63,10 @@ private:
 
 /// What a client shows at the door; borrowed for the call.
 struct Credentials {
-    std::string_view client_id;
-    std::optional<std::string_view> username;
-    std::optional<Bytes> password;
-    std::string_view peer;  // "address:port", or "unix"
+    std::string_view client_id{};
+    std::optional<std::string_view> username{};
+    std::optional<Bytes> password{};
+    const PeerInfo& peer;
     Protocol protocol = Protocol::internal;
     bool allow_anonymous = false;  // what the listener says
 };
@@ -78,6 +79,7 @@ struct AuthDecision {
     std::string username;      // proven name; may differ from the one shown
     bool is_anonymous = true;  // nothing was proven
     bool is_superuser = false;
+    AuthGrantsPtr grants;  // null: none
 };
 
 /// Decides who gets in. Called by all workers at once; must not block: either it answers at once,

@@ -24,7 +24,8 @@ namespace gw {
 /// What a client asks for when it connects, once it is authenticated; borrowed for the call.
 struct OpenSession {
     std::string_view client_id;  // not empty; Broker::make_client_id() makes one
-    std::string_view peer;
+    std::string_view peer;       // PeerInfo::address
+    IpAddress ip;
     Protocol protocol = Protocol::internal;
     bool is_administrator = false;
     bool is_bridge = false;

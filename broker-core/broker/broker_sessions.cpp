@@ -139,6 +139,8 @@ IdentityPtr Broker::make_identity(const OpenSession& request, const AuthDecision
     identity->client_id = std::string{request.client_id};
     identity->username = auth.username;
     identity->peer = std::string{request.peer};
+    identity->ip = request.ip;
+    identity->grants = auth.grants;
     identity->protocol = request.protocol;
     identity->is_anonymous = auth.is_anonymous;
     identity->is_superuser = auth.is_superuser;

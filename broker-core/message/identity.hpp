@@ -1,11 +1,16 @@
 #pragma once
 
+#include "broker-core/base/clock.hpp"
 #include "broker-core/base/intrusive_ptr.hpp"
+#include "broker-core/base/ip_address.hpp"
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace gw {
 
@@ -48,13 +53,34 @@ enum class Protocol : std::uint8_t {
 /// Name of the protocol as events and logs give it ("MQTT 3.1.1").
 const char* protocol_name(Protocol protocol);
 
+/// One right that a proof of identity brings with it (a token's claim).
+struct GrantedRule {
+    bool is_allow = true;
+    bool for_publish = false;
+    bool for_subscribe = false;
+    std::string filter;  // a topic filter; "eq " before it: this text alone
+};
+
+/// What a proof of identity says beyond the name. Shared by all that belongs to one login.
+struct AuthGrants {
+    std::vector<std::pair<std::string, std::string>> attributes;  // of the client, for rules
+    std::vector<std::string> groups;
+    std::vector<GrantedRule> rules;  // asked before all others, the first that matches decides
+    bool has_rules = false;          // the proof lists its rights: what no rule names is denied
+    WallTime expires_at = WallTime::max();  // then the connection ends
+};
+
+using AuthGrantsPtr = std::shared_ptr<const AuthGrants>;
+
 /// Who a client is: made when its CONNECT is accepted, shared by all that it publishes, never
 /// changed.
 struct ClientIdentity : RefCounted<ClientIdentity> {
     SessionRef session;
     std::string client_id;
     std::string username;
-    std::string peer;  // "address:port", or "unix"
+    std::string peer;      // "address:port", or "unix"
+    IpAddress ip;          // zero for Unix sockets
+    AuthGrantsPtr grants;  // null: none
     Protocol protocol = Protocol::internal;
     bool is_anonymous = true;       // `username`, if any, was not proven
     bool is_superuser = false;      // no access rule is asked

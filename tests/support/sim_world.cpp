@@ -96,7 +96,8 @@ LinkId SimWorld::connect(SimPeer& peer, std::uint32_t worker,
 void SimWorld::make_machine(Link& link) {
     link.machine = std::make_unique<mqtt::ConnectionMachine>(
         *brokers_[link.worker], link.connection, link.listener,
-        mqtt::PeerInfo{"sim:" + std::to_string(link.id), link.is_administrator});
+        PeerInfo{.address = "sim:" + std::to_string(link.id),
+                 .is_administrator = link.is_administrator});
 }
 
 void SimWorld::send(LinkId id, Bytes bytes) {

@@ -49,6 +49,7 @@ LAYERS = {
 # Folder -> what it may include from outside, beside the standard library. Only these know sockets.
 OUTSIDE = {
     "broker-core": (),
+    "broker-core/base": ("arpa/inet.h",),
     "broker-core/router": ("linux/futex.h", "sys/syscall.h", "unistd.h"),  # a lock that sleeps
     "broker-core/storage/log_store": ("sqlite3.h", "fcntl.h", "sys/", "unistd.h"),
     "adapters/machine": (),

@@ -134,7 +134,7 @@ Credentials ConnectionMachine::credentials_of(const ConnectPacket& packet,
     return {.client_id = client_id,
             .username = packet.username,
             .password = packet.password,
-            .peer = connecting_->peer.address,
+            .peer = connecting_->peer,
             .protocol = protocol_of(packet.version),
             .allow_anonymous = options_->allow_anonymous};
 }
@@ -170,6 +170,7 @@ OpenSession ConnectionMachine::open_request(const ConnectPacket& packet,
     OpenSession request;
     request.client_id = client_id;
     request.peer = connecting_->peer.address;
+    request.ip = connecting_->peer.ip;
     request.protocol = protocol_of(packet.version);
     request.is_administrator = connecting_->peer.is_administrator;
     request.is_bridge = packet.is_bridge;
@@ -266,6 +267,7 @@ void ConnectionMachine::refuse_connect(const ConnectPacket& packet, std::string_
     OpenSession request;
     request.client_id = client_id;
     request.peer = connecting_->peer.address;
+    request.ip = connecting_->peer.ip;
     request.protocol = protocol_of(packet.version);
     broker_.refuse_connect(request, reason);
     refuse_connect(packet.version, reason, text);
@@ -369,13 +371,17 @@ void ConnectionMachine::on_reauthentication(const AuthPacket& packet) {
         return;
     }
     if (packet.reason == ReasonCode::re_authenticate) {
-        rare_->reauthentication = broker_.begin_enhanced_auth(
-            rare_->authentication_method, {.client_id = session_->client_id(),
-                                           .username = session_->identity->username,
-                                           .password = {},
-                                           .peer = session_->identity->peer,
-                                           .protocol = Protocol::mqtt_5,
-                                           .allow_anonymous = false});
+        const ClientIdentity& identity = *session_->identity;
+        const PeerInfo peer{.address = identity.peer,
+                            .ip = identity.ip,
+                            .is_administrator = identity.is_administrator};
+        rare_->reauthentication = broker_.begin_enhanced_auth(rare_->authentication_method,
+                                                              {.client_id = session_->client_id(),
+                                                               .username = identity.username,
+                                                               .password = {},
+                                                               .peer = peer,
+                                                               .protocol = Protocol::mqtt_5,
+                                                               .allow_anonymous = false});
     }
     if (!rare_->reauthentication) {
         fail(ReasonCode::protocol_error, "AUTH outside of an exchange");

@@ -6,6 +6,7 @@
 #include "adapters/mqtt/machine/topic_aliases.hpp"
 #include "broker-core/base/rate_limit.hpp"
 #include "broker-core/broker/broker.hpp"
+#include "broker-core/message/peer_info.hpp"
 
 #include <cstdint>
 #include <deque>

@@ -39,10 +39,4 @@ struct MachineOptions {
     bool waits_for_store = true;  // acknowledgements leave when what they promise is stored
 };
 
-/// What the listener knows of one connection.
-struct PeerInfo {
-    std::string address;  // "address:port", or "unix"
-    bool is_administrator = false;
-};
-
 }  // namespace gw::mqtt

@@ -7,7 +7,8 @@ using namespace gw;
 
 TEST_CASE("without proof clients get in where the listener allows it, and only there") {
     AnonymousAuthenticator authenticator;
-    Credentials credentials;
+    const PeerInfo peer;
+    Credentials credentials{.peer = peer};
     credentials.allow_anonymous = true;
     credentials.username = "shown";
     const auto allowed = authenticator.authenticate(credentials, 0, 1);

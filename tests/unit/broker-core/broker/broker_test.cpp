@@ -264,10 +264,11 @@ TEST_CASE("pending authentications: answered once, forgotten, unknown") {
     Fixture f;
     FakeLink link;
     AuthToken token = 0;
+    const PeerInfo peer;
     const Credentials credentials{.client_id = "c",
                                   .username = std::string_view{"later"},
                                   .password = {},
-                                  .peer = "",
+                                  .peer = peer,
                                   .protocol = Protocol::internal,
                                   .allow_anonymous = false};
     CHECK_FALSE(f.broker.authenticate(credentials, link, token).has_value());

@@ -249,7 +249,7 @@ TEST_CASE("a shutdown tells MQTT 5 clients, and where else to go") {
     world.broker().set_now(world.clocks());
     auto machine = std::make_unique<mqtt::ConnectionMachine>(
         world.broker(), link, std::make_shared<mqtt::MachineOptions>(options.machine),
-        mqtt::PeerInfo{"test:1", false});
+        PeerInfo{.address = "test:1"});
     const auto connect = mqtt::testing::wire("10 0e 0004'MQTT' 05 02 0000 00 0001'x'");
     CHECK(machine->on_bytes(connect) == connect.size());
     link.written.clear();

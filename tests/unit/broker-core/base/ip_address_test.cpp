@@ -1,12 +1,9 @@
-#include "config/model/address.hpp"
+#include "broker-core/base/ip_address.hpp"
 
-#include "config/model/config.hpp"
 #include "tests/support/doctest_strings.hpp"
 
-using gw::config::access_allows;
-using gw::config::AccessRule;
-using gw::config::IpAddress;
-using gw::config::IpRange;
+using gw::IpAddress;
+using gw::IpRange;
 
 TEST_CASE("an address is read and written, an IPv4 one in either form") {
     CHECK(IpAddress::parse("10.1.2.3")->text() == "10.1.2.3");
@@ -70,17 +67,4 @@ TEST_CASE("what is no range is refused") {
     }
     CHECK(IpRange::parse("10.0.0.0/8")->text() == "10.0.0.0/8");
     CHECK(IpRange::parse("fd00::/8")->text() == "fd00::/8");
-}
-
-TEST_CASE("the first access rule that matches decides, and no match lets in") {
-    const std::vector<AccessRule> rules = {
-        {.allow = false, .range = IpRange::parse("10.0.0.13")},
-        {.allow = true, .range = IpRange::parse("10.0.0.0/8")},
-        {.allow = false, .range = std::nullopt},
-    };
-    CHECK_FALSE(access_allows(rules, *IpAddress::parse("10.0.0.13")));
-    CHECK(access_allows(rules, *IpAddress::parse("10.0.0.14")));
-    CHECK_FALSE(access_allows(rules, *IpAddress::parse("192.168.0.1")));
-    CHECK(access_allows({}, *IpAddress::parse("192.168.0.1")));
-    CHECK(access_allows({rules[0]}, *IpAddress::parse("192.168.0.1")));
 }

@@ -1,0 +1,37 @@
+#pragma once
+
+#include "broker-core/base/ip_address.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace gw {
+
+/// What the transport has proven about the peer before it says who it is: a certificate that a
+/// trusted authority signed, or a pre-shared key. Shared, never changed.
+struct TransportIdentity {
+    std::string common_name;  // CN of the certificate's subject
+    std::string subject;      // the whole subject: "CN=meter-7,O=Works" (RFC 4514)
+    std::vector<std::string>
+        alternative_names;     // "DNS:a.example", "URI:urn:x", "email:..", "IP:.."
+    std::string fingerprint;   // SHA-256 of the certificate, lower-case hex
+    std::string psk_identity;  // empty unless a pre-shared key was used
+};
+
+using TransportIdentityPtr = std::shared_ptr<const TransportIdentity>;
+
+/// What a listener and its transport know of a peer when its protocol begins; the same for every
+/// adapter. Behind a trusted proxy the address is the client's, as the proxy tells it.
+struct PeerInfo {
+    std::string address{};   // "address:port", "[address]:port", or "unix"
+    IpAddress ip{};          // zero for Unix sockets
+    std::string listener{};  // name in the configuration: "tcp.external"
+    std::string cookie{};    // Cookie header of the upgrade request, for WebSocket and SockJS
+    TransportIdentityPtr identity{};  // null: nothing was proven
+    bool is_unix = false;
+    bool is_proxied = false;        // `address` and `ip` are a trusted proxy's word: never loopback
+    bool is_administrator = false;  // may read $SYS
+};
+
+}  // namespace gw
