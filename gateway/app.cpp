@@ -2,6 +2,7 @@
 
 #include "broker-core/base/json.hpp"
 #include "gateway/memory_budget.hpp"
+#include "gateway/protocols/mqtt.hpp"
 #include "gateway/settings.hpp"
 #include "gateway/version.hpp"
 
@@ -216,17 +217,23 @@ Result<std::vector<std::string>> App::reload(const config::Config& config) {
 }
 
 void App::apply_listener_settings(const config::Config& config) {
-    for (const auto& listener : listeners_) {
-        for (const config::TcpListener& tcp : config.tcp_listeners) {
-            if ("tcp." + tcp.name == listener->name()) {
-                listener->apply(config, tcp.limits, tcp.access);
+    const auto apply = [&](const std::string& name, const config::ListenerLimits& limits,
+                           const std::vector<config::AccessRule>& access) {
+        for (const auto& listener : listeners_) {
+            if (listener->name() == name) {
+                listener->apply({.machines = mqtt_machines(config, limits, listener->is_loopback()),
+                                 .administrators = config.sys.administrators,
+                                 .access = access,
+                                 .client_count_max = limits.client_count_max,
+                                 .connect_rate_max = limits.connect_rate_max});
             }
         }
-        for (const config::UnixListener& local : config.unix_listeners) {
-            if ("unix." + local.name == listener->name()) {
-                listener->apply(config, local.limits, {});
-            }
-        }
+    };
+    for (const config::TcpListener& tcp : config.tcp_listeners) {
+        apply("tcp." + tcp.name, tcp.limits, tcp.access);
+    }
+    for (const config::UnixListener& local : config.unix_listeners) {
+        apply("unix." + local.name, local.limits, {});
     }
 }
 

@@ -1,8 +1,6 @@
 #include "gateway/listener.hpp"
 
-#include "adapters/mqtt/machine/connection_machine.hpp"
 #include "adapters/transport/worker_loop.hpp"
-#include "gateway/settings.hpp"
 
 #include <system_error>
 #include <unistd.h>
@@ -38,14 +36,8 @@ Listener::~Listener() {
     }
 }
 
-void Listener::apply(const config::Config& config, const config::ListenerLimits& limits,
-                     const std::vector<config::AccessRule>& access) {
-    auto fresh = std::make_shared<Settings>();
-    fresh->machine = machine_options(config, limits, socket_.is_loopback);
-    fresh->administrators = config.sys.administrators;
-    fresh->access = access;
-    fresh->client_count_max = limits.client_count_max;
-    fresh->connect_rate_max = limits.connect_rate_max;
+void Listener::apply(Settings settings) {
+    auto fresh = std::make_shared<const Settings>(std::move(settings));
     const std::lock_guard lock{settings_mutex_};
     settings_ = std::move(fresh);
 }
@@ -111,8 +103,7 @@ std::unique_ptr<StreamMachine> Listener::make_machine(std::uint32_t worker,
     const auto present = settings();
     peer.listener = name_;
     peer.is_administrator = is_administrator(peer, present->administrators);
-    return std::make_unique<mqtt::ConnectionMachine>(context_.broker(worker), connection,
-                                                     present->machine, std::move(peer));
+    return present->machines->make(context_.broker(worker), connection, std::move(peer));
 }
 
 void Listener::on_connection_closed(std::uint32_t worker) {

@@ -1,12 +1,12 @@
 #pragma once
 
-#include "adapters/mqtt/machine/options.hpp"
 #include "adapters/transport/acceptor.hpp"
 #include "adapters/transport/listen_socket.hpp"
 #include "adapters/transport/stream_driver.hpp"
 #include "broker-core/base/rate_limit.hpp"
 #include "broker-core/broker/broker.hpp"
 #include "config/model/config.hpp"
+#include "gateway/machine_factory.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -37,9 +37,16 @@ public:
     Listener(std::string name, transport::ListenSocket socket, Context context);
     ~Listener() override;
 
+    /// What a reload may change.
+    struct Settings {
+        MachineFactoryPtr machines;
+        config::Administrators administrators;
+        std::vector<config::AccessRule> access;
+        std::uint32_t client_count_max = 0;
+        std::uint32_t connect_rate_max = 0;
+    };
     /// Settings for connections from now on. Any thread.
-    void apply(const config::Config& config, const config::ListenerLimits& limits,
-               const std::vector<config::AccessRule>& access);
+    void apply(Settings settings);
 
     /// The first worker's thread.
     void start(boost::asio::io_context& context);
@@ -48,6 +55,7 @@ public:
     // Any thread.
     const std::string& name() const { return name_; }
     const std::string& address() const { return socket_.address; }
+    bool is_loopback() const { return socket_.is_loopback; }
     std::uint64_t client_count() const { return client_count_.load(std::memory_order_relaxed); }
 
     std::unique_ptr<StreamMachine> make_machine(std::uint32_t worker, StreamConnection& connection,
@@ -55,15 +63,6 @@ public:
     void on_connection_closed(std::uint32_t worker) override;
 
 private:
-    /// What a reload may change.
-    struct Settings {
-        std::shared_ptr<const mqtt::MachineOptions> machine;
-        config::Administrators administrators;
-        std::vector<config::AccessRule> access;
-        std::uint32_t client_count_max = 0;
-        std::uint32_t connect_rate_max = 0;
-    };
-
     void on_accept(int fd);
     bool lets_in(int fd, const Settings& settings);
     std::shared_ptr<const Settings> settings() const;

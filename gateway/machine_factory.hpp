@@ -1,0 +1,22 @@
+#pragma once
+
+#include "adapters/machine/stream_machine.hpp"
+#include "broker-core/broker/broker.hpp"
+#include "broker-core/message/peer_info.hpp"
+
+#include <memory>
+
+namespace gw {
+
+/// Makes the machines of one protocol with the settings that a listener has at the time; a reload
+/// puts another factory in place. Any worker, several at once.
+class MachineFactory {
+public:
+    virtual ~MachineFactory() = default;
+    virtual std::unique_ptr<StreamMachine> make(Broker& broker, StreamConnection& connection,
+                                                PeerInfo peer) const = 0;
+};
+
+using MachineFactoryPtr = std::shared_ptr<const MachineFactory>;
+
+}  // namespace gw
