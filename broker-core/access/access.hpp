@@ -79,17 +79,23 @@ struct AuthDecision {
     std::string username;      // proven name; may differ from the one shown
     bool is_anonymous = true;  // nothing was proven
     bool is_superuser = false;
-    AuthGrantsPtr grants;  // null: none
+    AuthSource source = AuthSource::none;  // what has decided
+    AuthGrantsPtr grants;                  // null: none
 };
 
 /// Decides who gets in. Called by all workers at once; must not block: either it answers at once,
-/// or nothing now and Broker::on_auth_decided() with the token later. It answers every token, at
-/// the latest after its own timeout, and then by refusing.
+/// or nothing now and Broker::on_auth_decided() with the token later. An answer that does not come
+/// within BrokerOptions::auth_timeout is a refusal.
 class Authenticator {
 public:
     virtual ~Authenticator() = default;
     virtual std::optional<AuthDecision> authenticate(const Credentials& credentials,
                                                      std::uint32_t worker, AuthToken token) = 0;
+    /// Nobody waits for this answer any more. From the worker that asked.
+    virtual void cancel(std::uint32_t worker, AuthToken token) {
+        static_cast<void>(worker);
+        static_cast<void>(token);
+    }
 };
 
 /// Lets clients in without proof where their listener allows it, and nobody else.
@@ -106,13 +112,16 @@ struct AuthStep {
     AuthDecision decision;  // for `accepted` and `refused`
 };
 
-/// One exchange with one client.
+/// One exchange with one client, on one worker. It bounds the size of what it takes, and ends by
+/// itself after the steps that its method has.
 class AuthExchange {
 public:
     virtual ~AuthExchange() = default;
     /// Takes the client's authentication data; the first comes with CONNECT, or with the AUTH
-    /// packet that starts a re-authentication.
-    virtual AuthStep step(Bytes data) = 0;
+    /// packet that starts a re-authentication. Must not block: either it answers at once, or
+    /// nothing now and Broker::on_auth_step() with the token later, which may find that the
+    /// exchange has been destroyed. Not called while an answer is awaited.
+    virtual std::optional<AuthStep> step(Bytes data, std::uint32_t worker, AuthToken token) = 0;
 };
 
 /// The mechanisms of enhanced authentication that the server knows. All workers.

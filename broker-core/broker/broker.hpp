@@ -10,13 +10,16 @@
 #include "broker-core/session/session.hpp"
 #include "broker-core/session/session_state.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace gw {
@@ -109,7 +112,10 @@ public:
     /// The time of this turn; set before anything else is called in it.
     void set_now(Now now) { now_ = now; }
     const Now& now() const { return now_; }
-    MonotonicTime next_deadline() const { return timers_.next_deadline(); }
+    MonotonicTime next_deadline() const {
+        const MonotonicTime next = timers_.next_deadline();
+        return auth_deadlines_.empty() ? next : std::min(next, auth_deadlines_.front().at);
+    }
     /// Expires sessions and publishes delayed wills that are due.
     void on_deadline();
     /// A batch from another worker; emptied. With its ticket, see Exchange::post().
@@ -144,9 +150,15 @@ public:
     std::optional<AuthDecision> authenticate(const Credentials& credentials, SessionLink& link,
                                              AuthToken& token);
     void on_auth_decided(AuthToken token, const AuthDecision& decision);
+    /// The link, or its wish to know, is gone. An unknown token does no harm.
     void forget_auth(AuthToken token);
     std::unique_ptr<AuthExchange> begin_enhanced_auth(std::string_view method,
                                                       const Credentials& credentials);
+    /// Gives a client's data to an exchange. Nothing: the answer comes to `link` as on_auth_step()
+    /// with the token, at the latest after BrokerOptions::auth_timeout.
+    std::optional<AuthStep> step_auth(AuthExchange& exchange, Bytes data, SessionLink& link,
+                                      AuthToken& token);
+    void on_auth_step(AuthToken token, const AuthStep& step);
 
     /// Gives the client its session, ended or resumed as asked, and ends its older connection. When
     /// accepted, `link` is the session's until close_connection() or on_session_lost().
@@ -205,6 +217,11 @@ public:
 
     /// Ends the client's connection. False: no such client here, or not connected.
     bool kick(std::string_view client_id, ReasonCode reason);
+    /// Ends the connections of all clients whose identity `is_meant` (a call for each session of
+    /// this worker), and with EndOf::session their sessions too. Returns how many were ended.
+    enum class EndOf : std::uint8_t { connection, session };
+    std::size_t end_clients(const std::function<bool(const ClientIdentity&)>& is_meant, EndOf what,
+                            ReasonCode reason);
     Session* find_session(std::string_view client_id);
     template <class Visit>
     void for_each_session(const Visit& visit) {
@@ -218,9 +235,14 @@ public:
     Random& random() { return random_; }
 
 private:
+    /// An answer of the authenticator, or of an exchange, that is awaited.
     struct PendingAuth {
-        AuthToken token;
         SessionLink* link;
+        bool is_step;
+    };
+    struct AuthDeadline {
+        MonotonicTime at;
+        AuthToken token;
     };
     struct StoreWait {
         StoreTicket ticket;
@@ -252,6 +274,10 @@ private:
                               SessionRef ref) const;
     OpenedSession refuse(const OpenSession& request, ReasonCode reason);
     void take_over(Session& session);
+    void disconnect(Session& session, ReasonCode reason);
+    void await_auth(AuthToken token, SessionLink& link, bool is_step);
+    void expire_auths();
+    void schedule_login_end(Session& session);
     Session& create_session(const OpenSession& request, const AuthDecision& auth,
                             std::uint64_t store_id);
     void end_session(Session& session, ReasonCode reason);
@@ -323,7 +349,8 @@ private:
     SessionTable sessions_;
     Metrics metrics_;
     std::vector<CrossBatch> outgoing_;  // by worker
-    std::vector<PendingAuth> pending_auths_;
+    std::unordered_map<AuthToken, PendingAuth> pending_auths_;
+    std::deque<AuthDeadline> auth_deadlines_;  // ascending; answered ones leave when they are due
     AuthToken next_auth_token_ = 1;
     std::deque<StoreWait> store_waits_;
     std::deque<WhenStored> when_stored_;

@@ -94,24 +94,77 @@ std::optional<AuthDecision> Broker::authenticate(const Credentials& credentials,
     token = next_auth_token_++;
     auto decision = shared_.authenticator->authenticate(credentials, worker_, token);
     if (!decision) {
-        pending_auths_.push_back({token, &link});
+        await_auth(token, link, false);
     }
     return decision;
 }
 
+void Broker::await_auth(AuthToken token, SessionLink& link, bool is_step) {
+    pending_auths_.emplace(token, PendingAuth{&link, is_step});
+    auth_deadlines_.push_back({now_.monotonic + options_.auth_timeout, token});
+}
+
 void Broker::on_auth_decided(AuthToken token, const AuthDecision& decision) {
-    const auto pending = std::find_if(pending_auths_.begin(), pending_auths_.end(),
-                                      [token](const PendingAuth& p) { return p.token == token; });
-    if (pending == pending_auths_.end()) {
-        return;  // the client has gone meanwhile
+    const auto pending = pending_auths_.find(token);
+    if (pending == pending_auths_.end() || pending->second.is_step) {
+        return;  // the client has gone meanwhile, or the answer came too late
     }
-    SessionLink* const link = pending->link;
+    SessionLink* const link = pending->second.link;
     pending_auths_.erase(pending);
     link->on_auth_decided(token, decision);
 }
 
 void Broker::forget_auth(AuthToken token) {
-    std::erase_if(pending_auths_, [token](const PendingAuth& p) { return p.token == token; });
+    const auto pending = pending_auths_.find(token);
+    if (pending == pending_auths_.end()) {
+        return;
+    }
+    const bool is_step = pending->second.is_step;
+    pending_auths_.erase(pending);
+    if (!is_step) {
+        shared_.authenticator->cancel(worker_, token);
+    }
+}
+
+std::optional<AuthStep> Broker::step_auth(AuthExchange& exchange, Bytes data, SessionLink& link,
+                                          AuthToken& token) {
+    token = next_auth_token_++;
+    auto step = exchange.step(data, worker_, token);
+    if (!step) {
+        await_auth(token, link, true);
+    }
+    return step;
+}
+
+void Broker::on_auth_step(AuthToken token, const AuthStep& step) {
+    const auto pending = pending_auths_.find(token);
+    if (pending == pending_auths_.end() || !pending->second.is_step) {
+        return;
+    }
+    SessionLink* const link = pending->second.link;
+    pending_auths_.erase(pending);
+    link->on_auth_step(token, step);
+}
+
+/// Whoever has not answered in time has refused: a broken backend lets nobody in.
+void Broker::expire_auths() {
+    while (!auth_deadlines_.empty() && auth_deadlines_.front().at <= now_.monotonic) {
+        const AuthToken token = auth_deadlines_.front().token;
+        auth_deadlines_.pop_front();
+        const auto pending = pending_auths_.find(token);
+        if (pending == pending_auths_.end()) {
+            continue;
+        }
+        metrics_.auth_timeouts.add();
+        AuthDecision refusal;
+        refusal.reason = ReasonCode::server_unavailable;
+        if (pending->second.is_step) {
+            on_auth_step(token, {AuthStep::Kind::refused, {}, refusal});
+        } else {
+            shared_.authenticator->cancel(worker_, token);
+            on_auth_decided(token, refusal);
+        }
+    }
 }
 
 std::unique_ptr<AuthExchange> Broker::begin_enhanced_auth(std::string_view method,
@@ -126,8 +179,25 @@ bool Broker::reauthenticate(Session& session, const AuthDecision& decision) {
     }
     auto identity = std::make_unique<ClientIdentity>(*session.identity);
     identity->is_superuser = decision.is_superuser;
+    identity->grants = decision.grants;
+    identity->source = decision.source;
     session.identity = IdentityPtr{identity.release()};
+    schedule_login_end(session);
     return true;
+}
+
+/// While a session has a connection its timer is the end of what the login was granted for. The
+/// end is a time of day: looked at once a minute, so that it holds when the clock is set.
+void Broker::schedule_login_end(Session& session) {
+    const AuthGrantsPtr& grants = session.identity->grants;
+    if (!grants || grants->expires_at == WallTime::max()) {
+        timers_.cancel(session);
+        return;
+    }
+    constexpr Milliseconds look_interval{60000};
+    const Milliseconds left =
+        std::clamp(grants->expires_at - now_.wall, Milliseconds{0}, look_interval);
+    timers_.schedule(session, now_.monotonic + left);
 }
 
 // ------------------------------------------------------------------------------------ opening
@@ -141,6 +211,7 @@ IdentityPtr Broker::make_identity(const OpenSession& request, const AuthDecision
     identity->peer = std::string{request.peer};
     identity->ip = request.ip;
     identity->grants = auth.grants;
+    identity->source = auth.source;
     identity->protocol = request.protocol;
     identity->is_anonymous = auth.is_anonymous;
     identity->is_superuser = auth.is_superuser;
@@ -174,6 +245,7 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
                                    SessionLink& link) {
     GW_ASSERT(!request.client_id.empty() && worker_of(request.client_id) == worker_);
     if (auth.reason != ReasonCode::success) {
+        metrics_.auth_denied_by_source[static_cast<std::size_t>(auth.source)].add();
         return refuse(request, auth.reason);
     }
     if (options_.expiry_interval_max != Seconds{0}) {
@@ -227,8 +299,10 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
     if (session->load) {
         session->load->online.store(true, std::memory_order_relaxed);
     }
+    schedule_login_end(*session);
     keep_state(*session);
     metrics_.clients_online.add();
+    metrics_.auth_allowed_by_source[static_cast<std::size_t>(auth.source)].add();
     opened.session = session;
     opened.expiry_interval = session->expiry_interval;
     for (const auto& hook : shared_.hooks) {
@@ -316,8 +390,18 @@ void Broker::schedule(Session& session) {
 }
 
 void Broker::on_deadline() {
+    expire_auths();
     while (TimerNode* const node = timers_.pop_expired(now_.monotonic)) {
         Session& session = static_cast<Session&>(*node);
+        if (session.link != nullptr) {
+            if (session.identity->grants && session.identity->grants->expires_at <= now_.wall) {
+                metrics_.logins_expired.add();
+                disconnect(session, ReasonCode::maximum_connect_time);
+            } else {
+                schedule_login_end(session);
+            }
+            continue;
+        }
         if (session.ends_at <= now_.monotonic) {
             metrics_.sessions_expired.add();
             end_session(session, ReasonCode::success);
@@ -451,11 +535,34 @@ bool Broker::kick(std::string_view client_id, ReasonCode reason) {
     if (session == nullptr || session->link == nullptr) {
         return false;
     }
-    SessionLink* const link = std::exchange(session->link, nullptr);
-    link->on_session_lost(reason);
-    session->link = link;
-    close_connection(*session, {.reason = reason, .discard_will = false, .expiry_interval = {}});
+    disconnect(*session, reason);
     return true;
+}
+
+void Broker::disconnect(Session& session, ReasonCode reason) {
+    SessionLink* const link = std::exchange(session.link, nullptr);
+    link->on_session_lost(reason);
+    session.link = link;
+    close_connection(session, {.reason = reason, .discard_will = false, .expiry_interval = {}});
+}
+
+std::size_t Broker::end_clients(const std::function<bool(const ClientIdentity&)>& is_meant,
+                                EndOf what, ReasonCode reason) {
+    std::vector<SessionRef> meant;
+    sessions_.for_each([&](const Session& session) {
+        if ((what == EndOf::session || session.link != nullptr) && is_meant(*session.identity)) {
+            meant.push_back(session.ref());
+        }
+    });
+    for (const SessionRef ref : meant) {
+        if (Session* const session = sessions_.find(ref); session && session->link != nullptr) {
+            disconnect(*session, reason);
+        }
+        if (Session* const session = sessions_.find(ref); session && what == EndOf::session) {
+            end_session(*session, reason);
+        }
+    }
+    return meant.size();
 }
 
 Session* Broker::find_session(std::string_view client_id) {

@@ -28,6 +28,7 @@ struct BrokerOptions {
     std::uint64_t sessions_max = 0;            // of the instance, 0: none
     Seconds expiry_interval_max{0};            // of sessions, 0: none
     Seconds retained_expiry{0};                // 0: never
+    Milliseconds auth_timeout{10000};          // for each answer of an authenticator
     bool upgrade_qos = false;
     bool ignore_loop_deliver = false;
     bool retain_available = true;

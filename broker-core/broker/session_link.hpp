@@ -24,7 +24,8 @@ struct DeliveryView {
 
 /// The connection of a session, seen from the core: implemented by each protocol's machine. All
 /// calls come from the session's worker. None of them may call back into the Broker, except that
-/// on_access_decided(), on_auth_decided() and on_stored() may go on with what had waited.
+/// on_access_decided(), on_auth_decided(), on_auth_step() and on_stored() may go on with what had
+/// waited.
 class SessionLink {
 public:
     virtual ~SessionLink() = default;
@@ -44,6 +45,12 @@ public:
     /// The access policy has an answer to what was pending.
     virtual void on_access_decided() = 0;
     virtual void on_auth_decided(AuthToken token, const AuthDecision& decision) = 0;
+    /// What an enhanced authentication says to data that Broker::step_auth() gave it. Only links
+    /// that call step_auth() get it.
+    virtual void on_auth_step(AuthToken token, const AuthStep& step) {
+        static_cast<void>(token);
+        static_cast<void>(step);
+    }
 
     /// Set by the connection while more output waits for its socket than it should hold; then no
     /// deliveries are handed over, and Broker::on_writable() must follow.

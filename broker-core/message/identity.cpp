@@ -24,4 +24,26 @@ const char* protocol_name(Protocol protocol) {
     GW_UNREACHABLE();
 }
 
+std::string_view auth_source_name(AuthSource source) {
+    switch (source) {
+        case AuthSource::none:
+            return "none";
+        case AuthSource::client_id:
+            return "client_id";
+        case AuthSource::users:
+            return "users";
+        case AuthSource::certificate:
+            return "certificate";
+        case AuthSource::psk:
+            return "psk";
+        case AuthSource::jwt:
+            return "jwt";
+        case AuthSource::cookie:
+            return "cookie";
+        case AuthSource::scram:
+            return "scram";
+    }
+    GW_UNREACHABLE();
+}
+
 }  // namespace gw

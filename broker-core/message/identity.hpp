@@ -53,6 +53,21 @@ enum class Protocol : std::uint8_t {
 /// Name of the protocol as events and logs give it ("MQTT 3.1.1").
 const char* protocol_name(Protocol protocol);
 
+/// What has proven who a client is.
+enum class AuthSource : std::uint8_t {
+    none,       // nothing: an anonymous client, or one that was refused by all
+    client_id,  // the list of client ids
+    users,      // the built-in users
+    certificate,
+    psk,
+    jwt,
+    cookie,
+    scram,
+};
+inline constexpr std::size_t auth_source_count = 8;
+/// As the configuration, the log and the counters name it.
+std::string_view auth_source_name(AuthSource source);
+
 /// One right that a proof of identity brings with it (a token's claim).
 struct GrantedRule {
     bool is_allow = true;
@@ -82,6 +97,7 @@ struct ClientIdentity : RefCounted<ClientIdentity> {
     IpAddress ip;          // zero for Unix sockets
     AuthGrantsPtr grants;  // null: none
     Protocol protocol = Protocol::internal;
+    AuthSource source = AuthSource::none;
     bool is_anonymous = true;       // `username`, if any, was not proven
     bool is_superuser = false;      // no access rule is asked
     bool is_administrator = false;  // may read $SYS

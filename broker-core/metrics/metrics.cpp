@@ -197,6 +197,27 @@ void visit_sessions(Sum& sum) {
                 std::mem_fn(&Metrics::subscribes_refused));
 }
 
+void visit_logins(Sum& sum) {
+    for (std::size_t i = 0; i < auth_source_count; ++i) {
+        const std::string source{auth_source_name(static_cast<AuthSource>(i))};
+        sum.counter(
+            "auth/allowed/" + (i == 0 ? "anonymous" : source), "Clients let in for this proof.",
+            [i](const Metrics& m) -> const Counter& { return m.auth_allowed_by_source[i]; });
+        sum.counter("auth/denied/" + source, "Clients refused by this module.",
+                    [i](const Metrics& m) -> const Counter& { return m.auth_denied_by_source[i]; });
+    }
+    sum.counter("auth/cache/hits", "Logins decided by a remembered answer.",
+                std::mem_fn(&Metrics::auth_cache_hits));
+    sum.counter("auth/cache/misses", "Logins that had to be decided anew.",
+                std::mem_fn(&Metrics::auth_cache_misses));
+    sum.counter("auth/busy", "Logins refused since too many were waiting.",
+                std::mem_fn(&Metrics::auth_busy));
+    sum.counter("auth/timeouts", "Logins refused since no answer came in time.",
+                std::mem_fn(&Metrics::auth_timeouts));
+    sum.counter("auth/expired", "Connections ended since their proof had expired.",
+                std::mem_fn(&Metrics::logins_expired));
+}
+
 }  // namespace
 
 void visit_metrics(const Metrics* const* workers, std::size_t count, MetricVisitor& visitor) {
@@ -209,6 +230,7 @@ void visit_metrics(const Metrics* const* workers, std::size_t count, MetricVisit
     visit_packets(sum);
     visit_messages(sum);
     visit_sessions(sum);
+    visit_logins(sum);
     sum.counter("sessions/count", "Sessions, with a connection or without.",
                 std::mem_fn(&Metrics::sessions), MetricKind::gauge);
     sum.counter("clients/count", "Clients connected.", std::mem_fn(&Metrics::clients_online),

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "broker-core/message/identity.hpp"
 #include "broker-core/message/reason.hpp"
 
 #include <array>
@@ -62,6 +63,12 @@ struct Metrics {
     Counter connections_refused;  // before CONNECT: access list, rate, count
     Counter sessions_created, sessions_resumed, sessions_taken_over, sessions_expired;
     Counter sessions_removed;
+    /// Logins by what decided them; `none`: anonymous ones, and ones that nothing vouched for.
+    std::array<Counter, auth_source_count> auth_allowed_by_source, auth_denied_by_source;
+    Counter auth_cache_hits, auth_cache_misses;
+    Counter auth_busy;       // refused since too many logins were waiting
+    Counter auth_timeouts;   // refused since no answer came in time
+    Counter logins_expired;  // connections ended since their proof had expired
     Counter wills_published;
     Counter subscribes_refused;
     /// Gauges.

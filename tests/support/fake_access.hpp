@@ -50,20 +50,42 @@ public:
         std::uint32_t worker;
         AuthToken token;
     };
+    void cancel(std::uint32_t, AuthToken token) override { cancelled.push_back(token); }
+
     std::vector<Waiting> waiting;
+    std::vector<AuthToken> cancelled;
 };
 
 /// The method "ask": the first message is a user name, the answer a question, and only "yes" opens.
 class FakeAuthMethods final : public AuthMethods {
 public:
     std::unique_ptr<AuthExchange> begin(std::string_view method, const Credentials&) override {
-        return method == "ask" ? std::make_unique<Exchange>() : nullptr;
+        return method == "ask" ? std::make_unique<Exchange>(*this) : nullptr;
     }
+
+    /// Answers that the test gives, in place of the exchange.
+    struct Waiting {
+        std::uint32_t worker;
+        AuthToken token;
+        AuthStep step;
+    };
+    bool answers_later = false;
+    std::vector<Waiting> waiting;
 
 private:
     class Exchange final : public AuthExchange {
     public:
-        AuthStep step(Bytes data) override {
+        explicit Exchange(FakeAuthMethods& methods) : methods_(methods) {}
+        std::optional<AuthStep> step(Bytes data, std::uint32_t worker, AuthToken token) override {
+            if (methods_.answers_later) {
+                methods_.waiting.push_back({worker, token, step_now(data)});
+                return std::nullopt;
+            }
+            return step_now(data);
+        }
+
+    private:
+        AuthStep step_now(Bytes data) {
             if (name_.empty()) {
                 name_ = std::string{as_text(data)};
                 return {AuthStep::Kind::continue_exchange, "sure?", {}};
@@ -73,11 +95,11 @@ private:
                         FakeAuthenticator::decision_for(name_)};
             }
             AuthDecision refusal;
-            refusal.reason = ReasonCode::not_authorized;
+            refusal.reason = ReasonCode::bad_user_name_or_password;
             return {AuthStep::Kind::refused, "", refusal};
         }
 
-    private:
+        FakeAuthMethods& methods_;
         std::string name_;
     };
 };

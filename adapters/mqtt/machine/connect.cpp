@@ -34,6 +34,14 @@ std::unique_ptr<gw::Will> will_of(const Will& will, const std::string& mountpoin
     return kept;
 }
 
+/// DISCONNECT does not know all reasons of CONNACK (MQTT 5.0, 3.14.2.1).
+ReasonCode disconnect_reason(ReasonCode reason) {
+    if (reason == ReasonCode::bad_user_name_or_password) {
+        return ReasonCode::not_authorized;
+    }
+    return reason == ReasonCode::server_unavailable ? ReasonCode::server_busy : reason;
+}
+
 }  // namespace
 
 ConnectionMachine::Step ConnectionMachine::on_connect(Bytes body) {
@@ -342,7 +350,18 @@ void ConnectionMachine::on_connect_auth(const AuthPacket& auth) {
         fail(ReasonCode::bad_authentication_method, "the method has changed");
         return;
     }
-    const AuthStep step = connecting_->exchange->step(auth.authentication_data.value_or(Bytes{}));
+    const auto step =
+        broker_.step_auth(*connecting_->exchange, auth.authentication_data.value_or(Bytes{}), *this,
+                          connecting_->token);
+    if (!step) {
+        connecting_->is_waiting = true;
+        connection_.pause_reading();
+        return;
+    }
+    take_connect_step(packet, *step);
+}
+
+void ConnectionMachine::take_connect_step(const ConnectPacket& packet, const AuthStep& step) {
     switch (step.kind) {
         case AuthStep::Kind::continue_exchange:
             send_auth(ReasonCode::continue_authentication, *packet.authentication_method,
@@ -352,11 +371,30 @@ void ConnectionMachine::on_connect_auth(const AuthPacket& auth) {
             finish_connect(packet, step.decision, step.data);
             return;
         case AuthStep::Kind::refused:
+            broker_.metrics()
+                .auth_denied_by_source[static_cast<std::size_t>(step.decision.source)]
+                .add();
             refuse_connect(packet,
                            packet.client_id.empty() ? std::string_view{connecting_->assigned_id}
                                                     : packet.client_id,
                            step.decision.reason, {});
             return;
+    }
+}
+
+void ConnectionMachine::on_auth_step(AuthToken token, const AuthStep& step) {
+    if (state_ == State::authenticating && connecting_->is_waiting && token == connecting_->token) {
+        connecting_->is_waiting = false;
+        ByteBuffer scratch;
+        const auto packet = decode_connect(connecting_->connect_body.view(), scratch);
+        GW_ASSERT(packet.has_value());  // it was, when it came
+        take_connect_step(*packet, step);
+        if (state_ != State::closed) {
+            connection_.resume_reading();
+        }
+    } else if (state_ == State::connected && rare_ && token == rare_->reauthentication_token) {
+        rare_->reauthentication_token = 0;
+        take_reauthentication_step(step);
     }
 }
 
@@ -368,6 +406,10 @@ void ConnectionMachine::on_reauthentication(const AuthPacket& packet) {
     }
     if (packet.authentication_method != std::string_view{rare_->authentication_method}) {
         fail(ReasonCode::bad_authentication_method, "the method has changed");
+        return;
+    }
+    if (rare_->reauthentication_token != 0) {
+        fail(ReasonCode::protocol_error, "AUTH before the answer to the last one");
         return;
     }
     if (packet.reason == ReasonCode::re_authenticate) {
@@ -387,8 +429,17 @@ void ConnectionMachine::on_reauthentication(const AuthPacket& packet) {
         fail(ReasonCode::protocol_error, "AUTH outside of an exchange");
         return;
     }
-    const AuthStep step =
-        rare_->reauthentication->step(packet.authentication_data.value_or(Bytes{}));
+    AuthToken token = 0;
+    const auto step = broker_.step_auth(*rare_->reauthentication,
+                                        packet.authentication_data.value_or(Bytes{}), *this, token);
+    if (step) {
+        take_reauthentication_step(*step);
+    } else {
+        rare_->reauthentication_token = token;  // the client goes on meanwhile
+    }
+}
+
+void ConnectionMachine::take_reauthentication_step(const AuthStep& step) {
     switch (step.kind) {
         case AuthStep::Kind::continue_exchange:
             send_auth(ReasonCode::continue_authentication, rare_->authentication_method, step.data);
@@ -402,7 +453,7 @@ void ConnectionMachine::on_reauthentication(const AuthPacket& packet) {
             send_auth(ReasonCode::success, rare_->authentication_method, step.data);
             return;
         case AuthStep::Kind::refused:
-            fail(step.decision.reason, {});
+            fail(disconnect_reason(step.decision.reason), {});
             return;
     }
 }

@@ -21,6 +21,9 @@ ConnectionMachine::~ConnectionMachine() {
     if (connecting_ && connecting_->is_waiting) {
         broker_.forget_auth(connecting_->token);
     }
+    if (rare_ && rare_->reauthentication_token != 0) {
+        broker_.forget_auth(rare_->reauthentication_token);
+    }
     if (session_ != nullptr) {
         end_session(
             {.reason = ReasonCode::connection_lost, .discard_will = false, .expiry_interval = {}});
@@ -73,6 +76,9 @@ ConnectionMachine::Step ConnectionMachine::on_frame(const Frame& frame) {
             return Step::done;
         }
         return on_connect(frame.body);
+    }
+    if (connecting_->is_waiting) {
+        return Step::wait;
     }
     // During an enhanced authentication only AUTH and DISCONNECT may come (MQTT 5.0, 3.1.2.11.9).
     if (frame.type() == PacketType::auth) {

@@ -48,7 +48,7 @@ private:
         std::unique_ptr<AuthExchange> exchange;
         std::optional<AuthDecision> decision;
         AuthToken token = 0;
-        bool is_waiting = false;  // for on_auth_decided()
+        bool is_waiting = false;  // for on_auth_decided() or on_auth_step()
         MonotonicTime timeout_at = never;
     };
 
@@ -68,6 +68,7 @@ private:
         std::deque<PendingReply> pending_replies;
         std::size_t pending_puback_count = 0;
         std::unique_ptr<AuthExchange> reauthentication;
+        AuthToken reauthentication_token = 0;  // of an answer that is awaited; 0: none
         std::string authentication_method;
         std::optional<RateLimit> message_rate;
         std::optional<RateLimit> byte_rate;
@@ -84,6 +85,7 @@ private:
     void on_stored(StoreTicket ticket, StoreOutcome outcome) override;
     void on_access_decided() override;
     void on_auth_decided(AuthToken token, const AuthDecision& decision) override;
+    void on_auth_step(AuthToken token, const AuthStep& step) override;
 
     Step on_frame(const Frame& frame);
     Step on_connected_frame(const Frame& frame);
@@ -107,7 +109,9 @@ private:
                         std::string_view text);
     void on_auth(const Frame& frame);
     void on_connect_auth(const AuthPacket& packet);
+    void take_connect_step(const ConnectPacket& packet, const AuthStep& step);
     void on_reauthentication(const AuthPacket& packet);
+    void take_reauthentication_step(const AuthStep& step);
     void send_auth(ReasonCode reason, std::string_view method, std::string_view data);
 
     // publish.cpp

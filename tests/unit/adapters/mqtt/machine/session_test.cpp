@@ -212,6 +212,105 @@ TEST_CASE("nobody takes over another user's session") {
     CHECK(as("ann")->next() == welcome_v5_back);
 }
 
+TEST_CASE("a user does not get the session of a client without a name") {
+    SimWorld world{SimOptions{}};
+    world.shared().authenticator = std::make_shared<FakeAuthenticator>();
+    TestClient nobody{world, Version::v5};
+    nobody.connect("c", keep_session);
+    CHECK(nobody.next() == welcome_v5);
+    for (const bool is_connected : {true, false}) {
+        CAPTURE(is_connected);
+        if (!is_connected) {
+            nobody.close();
+        }
+        TestClient named{world, Version::v5};
+        named.connect("c", [](mqtt::ConnectPacket& packet) {
+            keep_session(packet);
+            packet.username = "root";
+        });
+        CHECK(named.next() == "CONNACK reason=85");
+        CHECK(named.is_closed());
+        CHECK(nobody.is_closed() == !is_connected);
+    }
+    CHECK(has_session(world, "c"));
+}
+
+TEST_CASE("a connection ends with what its login was granted for, whatever the version") {
+    struct Granting final : Authenticator {
+        std::optional<AuthDecision> authenticate(const Credentials& credentials, std::uint32_t,
+                                                 AuthToken) override {
+            AuthDecision decision = FakeAuthenticator::decision_for(*credentials.username);
+            auto grants = std::make_shared<AuthGrants>();
+            grants->expires_at = WallTime{100s};
+            decision.grants = grants;
+            return decision;
+        }
+    };
+    for (const Version version : {Version::v5, Version::v3_1_1}) {
+        SimWorld world{SimOptions{}};
+        world.shared().authenticator = std::make_shared<Granting>();
+        world.shared().auth_methods = std::make_shared<FakeAuthMethods>();
+        TestClient client{world, version};
+        client.connect("c", [&](mqtt::ConnectPacket& packet) {
+            if (version == Version::v5) {
+                keep_session(packet);
+            }
+            packet.keep_alive = 0;
+            packet.username = "ann";
+        });
+        client.next();
+        world.run_until(99'999ms);
+        CHECK_FALSE(client.is_closed());
+        world.run_until(100'000ms);
+        CHECK(client.next() == (version == Version::v5 ? "DISCONNECT reason=a0" : ""));
+        CHECK(client.is_closed());
+        CHECK(has_session(world, "c") == (version == Version::v5));
+        CHECK(world.sum([](const Metrics& m) { return m.logins_expired.value(); }) == 1);
+        world.run_until(300'000ms);
+    }
+}
+
+TEST_CASE("clients may be ended by who they are, with their sessions or without") {
+    SimWorld world{SimOptions{}};
+    world.shared().authenticator = std::make_shared<FakeAuthenticator>();
+    const auto as = [&](std::string_view user, std::string_view id) {
+        auto client = std::make_unique<TestClient>(world, Version::v5);
+        client->connect(id, [&](mqtt::ConnectPacket& packet) {
+            keep_session(packet);
+            packet.username = user;
+        });
+        client->next();
+        return client;
+    };
+    const auto is_ann = [](const ClientIdentity& client) {
+        return client.principal() == "ann";
+    };
+    const auto end = [&](Broker::EndOf what) {
+        std::size_t count = 0;
+        world.turn(0, [&](Broker& broker) {
+            count = broker.end_clients(is_ann, what, ReasonCode::not_authorized);
+        });
+        return count;
+    };
+    const auto one = as("ann", "c1");
+    const auto two = as("ann", "c2");
+    const auto bob = as("bob", "c3");
+    two->close();
+    SUBCASE("connections: those that are there") {
+        CHECK(end(Broker::EndOf::connection) == 1);
+        CHECK(has_session(world, "c1"));
+        CHECK(has_session(world, "c2"));
+    }
+    SUBCASE("sessions: also those that wait for their client") {
+        CHECK(end(Broker::EndOf::session) == 2);
+        CHECK_FALSE(has_session(world, "c1"));
+        CHECK_FALSE(has_session(world, "c2"));
+    }
+    CHECK(one->next() == "DISCONNECT reason=87");
+    CHECK(one->is_closed());
+    CHECK_FALSE(bob->is_closed());
+}
+
 TEST_CASE("wills: delay, expiry, clean start, takeover, DISCONNECT") {
     struct Case {
         const char* name;
@@ -339,9 +438,9 @@ TEST_CASE("enhanced authentication: several steps, refusal, unknown method, agai
         connect("ask");
         CHECK(client.next() == "AUTH reason=18 auth_method='ask' auth_data='sure?'");
         client.auth(ReasonCode::continue_authentication, "ask", "no");
-        CHECK(client.next() == "CONNACK reason=87");
+        CHECK(client.next() == "CONNACK reason=86");
         CHECK(client.is_closed());
-        CHECK(refused_by(world, ReasonCode::not_authorized) == 1);
+        CHECK(refused_by(world, ReasonCode::bad_user_name_or_password) == 1);
     }
     SUBCASE("another method in between") {
         connect("ask");
@@ -391,6 +490,62 @@ TEST_CASE("enhanced authentication: several steps, refusal, unknown method, agai
             client.auth(ReasonCode::continue_authentication, "ask", "yes");
             CHECK(client.next().starts_with("DISCONNECT reason=82"));
         }
+    }
+}
+
+TEST_CASE("enhanced authentication whose answers come later") {
+    SimWorld world{SimOptions{}};
+    const auto methods = std::make_shared<FakeAuthMethods>();
+    methods->answers_later = true;
+    world.shared().auth_methods = methods;
+    TestClient client{world, Version::v5};
+    const auto answer = [&] {
+        REQUIRE(methods->waiting.size() == 1);
+        const auto one = std::exchange(methods->waiting, {}).front();
+        world.turn(one.worker, [&](Broker& broker) { broker.on_auth_step(one.token, one.step); });
+    };
+    client.connect("c", [&](mqtt::ConnectPacket& packet) {
+        packet.authentication_method = "ask";
+        packet.authentication_data = as_bytes("ann");
+    });
+    CHECK(client.next() == "");
+    SUBCASE("what comes before the answer waits") {
+        client.auth(ReasonCode::continue_authentication, "ask", "yes");
+        CHECK(client.next() == "");
+        answer();
+        CHECK(client.next() == "AUTH reason=18 auth_method='ask' auth_data='sure?'");
+        client.ping();  // read by no one so far
+        answer();
+        CHECK(client.next() == welcome_v5 + " auth_method='ask' auth_data='welcome'");
+        CHECK(client.next() == "PINGRESP");
+        SUBCASE("and again, while other packets go on") {
+            client.auth(ReasonCode::re_authenticate, "ask", "ann");
+            client.ping();
+            CHECK(client.next() == "PINGRESP");
+            answer();
+            CHECK(client.next() == "AUTH reason=18 auth_method='ask' auth_data='sure?'");
+            client.auth(ReasonCode::continue_authentication, "ask", "no");
+            answer();
+            CHECK(client.next() == "DISCONNECT reason=87");
+        }
+        SUBCASE("a second AUTH before the answer is an error") {
+            client.auth(ReasonCode::re_authenticate, "ask", "ann");
+            client.auth(ReasonCode::continue_authentication, "ask", "yes");
+            CHECK(client.next().starts_with("DISCONNECT reason=82"));
+            answer();  // of nobody's question
+        }
+    }
+    SUBCASE("no answer is a refusal") {
+        world.run_until(10'000ms);
+        CHECK(client.next() == "CONNACK reason=88");
+        CHECK(client.is_closed());
+        answer();
+        CHECK_FALSE(has_session(world, "c"));
+    }
+    SUBCASE("the client has gone meanwhile") {
+        client.close();
+        answer();
+        CHECK_FALSE(has_session(world, "c"));
     }
 }
 
