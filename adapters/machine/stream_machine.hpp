@@ -1,5 +1,6 @@
 #pragma once
 
+#include "broker-core/base/assert.hpp"
 #include "broker-core/base/bytes.hpp"
 #include "broker-core/base/clock.hpp"
 #include "broker-core/message/message.hpp"
@@ -7,8 +8,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 namespace gw {
+
+namespace transport {
+class StreamUpgrade;
+}
 
 /// How a machine wants its connection to end.
 enum class CloseMode : std::uint8_t {
@@ -44,6 +50,11 @@ public:
     /// Hands the connection over to another worker, with all bytes not consumed; a new machine goes
     /// on with it there. This machine is destroyed without on_closed().
     virtual void move_to(std::uint32_t worker) = 0;
+    /// Goes on with another machine, on top of one more layer: what is in output() goes out as it
+    /// is, bytes not consumed and all further ones pass the new layer. Takes effect when control
+    /// goes back to the driver; this machine is then destroyed without on_closed(). Only for
+    /// connections of a StreamDriver.
+    virtual void upgrade(std::shared_ptr<const transport::StreamUpgrade>) { GW_UNREACHABLE(); }
 
     /// Set by the machine: StreamMachine::on_output_drained() is wanted once all output is written.
     bool wants_drained = false;

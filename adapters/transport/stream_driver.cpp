@@ -25,19 +25,52 @@ StreamDriver::~StreamDriver() {
     if (output_) {
         loop_.give_back(std::move(output_));
     }
+    if (layered_ && layered_->wire) {
+        loop_.give_back(std::move(layered_->wire));
+    }
     if (fd_ >= 0) {
         ::close(fd_);
         source_.on_connection_closed(loop_.index());
     }
 }
 
-void StreamDriver::start(ByteBuffer input) {
-    machine_ = source_.make_machine(loop_.index(), *this, peer_of(fd_));
+void StreamDriver::start_accepted() {
+    LayerSetup setup = source_.make_layers(loop_.index());
+    if (setup.layers.empty()) {
+        make_machine();
+    } else {
+        state_ = State::opening;
+        layered_ = std::make_unique<LayeredState>(std::move(setup.layers));
+        layered_->opening_bytes_max = setup.bytes_max;
+        loop_.timers().schedule(*this, loop_.now() + setup.timeout);
+    }
+    update_interest();
+}
+
+void StreamDriver::start_moved(ByteBuffer input, std::unique_ptr<LayeredState> layered) {
+    layered_ = std::move(layered);
+    make_machine();
+    if (layered_) {
+        settle_wire();
+    }
     update_interest();
     if (!input.empty()) {
         keep(input.view());
         feed_kept();
     }
+    if (layered_ && layered_->is_end_pending) {
+        end_stream();
+    }
+}
+
+void StreamDriver::make_machine() {
+    PeerInfo peer = peer_of(fd_);
+    if (layered_) {
+        layered_->stack.describe(peer);
+    }
+    machine_ = layered_ && layered_->upgrade
+                   ? layered_->upgrade->make_machine(loop_.index(), *this, std::move(peer))
+                   : source_.make_machine(loop_.index(), *this, std::move(peer));
 }
 
 // -------------------------------------------------------------------------------------- output
@@ -62,16 +95,22 @@ void StreamDriver::mark_dirty() {
     }
 }
 
-bool StreamDriver::write_some() {
+std::size_t StreamDriver::unsent_bytes() const {
+    const std::size_t plain = output_ ? output_->unsent_bytes() : 0;
+    return layered_ && layered_->wire ? plain + layered_->wire->unsent_bytes() : plain;
+}
+
+/// Whether it is worth trying again.
+bool StreamDriver::send_some(Output& output) {
     ssize_t written = 0;
-    if (output_->is_plain()) {
-        const Bytes bytes = output_->plain();
+    if (output.is_plain()) {
+        const Bytes bytes = output.plain();
         written = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     } else {
         struct iovec parts[64];
         msghdr header{};
         header.msg_iov = parts;
-        header.msg_iovlen = output_->fill(parts, 64);
+        header.msg_iovlen = output.fill(parts, 64);
         written = ::sendmsg(fd_, &header, MSG_NOSIGNAL);
     }
     if (written < 0) {
@@ -80,12 +119,25 @@ bool StreamDriver::write_some() {
             return errno == EINTR;
         }
         // Broken: what is unsent is lost. Reading will find the end of the connection.
-        output_->clear();
+        output.clear();
         return true;
     }
     loop_.counters().bytes_sent += static_cast<std::uint64_t>(written);
-    output_->advance(static_cast<std::size_t>(written));
+    output.advance(static_cast<std::size_t>(written));
     return true;
+}
+
+/// As far as the socket takes it; buffers that became empty go back.
+void StreamDriver::write_all() {
+    if (layered_) {
+        write_layers();
+    } else if (output_ && !is_write_blocked_) {
+        while (output_->unsent_bytes() != 0 && send_some(*output_)) {
+        }
+    }
+    if (output_ && output_->unsent_bytes() == 0) {
+        loop_.give_back(std::move(output_));
+    }
 }
 
 void StreamDriver::flush() {
@@ -93,22 +145,23 @@ void StreamDriver::flush() {
     if (state_ == State::finished || state_ == State::moving) {
         return;
     }
-    if (output_ && !is_write_blocked_) {
-        while (output_->unsent_bytes() != 0 && write_some()) {
-        }
+    const bool had_output = output_ || (layered_ && layered_->wire);
+    write_all();
+    if (had_output && unsent_bytes() == 0 && machine_ && wants_drained) {
+        wants_drained = false;
+        is_in_machine_ = true;
+        machine_->on_output_drained();
+        is_in_machine_ = false;
+        leave();
     }
-    if (output_ && output_->unsent_bytes() == 0) {
-        loop_.give_back(std::move(output_));
-        if (machine_ && wants_drained) {
-            wants_drained = false;
-            is_in_machine_ = true;
-            machine_->on_output_drained();
-            is_in_machine_ = false;
-            leave();
+    if (state_ == State::closing && unsent_bytes() == 0) {
+        if (layered_) {
+            say_goodbye();
+            write_all();
         }
-    }
-    if (state_ == State::closing && !output_) {
-        begin_drain();
+        if (unsent_bytes() == 0) {
+            begin_drain();
+        }
     }
     update_interest();
 }
@@ -123,39 +176,56 @@ void StreamDriver::on_events(std::uint32_t events) {
         is_write_blocked_ = false;
         mark_dirty();
     }
+    if (state_ == State::opening && !loop_.has_time_to_open()) {
+        return;  // epoll says it again in the next round
+    }
     if ((events & EPOLLIN) != 0 && !is_paused_) {
         read_some();
     } else if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
-        if (machine_) {
-            is_in_machine_ = true;
-            machine_->on_closed(ReasonCode::connection_lost);
-            is_in_machine_ = false;
-        }
-        finish();
+        on_socket_end();
+    }
+}
+
+void StreamDriver::on_socket_end() {
+    if (state_ == State::opening && layered_->received_bytes != 0) {
+        // Whoever connects and says nothing looks whether the port is open: no failure.
+        source_.on_open_failed(loop_.index(),
+                               {HandshakeFailure::peer_closed, "the peer closed the connection"},
+                               peer_of(fd_));
+    }
+    tell_closed(ReasonCode::connection_lost);
+    finish();
+}
+
+void StreamDriver::tell_closed(ReasonCode reason) {
+    if (machine_) {
+        is_in_machine_ = true;
+        machine_->on_closed(reason);
+        is_in_machine_ = false;
     }
 }
 
 void StreamDriver::read_some() {
+    if (state_ == State::upgrading) {
+        return;  // for the next machine
+    }
     const std::span<std::uint8_t> buffer = loop_.read_buffer();
     const ssize_t count = ::recv(fd_, buffer.data(), buffer.size(), 0);
     if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }
     if (count <= 0) {
-        if (machine_) {
-            is_in_machine_ = true;
-            machine_->on_closed(ReasonCode::connection_lost);
-            is_in_machine_ = false;
-        }
-        finish();
+        on_socket_end();
         return;
     }
-    if (!machine_) {
+    if (!machine_ && state_ != State::opening) {
         return;  // closing: thrown away
     }
     loop_.counters().bytes_received += static_cast<std::uint64_t>(count);
     const Bytes bytes{buffer.data(), static_cast<std::size_t>(count)};
-    if (input_) {
+    if (layered_) {
+        receive(bytes);
+    } else if (input_) {
         keep(bytes);
         feed_kept();
     } else {
@@ -195,6 +265,9 @@ void StreamDriver::feed_kept() {
         input_->consume(consumed);
     }
     leave();
+    if (layered_ && layered_->is_end_pending && state_ == State::open) {
+        end_stream();
+    }
 }
 
 /// What the machine asked for while it was on the stack and that would have destroyed it there.
@@ -203,16 +276,26 @@ void StreamDriver::leave() {
         return;
     }
     if (state_ == State::moving) {
-        ByteBuffer bytes = input_ ? std::move(*input_) : ByteBuffer{};
-        input_.reset();
-        machine_.reset();
-        loop_.timers().cancel(*this);
-        loop_.hand_over(*this, target_worker_, std::exchange(fd_, -1), std::move(bytes));
-        state_ = State::finished;
-        loop_.add_finished(*this);
+        hand_over();
+    } else if (state_ == State::upgrading) {
+        perform_upgrade();
     } else if (state_ != State::open) {
         drop_machine();
     }
+}
+
+void StreamDriver::hand_over() {
+    ByteBuffer bytes = input_ ? std::move(*input_) : ByteBuffer{};
+    input_.reset();
+    machine_.reset();
+    loop_.timers().cancel(*this);
+    while (layered_ && output_ && output_->unsent_bytes() != 0) {
+        wrap_some();
+    }
+    state_ = State::finished;
+    loop_.add_finished(*this);
+    loop_.hand_over(target_worker_,
+                    {std::exchange(fd_, -1), &source_, std::move(bytes), std::move(layered_)});
 }
 
 void StreamDriver::drop_machine() {
@@ -238,8 +321,12 @@ void StreamDriver::update_interest() {
     if (state_ == State::finished || state_ == State::moving) {
         return;
     }
-    std::uint32_t wanted = 0;
-    if (!is_paused_ || state_ != State::open) {
+    std::uint8_t wanted = 0;
+    // A peer that makes the layers answer and does not read the answers must wait.
+    constexpr std::size_t answer_bytes_max = 256 * 1024;
+    const bool has_room = state_ == State::draining || !layered_ || !layered_->wire ||
+                          layered_->wire->unsent_bytes() < answer_bytes_max;
+    if ((!is_paused_ || (state_ != State::open && state_ != State::opening)) && has_room) {
         wanted |= EPOLLIN;
     }
     if (is_write_blocked_) {
@@ -262,7 +349,12 @@ void StreamDriver::set_deadline(MonotonicTime when) {
 }
 
 void StreamDriver::on_deadline() {
-    if (machine_) {
+    if (state_ == State::opening) {
+        source_.on_open_failed(loop_.index(),
+                               {HandshakeFailure::timeout, "not done within the time allowed"},
+                               peer_of(fd_));
+        finish();
+    } else if (machine_) {
         is_in_machine_ = true;
         machine_->on_deadline();
         is_in_machine_ = false;
@@ -278,6 +370,8 @@ void StreamDriver::on_shutdown(ReasonCode reason) {
         machine_->on_shutdown(reason);
         is_in_machine_ = false;
         leave();
+    } else if (state_ == State::opening) {
+        finish();
     }
 }
 
@@ -291,13 +385,17 @@ void StreamDriver::close(CloseMode mode) {
         finish();
         return;
     }
-    state_ = State::closing;
-    loop_.timers().schedule(*this, loop_.now() + drain_time);
-    mark_dirty();
+    begin_closing();
     if (!is_in_machine_) {
         // Closed from outside of a call of ours (takeover, kick): its own call is on the stack.
         loop_.add_leaving(*this);
     }
+}
+
+void StreamDriver::begin_closing() {
+    state_ = State::closing;
+    loop_.timers().schedule(*this, loop_.now() + drain_time);
+    mark_dirty();
 }
 
 void StreamDriver::begin_drain() {
@@ -309,7 +407,7 @@ void StreamDriver::begin_drain() {
 
 void StreamDriver::move_to(std::uint32_t worker) {
     if (state_ == State::open) {
-        target_worker_ = worker;
+        target_worker_ = static_cast<std::uint8_t>(worker);  // there are 255 at most
         state_ = State::moving;
         loop_.unwatch(fd_);
     }

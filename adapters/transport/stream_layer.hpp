@@ -1,9 +1,13 @@
 #pragma once
 
+#include "adapters/machine/stream_machine.hpp"
 #include "broker-core/base/bytes.hpp"
+#include "broker-core/message/handshake_failure.hpp"
 #include "broker-core/message/peer_info.hpp"
 
 #include <cstdint>
+#include <memory>
+#include <string>
 
 namespace gw::transport {
 
@@ -20,6 +24,12 @@ public:
         failed,  // what came breaks the layer's rules: what is in `down` is sent, then the end
     };
 
+    /// Why it failed while opening.
+    struct Failure {
+        HandshakeFailure reason = HandshakeFailure::other;
+        std::string text{};  // for the log
+    };
+
     virtual ~StreamLayer() = default;
 
     /// Takes bytes from below: consumes all of them, appends to `up` what the layer above gets, and
@@ -28,11 +38,31 @@ public:
     /// Wraps bytes of the layer above into `down`. Called only while open.
     virtual void on_send(Bytes bytes, ByteBuffer& down) = 0;
     /// The connection ends from this side, after all else was sent: says so in the layer's words
-    /// (close_notify, a Close frame).
+    /// (close_notify, a Close frame). Called once open, at most once, also after `ended` (an answer
+    /// may be due), never after `failed`.
     virtual void on_close(ByteBuffer& down) = 0;
     /// Adds what the layer has learned of the peer. Called once open, before a machine is made,
     /// and again after a move to another worker.
     virtual void describe(PeerInfo&) const {}
+    /// Asked once, after `failed` or `ended`.
+    virtual Failure failure() const { return {}; }
+};
+
+/// How a connection goes on after StreamConnection::upgrade(): HTTP becomes WebSocket. It stays
+/// with the connection, also when that moves to another worker, where it makes the next machine.
+class StreamUpgrade {
+public:
+    virtual ~StreamUpgrade() = default;
+
+    /// The layer between those below and the new machine, open from the start. Asked once. Null:
+    /// the machine alone changes.
+    virtual std::unique_ptr<StreamLayer> make_layer() const = 0;
+    /// The machine that goes on, on the worker that has the connection now. `peer` is what the
+    /// system and the layers know; the upgrade adds what the request said (cookie, address of the
+    /// client behind a trusted proxy).
+    virtual std::unique_ptr<StreamMachine> make_machine(std::uint32_t worker,
+                                                        StreamConnection& connection,
+                                                        PeerInfo peer) const = 0;
 };
 
 }  // namespace gw::transport

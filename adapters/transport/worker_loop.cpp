@@ -49,6 +49,9 @@ WorkerLoop::~WorkerLoop() {
     for (const PostedSocket& socket : posted_sockets_) {
         ::close(socket.fd);
     }
+    for (const MovedSocket& socket : moved_sockets_) {
+        ::close(socket.fd);
+    }
     ::close(event_fd_);
 }
 
@@ -90,24 +93,32 @@ void WorkerLoop::post(std::function<void()> task) {
     wake();
 }
 
-void WorkerLoop::post_socket(int fd, MachineSource& source, ByteBuffer input) {
+void WorkerLoop::post_socket(int fd, MachineSource& source) {
     {
         const std::lock_guard lock{posted_mutex_};
-        posted_sockets_.push_back({fd, &source, std::move(input)});
+        posted_sockets_.push_back({fd, &source});
     }
     wake();
 }
 
-void WorkerLoop::adopt(int fd, MachineSource& source, ByteBuffer input) {
-    auto driver = std::make_unique<StreamDriver>(*this, fd, source);
-    StreamDriver& added = *driver;
-    added.index_ = static_cast<std::uint32_t>(drivers_.size());
-    drivers_.push_back(std::move(driver));
-    added.start(std::move(input));
+void WorkerLoop::hand_over(std::uint32_t worker, MovedSocket socket) {
+    WorkerLoop& to = *peers_[worker];
+    {
+        const std::lock_guard lock{to.posted_mutex_};
+        to.moved_sockets_.push_back(std::move(socket));
+    }
+    to.wake();
 }
 
-void WorkerLoop::hand_over(StreamDriver& driver, std::uint32_t worker, int fd, ByteBuffer input) {
-    peers_[worker]->post_socket(fd, driver.source_, std::move(input));
+StreamDriver& WorkerLoop::add_driver(int fd, MachineSource& source) {
+    auto driver = std::make_unique<StreamDriver>(*this, fd, source);
+    driver->index_ = static_cast<std::uint32_t>(drivers_.size());
+    drivers_.push_back(std::move(driver));
+    return *drivers_.back();
+}
+
+void WorkerLoop::adopt(int fd, MachineSource& source) {
+    add_driver(fd, source).start_accepted();
 }
 
 void WorkerLoop::shut_down_connections(ReasonCode reason) {
@@ -133,6 +144,7 @@ void WorkerLoop::turn() {
     // io_context want their turn too.
     for (int round = 0; round < 16; ++round) {
         now_ = read_clocks();
+        opening_time_ = {};
         handler_->begin_turn(now_);
         const bool more = handle_events();
         take_posted();
@@ -165,14 +177,20 @@ bool WorkerLoop::handle_events() {
 
 void WorkerLoop::take_posted() {
     std::vector<PostedSocket> sockets;
+    std::vector<MovedSocket> moved;
     std::vector<std::function<void()>> tasks;
     {
         const std::lock_guard lock{posted_mutex_};
         sockets.swap(posted_sockets_);
+        moved.swap(moved_sockets_);
         tasks.swap(posted_tasks_);
     }
-    for (PostedSocket& socket : sockets) {
-        adopt(socket.fd, *socket.source, std::move(socket.input));
+    for (const PostedSocket& socket : sockets) {
+        adopt(socket.fd, *socket.source);
+    }
+    for (MovedSocket& socket : moved) {
+        add_driver(socket.fd, *socket.source)
+            .start_moved(std::move(socket.input), std::move(socket.layered));
     }
     for (const auto& task : tasks) {
         task();
@@ -208,6 +226,10 @@ void WorkerLoop::settle() {
         driver->leave();
     }
     leaving_.clear();
+    scratch_buffers_.trim();
+    if (!dirty_.empty()) {
+        wake();
+    }
     if (finished_.empty()) {
         return;
     }

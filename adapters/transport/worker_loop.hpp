@@ -9,6 +9,7 @@
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -61,10 +62,10 @@ public:
     /// Runs a task in the next turn. Any thread.
     void post(std::function<void()> task);
 
-    /// Takes a connected, non-blocking socket over. This worker's thread; others use post_socket().
-    void adopt(int fd, MachineSource& source, ByteBuffer input);
+    /// Takes an accepted, non-blocking socket over. This worker's thread; others use post_socket().
+    void adopt(int fd, MachineSource& source);
     /// As adopt(), from any thread.
-    void post_socket(int fd, MachineSource& source, ByteBuffer input);
+    void post_socket(int fd, MachineSource& source);
 
     /// Tells all connections that the program stops.
     void shut_down_connections(ReasonCode reason);
@@ -94,7 +95,19 @@ public:
     void add_finished(StreamDriver& driver) { finished_.push_back(&driver); }
     void watch(StreamDriver& driver, int fd, int operation, std::uint32_t events);
     void unwatch(int fd);
-    void hand_over(StreamDriver& driver, std::uint32_t worker, int fd, ByteBuffer input);
+    /// A connection on its way to another worker.
+    struct MovedSocket {
+        int fd;
+        MachineSource* source;
+        ByteBuffer input;  // read and not consumed
+        std::unique_ptr<LayeredState> layered;
+    };
+    void hand_over(std::uint32_t worker, MovedSocket socket);
+    LayerScratch& scratch() { return scratch_buffers_; }
+    /// Whether there is time left in this round for handshakes: those of a crowd that comes at once
+    /// must not keep the clients that are in waiting.
+    bool has_time_to_open() const { return opening_time_ < opening_time_max; }
+    void spend_opening(std::chrono::nanoseconds time) { opening_time_ += time; }
 
 private:
     using Descriptor = boost::asio::posix::basic_stream_descriptor<Executor>;
@@ -103,12 +116,14 @@ private:
     static constexpr std::size_t read_buffer_bytes = 256 * 1024;
     static constexpr std::size_t pooled_bytes_max = 4 << 20;
 
+    static constexpr std::chrono::milliseconds opening_time_max{2};
+
     struct PostedSocket {
         int fd;
         MachineSource* source;
-        ByteBuffer input;
     };
 
+    StreamDriver& add_driver(int fd, MachineSource& source);
     void wait_for_events();
     void turn();
     bool handle_events();
@@ -130,6 +145,8 @@ private:
     TimerWheel timers_;
     std::unique_ptr<std::uint8_t[]> read_buffer_;
     Counters counters_;
+    LayerScratch scratch_buffers_;
+    std::chrono::nanoseconds opening_time_{0};  // spent in this round
 
     std::vector<std::unique_ptr<StreamDriver>> drivers_;
     std::vector<StreamDriver*> dirty_, resumed_, leaving_, finished_;
@@ -138,8 +155,9 @@ private:
     std::size_t pooled_bytes_ = 0;
 
     std::atomic<bool> is_woken_{false};
-    std::mutex posted_mutex_;  // guards the two below
+    std::mutex posted_mutex_;  // guards the three below
     std::vector<PostedSocket> posted_sockets_;
+    std::vector<MovedSocket> moved_sockets_;
     std::vector<std::function<void()>> posted_tasks_;
 };
 
