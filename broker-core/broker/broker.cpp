@@ -92,8 +92,7 @@ void Broker::on_batch(std::uint32_t from, CrossBatch& batch, StoreTicket ticket)
 
 // ------------------------------------------------------------------------------------- access
 
-AccessDecision Broker::authorize(const Session& session, const AccessRequest& request) {
-    const ClientIdentity& client = *session.identity;
+AccessDecision Broker::authorize(const ClientIdentity& client, const AccessRequest& request) {
     if (client.is_superuser) {
         return AccessDecision::allow;
     }
@@ -154,6 +153,21 @@ PublishOutcome Broker::publish(Session& session, MessagePtr message) {
         }
     }
     return outcome;
+}
+
+void Broker::publish_unowned(MessagePtr message) {
+    GW_ASSERT(message->qos() == Qos::at_most_once);
+    metrics_.messages_received.add();
+    metrics_.messages_received_by_qos[0].add();
+    for (const auto& hook : shared_.hooks) {
+        if (!hook->on_message_publish(message)) {
+            metrics_.drop(DropReason::refused_by_hook);
+            return;
+        }
+    }
+    if (!route(message).matched) {
+        metrics_.messages_without_subscriber.add();
+    }
 }
 
 PublishOutcome Broker::publish_qos2(Session& session, MessagePtr message, std::uint16_t packet_id) {
@@ -459,6 +473,9 @@ void Broker::enqueue(Session& session, Delivery delivery) {
             return;
         }
     }
+    if (session.link != nullptr && session.link->conflates_queue) {
+        conflate(session, delivery.message->topic());
+    }
     const bool is_unstored = delivery.is_unstored;
     const bool is_of_group = delivery.extra && delivery.extra->group;
     const std::uint64_t sequence = delivery.message_id != 0 ? delivery.sequence : 0;
@@ -472,6 +489,29 @@ void Broker::enqueue(Session& session, Delivery delivery) {
         when_stored_.push_back({epoch_, session.ref(), sequence, is_to_unload});
     }
     count_load(session);
+}
+
+/// Makes room for one more message of the topic in the queue of a client that sleeps and wants only
+/// the newest ones.
+void Broker::conflate(Session& session, std::string_view topic) {
+    const std::uint32_t count_max = session.link->queued_count_max(topic);
+    if (count_max == 0 || session.queue.empty()) {
+        return;
+    }
+    std::size_t count = 0;
+    const auto is_of_topic = [topic](const Delivery& delivery) {
+        return delivery.message && delivery.message->topic() == topic;
+    };
+    session.queue.for_each([&](const Delivery& delivery) { count += is_of_topic(delivery); });
+    session.queue.remove_if([&](const Delivery& delivery) {
+        if (count < count_max || !is_of_topic(delivery)) {
+            return false;
+        }
+        --count;
+        metrics_.drop(DropReason::superseded);
+        settle(session, delivery);
+        return true;
+    });
 }
 
 void Broker::count_load(Session& session) {

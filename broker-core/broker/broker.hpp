@@ -176,13 +176,19 @@ public:
 
     // --- for adapters: publish and subscribe
 
-    AccessDecision authorize(const Session& session, const AccessRequest& request);
+    AccessDecision authorize(const Session& session, const AccessRequest& request) {
+        return authorize(*session.identity, request);
+    }
+    /// As above for a client without a session.
+    AccessDecision authorize(const ClientIdentity& client, const AccessRequest& request);
     void on_access_decided(SessionRef ref);
 
     /// Routes a message of this session's client, which authorize() has allowed.
     PublishOutcome publish(Session& session, MessagePtr message);
     /// As publish() at QoS 2: routes only when the packet id is not known yet.
     PublishOutcome publish_qos2(Session& session, MessagePtr message, std::uint16_t packet_id);
+    /// Routes a message at QoS 0 of a client without a session, which authorize() has allowed.
+    void publish_unowned(MessagePtr message);
     /// PUBREL from the client. False: the packet id is not known.
     bool release_inbound(Session& session, std::uint16_t packet_id);
     /// The PUBREC that was promised could not be: the client will send the message again.
@@ -212,6 +218,17 @@ public:
     bool on_puback(Session& session, std::uint16_t packet_id, ReasonCode reason);
     bool on_pubrec(Session& session, std::uint16_t packet_id, ReasonCode reason);
     bool on_pubcomp(Session& session, std::uint16_t packet_id);
+
+    // --- for adapters whose clients keep more with their session than MQTT's do
+
+    /// Keeps an adapter's own state with the session, and in the store when the session is there;
+    /// see store_ticket(). Other protocols' connections leave it as it is.
+    void set_adapter_state(Session& session, std::string state);
+    /// Puts another will in the place of the present one; null: none.
+    void set_will(Session& session, std::unique_ptr<Will> will);
+    /// Gives a connected session another connection of the same client, which has proven to be that
+    /// client at another address; nobody is told.
+    void move_session(Session& session, const PeerInfo& peer, SessionLink& link);
 
     // --- management
 
@@ -329,6 +346,7 @@ private:
                          const RouteTarget& target);
     bool may_receive(const Session& session, const Message& message);
     void enqueue(Session& session, Delivery delivery);
+    void conflate(Session& session, std::string_view topic);
     void send_new(Session& session, Delivery delivery);
     bool send(Session& session, const Delivery& delivery);
     void pump(Session& session);

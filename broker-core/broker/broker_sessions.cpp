@@ -528,6 +528,31 @@ void Broker::redispatch_shared(Session& session, ReasonCode /*reason*/) {
     }
 }
 
+// --------------------------------------------------------------------------- adapters' own state
+
+void Broker::set_adapter_state(Session& session, std::string state) {
+    if (state.empty()) {
+        session.adapter_state.reset();
+    } else {
+        session.adapter_state = std::make_unique<std::string>(std::move(state));
+    }
+    keep_state(session);
+}
+
+void Broker::set_will(Session& session, std::unique_ptr<Will> will) {
+    session.will = std::move(will);
+    keep_state(session);
+}
+
+void Broker::move_session(Session& session, const PeerInfo& peer, SessionLink& link) {
+    GW_ASSERT(session.link != nullptr);
+    IntrusivePtr<ClientIdentity> identity{new ClientIdentity{*session.identity}};
+    identity->peer = peer.address;
+    identity->ip = peer.ip;
+    session.identity = IdentityPtr{identity.get()};
+    session.link = &link;
+}
+
 // --------------------------------------------------------------------------------- management
 
 bool Broker::kick(std::string_view client_id, ReasonCode reason) {

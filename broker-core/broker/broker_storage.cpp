@@ -253,6 +253,9 @@ void Broker::keep_state(const Session& session) {
     if (session.will) {
         state.will = std::make_unique<Will>(*session.will);
     }
+    if (session.adapter_state) {
+        state.adapter_state = *session.adapter_state;
+    }
     ByteBuffer bytes;
     encode_session_state(bytes, state);
     storage_.put_session(session.store_id, session.client_id(), as_text(bytes.view()));
@@ -301,6 +304,9 @@ void Broker::restore_session(StoredSession&& restored) {
         session.inbound_qos2->insert(packet_id);
     }
     session.will = std::move(restored.state.will);
+    if (!state.adapter_state.empty()) {
+        session.adapter_state = std::make_unique<std::string>(state.adapter_state);
+    }
     // Time went on while the process did not run; a session that was online has lost its
     // connection with the process.
     const WallTime since = state.is_online ? now_.wall : state.disconnected_at;

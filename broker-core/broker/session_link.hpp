@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 namespace gw {
 
@@ -52,9 +53,15 @@ public:
         static_cast<void>(step);
     }
 
+    /// While `conflates_queue`: how many messages of this topic the queue may hold; older ones give
+    /// way to the newest. 0: all.
+    virtual std::uint32_t queued_count_max(std::string_view /*topic*/) const { return 0; }
+
     /// Set by the connection while more output waits for its socket than it should hold; then no
     /// deliveries are handed over, and Broker::on_writable() must follow.
     bool is_output_blocked = false;
+    /// Set by the connection while queued_count_max() is to be asked: its client sleeps.
+    bool conflates_queue = false;
 };
 
 }  // namespace gw

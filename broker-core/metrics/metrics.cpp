@@ -35,8 +35,18 @@ std::string_view drop_reason_name(DropReason reason) {
             return "invalid";
         case DropReason::session_gone:
             return "session_gone";
+        case DropReason::superseded:
+            return "superseded";
     }
     GW_UNREACHABLE();
+}
+
+std::string_view datagram_drop_name(DatagramDrop reason) {
+    constexpr std::array<std::string_view, datagram_drop_count> names = {
+        "truncated",  "length_mismatch", "unknown_type", "overlong", "nested_too_deep",
+        "unexpected", "unknown_peer",    "not_allowed",  "rate",     "refused_publish",
+        "too_long",   "unsent",          "busy"};
+    return names[static_cast<std::size_t>(reason)];
 }
 
 namespace detail {
@@ -218,6 +228,22 @@ void visit_logins(Sum& sum) {
                 std::mem_fn(&Metrics::logins_expired));
 }
 
+void visit_datagrams(Sum& sum) {
+    sum.counter("datagrams/dropped", "Datagrams that were given up.",
+                std::mem_fn(&Metrics::datagrams_dropped));
+    for (std::size_t reason = 0; reason < datagram_drop_count; ++reason) {
+        const std::string name = "datagrams/dropped/" +
+                                 std::string{datagram_drop_name(static_cast<DatagramDrop>(reason))};
+        sum.counter(name, "Datagrams given up for this reason.",
+                    [reason](const Metrics& m) -> const Counter& {
+                        return m.datagrams_dropped_by_reason[reason];
+                    });
+    }
+    sum.counter("datagrams/retransmitted",
+                "Messages sent again, since a client over UDP did not acknowledge them.",
+                std::mem_fn(&Metrics::retransmissions));
+}
+
 }  // namespace
 
 void visit_metrics(const Metrics* const* workers, std::size_t count, MetricVisitor& visitor) {
@@ -231,6 +257,7 @@ void visit_metrics(const Metrics* const* workers, std::size_t count, MetricVisit
     visit_messages(sum);
     visit_sessions(sum);
     visit_logins(sum);
+    visit_datagrams(sum);
     sum.counter("sessions/count", "Sessions, with a connection or without.",
                 std::mem_fn(&Metrics::sessions), MetricKind::gauge);
     sum.counter("clients/count", "Clients connected.", std::mem_fn(&Metrics::clients_online),

@@ -39,9 +39,29 @@ enum class DropReason : std::uint8_t {
     no_group_member,    // a shared group without any session left
     invalid,            // topic alias, payload format and the like; the publisher was told
     session_gone,       // the session ended while the message crossed workers
+    superseded,         // by a newer one of its topic, for a client that sleeps
 };
-inline constexpr std::size_t drop_reason_count = 13;
+inline constexpr std::size_t drop_reason_count = 14;
 std::string_view drop_reason_name(DropReason reason);
+
+/// Why a datagram of an adapter over UDP was given up. Each has a counter.
+enum class DatagramDrop : std::uint8_t {
+    truncated,        // ends within its message
+    length_mismatch,  // its length field is not its size
+    unknown_type,     // a reserved message type
+    overlong,         // more than the message has fields
+    nested_too_deep,  // too many forwarders behind each other
+    unexpected,       // a message that only a gateway sends, or that nothing had asked for
+    unknown_peer,     // from an address that is nobody's
+    not_allowed,      // address not allowed by the listener's access list
+    rate,             // above the client's or the listener's rate
+    refused_publish,  // publish without a connection: not enabled, not authorised, no such topic
+    too_long,         // above the largest datagram
+    unsent,           // the socket took no more
+    busy,             // too much waits for an answer about this client
+};
+inline constexpr std::size_t datagram_drop_count = 13;
+std::string_view datagram_drop_name(DatagramDrop reason);
 
 /// Counters of one worker. Names are public interface (see for_each_metric()).
 struct Metrics {
@@ -71,12 +91,19 @@ struct Metrics {
     Counter logins_expired;  // connections ended since their proof had expired
     Counter wills_published;
     Counter subscribes_refused;
+    Counter datagrams_dropped;
+    std::array<Counter, datagram_drop_count> datagrams_dropped_by_reason;
+    Counter retransmissions;  // of what a client of a datagram protocol did not acknowledge
     /// Gauges.
     Counter sessions, clients_online;
 
     void drop(DropReason reason, std::uint64_t amount = 1) {
         messages_dropped.add(amount);
         messages_dropped_by_reason[static_cast<std::size_t>(reason)].add(amount);
+    }
+    void drop(DatagramDrop reason, std::uint64_t amount = 1) {
+        datagrams_dropped.add(amount);
+        datagrams_dropped_by_reason[static_cast<std::size_t>(reason)].add(amount);
     }
 };
 

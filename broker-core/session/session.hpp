@@ -46,7 +46,8 @@ struct Session : TimerNode {
     std::unique_ptr<PacketIdSet> inbound_qos2;  // made when first needed
     std::unique_ptr<Will> will;
     std::unique_ptr<Ring<RetainedReplay>> replays;
-    SessionLoadPtr load;  // made when the session first joins a shared group
+    std::unique_ptr<std::string> adapter_state;  // see Broker::set_adapter_state()
+    SessionLoadPtr load;                         // made when the session first joins a shared group
     MonotonicTime ends_at = never;
     MonotonicTime will_at = never;
     std::uint64_t store_id = 0;         // the session's number in the store; 0: not stored

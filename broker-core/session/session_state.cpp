@@ -6,7 +6,8 @@ namespace gw {
 
 namespace {
 
-constexpr std::uint8_t format_version = 1;
+/// 2: adapter_state at the end.
+constexpr std::uint8_t format_version = 2;
 
 // Bits of the flags.
 constexpr unsigned anonymous = 1;
@@ -60,6 +61,7 @@ void encode_session_state(ByteBuffer& out, const SessionState& state) {
         put_text(out, state.will->payload);
         put_text(out, state.will->properties);
     }
+    put_text(out, state.adapter_state);
 }
 
 Result<SessionState> decode_session_state(Bytes bytes) {
@@ -88,6 +90,9 @@ Result<SessionState> decode_session_state(Bytes bytes) {
         state.will->topic = get_text(in);
         state.will->payload = get_text(in);
         state.will->properties = get_text(in);
+    }
+    if (version >= 2) {
+        state.adapter_state = get_text(in);
     }
     if (in.failed() || !in.at_end() || version == 0 ||
         protocol > static_cast<std::uint8_t>(Protocol::stomp)) {

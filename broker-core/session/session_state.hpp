@@ -22,6 +22,7 @@ struct SessionState {
     WallTime disconnected_at{};         // while it is not online
     std::uint64_t last_sequence = 0;    // of its deliveries, at least
     std::unique_ptr<Will> will;         // to be published after its delay, or when it was online
+    std::string adapter_state;          // what the client's adapter keeps; its own format
 };
 
 void encode_session_state(ByteBuffer& out, const SessionState& state);
