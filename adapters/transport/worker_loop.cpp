@@ -13,6 +13,10 @@ namespace gw::transport {
 
 namespace {
 
+/// Set in what epoll keeps for a member's descriptor; pointers leave the bit free.
+constexpr std::uint64_t member_mark = 1;
+static_assert(alignof(LoopMember) > member_mark);
+
 int checked(int fd, const char* what) {
     if (fd < 0) {
         throw std::system_error{errno, std::generic_category(), what};
@@ -122,6 +126,9 @@ void WorkerLoop::adopt(int fd, MachineSource& source) {
 }
 
 void WorkerLoop::shut_down_connections(ReasonCode reason) {
+    for (LoopMember* const member : members_) {
+        member->shut_down(reason);
+    }
     for (std::size_t i = 0; i < drivers_.size(); ++i) {
         drivers_[i]->on_shutdown(reason);
     }
@@ -149,8 +156,15 @@ void WorkerLoop::turn() {
         const bool more = handle_events();
         take_posted();
         handler_->take_inbox();
+        for (LoopMember* const member : members_) {
+            member->take_inbox();
+        }
         fire_timers();
+        for (LoopMember* const member : members_) {
+            member->settle();
+        }
         settle();
+        flush_members();
         handler_->end_turn();
         if (!more) {
             break;
@@ -168,6 +182,10 @@ bool WorkerLoop::handle_events() {
             std::uint64_t value = 0;
             [[maybe_unused]] const ssize_t got = ::read(event_fd_, &value, sizeof value);
             is_woken_.store(false, std::memory_order_release);
+        } else if ((events[i].data.u64 & member_mark) != 0) {
+            const std::uint64_t address = events[i].data.u64 & ~member_mark;
+            reinterpret_cast<LoopMember*>(address)  // NOLINT(performance-no-int-to-ptr)
+                ->on_events(events[i].events);
         } else {
             static_cast<StreamDriver*>(events[i].data.ptr)->on_events(events[i].events);
         }
@@ -199,6 +217,9 @@ void WorkerLoop::take_posted() {
 
 void WorkerLoop::fire_timers() {
     handler_->on_deadline();
+    for (LoopMember* const member : members_) {
+        member->on_deadline();
+    }
     while (TimerNode* const node = timers_.pop_expired(now_.monotonic)) {
         static_cast<StreamDriver&>(*node).on_deadline();
     }
@@ -252,8 +273,24 @@ void WorkerLoop::settle() {
     }
 }
 
+void WorkerLoop::flush_members() {
+    if (members_.empty()) {
+        return;
+    }
+    for (LoopMember* const member : members_) {
+        member->flush();
+    }
+    // A member that came to an end of something may have made streams speak.
+    if (!dirty_.empty() || !resumed_.empty()) {
+        wake();
+    }
+}
+
 void WorkerLoop::arm_timer() {
-    const MonotonicTime next = std::min(timers_.next_deadline(), handler_->next_deadline());
+    MonotonicTime next = std::min(timers_.next_deadline(), handler_->next_deadline());
+    for (const LoopMember* const member : members_) {
+        next = std::min(next, member->next_deadline());
+    }
     if (next == armed_for_ || next == never) {
         return;
     }
@@ -295,6 +332,15 @@ void WorkerLoop::watch(StreamDriver& driver, int fd, int operation, std::uint32_
     epoll_event event{};
     event.events = events;
     event.data.ptr = &driver;
+    if (::epoll_ctl(epoll_fd_, operation, fd, &event) != 0) {
+        throw std::system_error{errno, std::generic_category(), "epoll_ctl"};
+    }
+}
+
+void WorkerLoop::watch(LoopMember& member, int fd, int operation, std::uint32_t events) {
+    epoll_event event{};
+    event.events = events;
+    event.data.u64 = reinterpret_cast<std::uint64_t>(&member) | member_mark;
     if (::epoll_ctl(epoll_fd_, operation, fd, &event) != 0) {
         throw std::system_error{errno, std::generic_category(), "epoll_ctl"};
     }

@@ -34,6 +34,24 @@ public:
     virtual void end_turn() = 0;
 };
 
+/// Something besides streams that lives in a worker's loop: a UDP endpoint. Called by its thread.
+class LoopMember {
+public:
+    virtual ~LoopMember() = default;
+    /// One of the descriptors given to WorkerLoop::watch() is ready.
+    virtual void on_events(std::uint32_t events) = 0;
+    /// What came from other workers; once a turn.
+    virtual void take_inbox() = 0;
+    /// Fires what is due.
+    virtual void on_deadline() = 0;
+    virtual MonotonicTime next_deadline() const = 0;
+    /// All input of the turn is dealt with; output of streams is not written yet.
+    virtual void settle() = 0;
+    /// Writes the turn's output.
+    virtual void flush() = 0;
+    virtual void shut_down(ReasonCode reason) = 0;
+};
+
 /// Reads both clocks.
 Now read_clocks();
 
@@ -66,6 +84,13 @@ public:
     void adopt(int fd, MachineSource& source);
     /// As adopt(), from any thread.
     void post_socket(int fd, MachineSource& source);
+
+    /// Lets a member take part in the turns. It must be removed before it is destroyed, or outlive
+    /// run(). Before run(), or this worker's thread.
+    void add_member(LoopMember& member) { members_.push_back(&member); }
+    void remove_member(LoopMember& member) { std::erase(members_, &member); }
+    /// Watches a descriptor for a member, which hears of it by on_events().
+    void watch(LoopMember& member, int fd, int operation, std::uint32_t events);
 
     /// Tells all connections that the program stops.
     void shut_down_connections(ReasonCode reason);
@@ -130,6 +155,7 @@ private:
     void take_posted();
     void fire_timers();
     void settle();
+    void flush_members();
     void arm_timer();
 
     const std::uint32_t index_;
@@ -148,6 +174,7 @@ private:
     LayerScratch scratch_buffers_;
     std::chrono::nanoseconds opening_time_{0};  // spent in this round
 
+    std::vector<LoopMember*> members_;
     std::vector<std::unique_ptr<StreamDriver>> drivers_;
     std::vector<StreamDriver*> dirty_, resumed_, leaving_, finished_;
     std::vector<StreamDriver*> scratch_;

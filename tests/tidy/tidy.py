@@ -39,6 +39,8 @@ LAYERS = {
     "adapters/machine": (CORE,),
     "adapters/mqtt/codec": ("broker-core/base", "broker-core/message"),
     "adapters/mqtt/machine": (CORE, "adapters/mqtt/codec", "adapters/machine"),
+    "adapters/mqttsn/codec": ("broker-core/base",),
+    "adapters/mqttsn/machine": (CORE, "adapters/mqttsn/codec", "adapters/machine"),
     "adapters/transport": ("broker-core/base", "broker-core/message", "adapters/machine"),
     "config": ("broker-core/base", "config/"),
     "gateway": (CORE, "adapters/", "config/", "gateway/"),
@@ -54,7 +56,9 @@ OUTSIDE = {
     "broker-core/storage/log_store": ("sqlite3.h", "fcntl.h", "sys/", "unistd.h"),
     "adapters/machine": (),
     "adapters/mqtt": (),
+    "adapters/mqttsn": (),
     "adapters/transport": ("boost/", "openssl/", "sys/", "netinet/", "arpa/", "unistd.h", "fcntl.h",
+                           "net/if.h",
                            "netdb.h", "poll.h"),
     "config": ("arpa/inet.h",),
     "gateway": None,  # anything
