@@ -112,6 +112,7 @@ void App::start() {
         store_->open(config_.node.data_dir + "/" + config_.store.file, brokers, *shared_);
     }
     add_listeners();
+    add_mqttsn_listeners();
     const auto applied = reload(config_);
     if (!applied) {
         throw std::runtime_error{applied.error().text()};
@@ -126,10 +127,17 @@ void App::start() {
         schedule_housekeeping();
         schedule_sys_tick();
     });
+    for (const auto& listener : mqttsn_listeners_) {
+        listener->start(listener == mqttsn_listeners_.front());
+    }
     for (const auto& worker : workers_) {
         worker->start();
     }
     is_running_ = true;
+    for (const auto& listener : mqttsn_listeners_) {
+        log_.info("listener.started",
+                  {{"listener", listener->name()}, {"address", listener->address()}});
+    }
     for (const auto& listener : listeners_) {
         log_.info("listener.started",
                   {{"listener", listener->name()}, {"address", listener->address()}});
@@ -183,6 +191,21 @@ void App::add_listener(const std::string& name, Result<transport::ListenSocket> 
                           .log = &log_}));
 }
 
+void App::add_mqttsn_listeners() {
+    const MqttSnListener::Context context{
+        .broker = [this](std::uint32_t worker) -> Broker& { return workers_[worker]->broker(); },
+        .loops = loops_,
+        .hash_key = shared_->hash_key};
+    for (const config::MqttSnListener& listener : config_.mqttsn_listeners) {
+        auto opened = MqttSnListener::open(config_, listener, context);
+        if (!opened) {
+            throw std::runtime_error{"listener.mqttsn." + listener.name + ": " +
+                                     opened.error().text()};
+        }
+        mqttsn_listeners_.push_back(std::move(*opened));
+    }
+}
+
 bool App::has_room() const {
     return connection_count_.load(std::memory_order_relaxed) <
            connection_count_max_.load(std::memory_order_relaxed);
@@ -191,6 +214,11 @@ bool App::has_room() const {
 // ------------------------------------------------------------------------------------- settings
 
 Result<std::vector<std::string>> App::reload(const config::Config& config) {
+    // What can be wrong is read before anything changes.
+    auto apply_mqttsn = prepare_mqttsn(config);
+    if (!apply_mqttsn) {
+        return std::move(apply_mqttsn).error();
+    }
     policy_->set(config.access.acl_nomatch == config::NoMatch::allow ? AccessDecision::allow
                                                                      : AccessDecision::deny);
     const std::uint64_t possible = client_descriptors();
@@ -205,6 +233,9 @@ Result<std::vector<std::string>> App::reload(const config::Config& config) {
     refuse_percent_ = config.node.refuse_connect_percent;
     sys_interval_ms_ = config.sys.interval.count();
     apply_listener_settings(config);
+    for (const auto& apply : *apply_mqttsn) {
+        apply();
+    }
     const BrokerOptions options = broker_options(config);
     if (is_running_) {
         for (std::uint32_t i = 0; i < workers_.size(); ++i) {
@@ -214,6 +245,23 @@ Result<std::vector<std::string>> App::reload(const config::Config& config) {
     }
     config_ = config;
     return std::vector<std::string>{};
+}
+
+Result<std::vector<std::function<void()>>> App::prepare_mqttsn(const config::Config& config) {
+    std::vector<std::function<void()>> all;
+    for (const auto& listener : mqttsn_listeners_) {
+        for (const config::MqttSnListener& settings : config.mqttsn_listeners) {
+            if ("mqttsn." + settings.name != listener->name()) {
+                continue;
+            }
+            auto prepared = listener->prepare(config, settings);
+            if (!prepared) {
+                return std::move(prepared).error().within("listener." + listener->name());
+            }
+            all.push_back(std::move(*prepared));
+        }
+    }
+    return all;
 }
 
 void App::apply_listener_settings(const config::Config& config) {
@@ -380,14 +428,16 @@ std::string App::status_json() {
     append_number(json, "uptime_seconds", static_cast<std::uint64_t>(uptime.count()));
     append_number(json, "workers", workers_.size());
     json += ",\"listeners\":[";
-    for (std::size_t i = 0; i < listeners_.size(); ++i) {
-        json += i == 0 ? "{\"name\":" : ",{\"name\":";
-        append_json_string(json, listeners_[i]->name());
+    const auto append_listener = [&json](const auto& listener) {
+        json += json.back() == '[' ? "{\"name\":" : ",{\"name\":";
+        append_json_string(json, listener->name());
         json += ",\"address\":";
-        append_json_string(json, listeners_[i]->address());
-        append_number(json, "clients", listeners_[i]->client_count());
+        append_json_string(json, listener->address());
+        append_number(json, "clients", listener->client_count());
         json += '}';
-    }
+    };
+    std::for_each(listeners_.begin(), listeners_.end(), append_listener);
+    std::for_each(mqttsn_listeners_.begin(), mqttsn_listeners_.end(), append_listener);
     json += ']';
     const InstanceStats now = stats();
     append_number(json, "connections", connection_count_.load(std::memory_order_relaxed));

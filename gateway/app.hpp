@@ -2,6 +2,7 @@
 
 #include "gateway/exchange.hpp"
 #include "gateway/listener.hpp"
+#include "gateway/protocols/mqttsn.hpp"
 #include "gateway/service.hpp"
 #include "gateway/store.hpp"
 #include "gateway/sys_topics.hpp"
@@ -10,6 +11,7 @@
 #include <boost/asio/basic_waitable_timer.hpp>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -37,6 +39,9 @@ private:
 
     void add_listeners();
     void add_listener(const std::string& name, Result<transport::ListenSocket> socket);
+    void add_mqttsn_listeners();
+    /// Reads what the listeners' settings name, and gives what puts them in place.
+    Result<std::vector<std::function<void()>>> prepare_mqttsn(const config::Config& config);
     void apply_listener_settings(const config::Config& config);
     void schedule_housekeeping();
     void housekeep();
@@ -60,6 +65,7 @@ private:
     std::unique_ptr<Store> store_;  // outlives the workers, which submit to it
     std::vector<std::unique_ptr<Worker>> workers_;
     std::vector<std::unique_ptr<Listener>> listeners_;
+    std::vector<std::unique_ptr<MqttSnListener>> mqttsn_listeners_;
     std::uint32_t next_worker_ = 0;  // for accepted sockets; the first worker's
 
     // On the first worker.

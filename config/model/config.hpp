@@ -5,6 +5,7 @@
 #include "config/model/address.hpp"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -169,6 +170,58 @@ struct UnixListener {
     std::uint32_t mode = 0;  ///< .mode: permission bits of the socket file
 };
 
+/// How a datagram listener speaks DTLS.
+struct Dtls {
+    bool enabled = false;               ///< .dtls
+    std::string certificate_file;       ///< .certfile; empty: pre-shared keys only
+    std::string key_file;               ///< .keyfile
+    std::string ca_file;                ///< .cacertfile; empty: clients show no certificate
+    bool requires_certificate = false;  ///< .fail_if_no_peer_cert
+    std::string psk_file;               ///< .psk_file; empty: no pre-shared keys
+    std::string ciphers;                ///< .ciphers; empty: the default list
+    Milliseconds handshake_timeout{0};  ///< .handshake_timeout
+};
+
+struct MqttSnListener {
+    std::string name;  ///< the <name> of listener.mqttsn.<name>
+    ListenAddress address;
+    ListenerLimits limits;
+    std::vector<AccessRule> access;            ///< .access.<N>
+    std::uint32_t receive_buffer_bytes = 0;    ///< .recbuf; 0: the system's
+    std::uint32_t send_buffer_bytes = 0;       ///< .sndbuf; 0: the system's
+    std::uint32_t datagram_bytes_max = 0;      ///< .max_packet_size
+    std::optional<ListenAddress> multicast;    ///< .multicast; none: not announced
+    std::string multicast_interface;           ///< .multicast_interface; empty: the system's choice
+    std::uint8_t multicast_hop_count_max = 1;  ///< .multicast_ttl
+    Dtls dtls;
+};
+
+/// What all MQTT-SN listeners share.
+struct MqttSn {
+    std::uint8_t gateway_id = 0;          ///< mqtt.sn.gateway_id
+    Seconds advertise_interval{0};        ///< mqtt.sn.advertise_duration; 0: never
+    Milliseconds retry_interval{0};       ///< mqtt.sn.retry_interval
+    std::uint32_t retry_count_max = 0;    ///< mqtt.sn.retry_count
+    double retry_backoff = 1.0;           ///< mqtt.sn.retry_backoff
+    std::uint32_t topic_count_max = 0;    ///< mqtt.sn.max_topics
+    bool connectionless_publish = false;  ///< mqtt.sn.enable_qos3
+    std::string connectionless_username;  ///< mqtt.sn.qos3_username; empty: anonymous
+    std::map<std::uint16_t, std::string> predefined_topics;  ///< mqtt.sn.predefined.topic.<N>
+    std::string predefined_file;                       ///< mqtt.sn.predefined_file; empty: none
+    std::map<std::uint32_t, std::string> sleep_rules;  ///< mqtt.sn.sleep.keep.<N>
+    bool follows_proven_clients = false;               ///< mqtt.sn.address_change
+    std::string username;                              ///< mqtt.sn.username; empty: none
+    std::string password;                              ///< mqtt.sn.password; empty: none
+};
+
+/// One line of mqtt.sn.sleep.keep.<N>.
+struct SleepRule {
+    std::string filter;
+    std::uint32_t count_max = 0;  ///< messages of one topic; 0: all
+};
+/// Reads "filter all", "filter last" or "filter 5"; empty when it is none of these.
+std::optional<SleepRule> parse_sleep_rule(std::string_view text);
+
 struct Config {
     Node node;
     Log log;
@@ -181,8 +234,10 @@ struct Config {
     Retainer retainer;
     Store store;
     Presence presence;
-    std::vector<TcpListener> tcp_listeners;    ///< ordered by name
-    std::vector<UnixListener> unix_listeners;  ///< ordered by name
+    MqttSn mqttsn;
+    std::vector<TcpListener> tcp_listeners;        ///< ordered by name
+    std::vector<UnixListener> unix_listeners;      ///< ordered by name
+    std::vector<MqttSnListener> mqttsn_listeners;  ///< ordered by name
 };
 
 }  // namespace gw::config

@@ -16,6 +16,8 @@ public:
         check_memory_order();
         check_topic_levels();
         check_same_addresses();
+        check_dtls();
+        check_sleep_rules();
         warn_of_closed_listeners();
     }
 
@@ -47,6 +49,7 @@ private:
         };
         check_mountpoint("listener.tcp.", config_.tcp_listeners);
         check_mountpoint("listener.unix.", config_.unix_listeners);
+        check_mountpoint("listener.mqttsn.", config_.mqttsn_listeners);
     }
 
     void check_same_addresses() {
@@ -65,22 +68,63 @@ private:
         for (const UnixListener& listener : config_.unix_listeners) {
             check_one("listener.unix." + listener.name, listener.path);
         }
+        for (const MqttSnListener& listener : config_.mqttsn_listeners) {
+            if (listener.address.port != 0) {
+                check_one("listener.mqttsn." + listener.name, "udp " + listener.address.text());
+            }
+        }
+    }
+
+    void check_dtls() {
+        for (const MqttSnListener& listener : config_.mqttsn_listeners) {
+            const std::string name = "listener.mqttsn." + listener.name;
+            const Dtls& dtls = listener.dtls;
+            if (dtls.enabled && dtls.certificate_file.empty() && dtls.psk_file.empty()) {
+                tell(Severity::error, name + ".dtls",
+                     "needs .certfile and .keyfile, or .psk_file, or both");
+            }
+            if (dtls.certificate_file.empty() != dtls.key_file.empty()) {
+                tell(Severity::error, name + ".certfile", "and .keyfile belong together");
+            }
+            if (dtls.requires_certificate && dtls.ca_file.empty()) {
+                tell(Severity::error, name + ".fail_if_no_peer_cert",
+                     "needs .cacertfile, which says whose certificates count");
+            }
+        }
+    }
+
+    void check_sleep_rules() {
+        for (const auto& [number, text] : config_.mqttsn.sleep_rules) {
+            if (!parse_sleep_rule(text)) {
+                tell(Severity::error, "mqtt.sn.sleep.keep." + std::to_string(number),
+                     "a topic filter and `all`, `last` or a number of messages is expected");
+            }
+        }
     }
 
     /// A listener opened to a network lets nobody in who has no credentials; who opens one for the
     /// first time should learn that from us, not from a client that is refused.
     void warn_of_closed_listeners() {
         for (const TcpListener& listener : config_.tcp_listeners) {
-            const Anonymous rule =
-                listener.limits.allow_anonymous.value_or(config_.access.allow_anonymous);
-            const auto address = IpAddress::parse(listener.address.host);
-            const bool loopback =
-                address ? address->is_loopback() : listener.address.host == "localhost";
-            if (rule == Anonymous::local && !loopback) {
-                tell(Severity::warning, "listener.tcp." + listener.name,
-                     "clients without credentials are refused at " + listener.address.text() +
-                         " (allow_anonymous = local)");
+            warn_if_closed("listener.tcp." + listener.name, listener.address, listener.limits);
+        }
+        for (const MqttSnListener& listener : config_.mqttsn_listeners) {
+            if (!listener.dtls.enabled && config_.mqttsn.username.empty()) {
+                warn_if_closed("listener.mqttsn." + listener.name, listener.address,
+                               listener.limits);
             }
+        }
+    }
+
+    void warn_if_closed(const std::string& name, const ListenAddress& listens,
+                        const ListenerLimits& limits) {
+        const Anonymous rule = limits.allow_anonymous.value_or(config_.access.allow_anonymous);
+        const auto address = IpAddress::parse(listens.host);
+        const bool loopback = address ? address->is_loopback() : listens.host == "localhost";
+        if (rule == Anonymous::local && !loopback) {
+            tell(Severity::warning, name,
+                 "clients without credentials are refused at " + listens.text() +
+                     " (allow_anonymous = local)");
         }
     }
 

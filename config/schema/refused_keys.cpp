@@ -60,6 +60,7 @@ constexpr Refused meaningless[] = {
     {"retainer.storage_type", "there is one retained store, held in memory"},
     {"module.retainer.storage_type", "there is one retained store, held in memory"},
     {"sysmon.#", "it watches the Erlang VM"},
+    {"mqtt.sn.enable_stats", "figures of a client are always current"},
     {"recon.#", "it diagnoses the Erlang VM"},
     {"reloader.#", "it reloads Erlang code"},
 };
@@ -69,7 +70,6 @@ constexpr Refused later[] = {
     {"listener.ssl.#", "TLS listeners"},
     {"listener.ws.#", "WebSocket listeners"},
     {"listener.wss.#", "WebSocket listeners over TLS"},
-    {"listener.mqttsn.#", "MQTT-SN"},
     {"listener.stomp.#", "STOMP"},
     {"listener.coap.#", "CoAP"},
     {"listener.sockjs.#", "SockJS"},
@@ -89,7 +89,6 @@ constexpr Refused later[] = {
     {"mqtt.mqueue.priority", "queue priorities"},
     {"mqtt.bridge.#", "bridges"},
     {"bridge.#", "bridges"},
-    {"mqtt.sn.#", "MQTT-SN"},
     {"coap.#", "CoAP"},
     {"stomp.#", "STOMP"},
     {"sockjs.#", "SockJS"},

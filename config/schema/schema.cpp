@@ -37,9 +37,12 @@ std::optional<std::uint32_t> rule_number(std::string_view text) {
 /// Whether `name` is the last level of some option of `<kind>` listeners.
 bool is_option_of(std::string_view pattern, std::string_view name) {
     const std::string prefix = std::string{pattern} + ".";
-    for (const Key& key : listener_keys()) {
-        if (key.name.starts_with(prefix) && split(key.name.substr(prefix.size()), '.')[0] == name) {
-            return true;
+    for (const KeyGroup& group : key_groups()) {
+        for (const Key& key : group.keys) {
+            if (key.name.starts_with(prefix) &&
+                split(key.name.substr(prefix.size()), '.')[0] == name) {
+                return true;
+            }
         }
     }
     return false;
@@ -76,6 +79,9 @@ std::string without_alias(std::string_view written) {
     constexpr std::string_view single = "mqtt.listener.tcp";
     if (written == single || written.starts_with(std::string{single} + ".")) {
         return "listener.tcp.external" + std::string{written.substr(single.size())};
+    }
+    if (written == "mqtt.sn.port") {  // of EMQ's only one
+        return "listener.mqttsn.external";
     }
     for (const KeyGroup& group : key_groups()) {
         for (const Key& key : group.keys) {
@@ -150,6 +156,7 @@ std::span<const KeyGroup> key_groups() {
         {"One client", client_keys()},
         {"MQTT", mqtt_keys()},
         {"Sessions, queues, retained messages, events", session_keys()},
+        {"MQTT-SN", mqttsn_keys()},
     };
     return groups;
 }

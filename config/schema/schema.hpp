@@ -15,6 +15,7 @@ std::span<const Key> client_keys();
 std::span<const Key> mqtt_keys();
 std::span<const Key> session_keys();
 std::span<const Key> listener_keys();
+std::span<const Key> mqttsn_keys();
 
 /// A chapter of the reference page.
 struct KeyGroup {

@@ -66,12 +66,14 @@ TEST_CASE("the shipped files name every key with its default, and pass the check
 
     const std::string text =
         read_file("config/gateway.conf") + read_file("config/plugins/retainer.conf") +
-        read_file("config/plugins/presence.conf") + read_file("config/plugins/store.conf");
+        read_file("config/plugins/presence.conf") + read_file("config/plugins/store.conf") +
+        read_file("config/plugins/mqttsn.conf");
     for (const auto& group : gw::config::key_groups()) {
         for (const auto& key : group.keys) {
             std::string name{key.name};
             for (const auto& [placeholder, example] : {std::pair{"tcp.<name>", "tcp.default"},
                                                        {"unix.<name>", "unix.local"},
+                                                       {"mqttsn.<name>", "mqttsn.default"},
                                                        {"<N>", "1"}}) {
                 if (const auto at = name.find(placeholder); at != std::string::npos) {
                     name.replace(at, std::string_view{placeholder}.size(), example);
@@ -94,7 +96,7 @@ TEST_CASE("the shipped files stay right when every line is taken in") {
     std::string everything;
     for (const std::string_view file :
          {"config/gateway.conf", "config/plugins/retainer.conf", "config/plugins/presence.conf",
-          "config/plugins/store.conf"}) {
+          "config/plugins/store.conf", "config/plugins/mqttsn.conf"}) {
         std::istringstream lines{read_file(std::string{file})};
         std::string line;
         while (std::getline(lines, line)) {

@@ -140,7 +140,6 @@ TEST_CASE("EMQ's keys without meaning and those of later versions are refused wi
         {"listener.ssl.external.keyfile", "not available in this version: TLS listeners"},
         {"listener.ws.external", "not available in this version: WebSocket listeners"},
         {"listener.wss.external", "not available in this version: WebSocket listeners over TLS"},
-        {"listener.mqttsn.a", "not available in this version: MQTT-SN"},
         {"listener.stomp.a", "not available in this version: STOMP"},
         {"listener.coap.a", "not available in this version: CoAP"},
         {"auth.mysql.server", "not available in this version: authentication backends"},

@@ -1,0 +1,415 @@
+// CONNECT, the dialogue about the will, and who the client is (MQTT-SN 1.2, 6.2 and 6.3).
+#include "adapters/mqttsn/machine/connection.hpp"
+#include "adapters/mqttsn/machine/gateway.hpp"
+#include "broker-core/base/utf8.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace gw::mqttsn {
+
+namespace {
+
+/// 1.2 has three words for a refusal: come again later, or never so.
+ReturnCode refusal_of(ReasonCode reason) {
+    switch (reason) {
+        case ReasonCode::server_busy:
+        case ReasonCode::server_unavailable:
+        case ReasonCode::quota_exceeded:
+        case ReasonCode::connection_rate_exceeded:
+            return ReturnCode::congestion;
+        default:
+            return ReturnCode::not_supported;
+    }
+}
+
+}  // namespace
+
+const std::string& Connection::client_id() const {
+    static const std::string nobody;
+    if (session_ != nullptr) {
+        return session_->client_id();
+    }
+    return connecting_ ? connecting_->client_id : nobody;
+}
+
+// ------------------------------------------------------------------------------------- dialogue
+
+void Connection::on_connect(const Connect& packet, const DatagramSource& source) {
+    broker().metrics().packets_received.add();
+    broker().metrics().connections_opened.add();
+    gateway_.shared().client_count.fetch_add(1, std::memory_order_relaxed);
+    is_counted_ = true;
+    connecting_ = std::make_unique<Connecting>();
+    connecting_->client_id = std::string{packet.client_id};
+    connecting_->flags = packet.flags;
+    connecting_->duration = packet.duration;
+    connecting_->peer = gateway_.peer_info(source);
+    connecting_->timeout_at = now() + options().connect_timeout;
+    gateway_.port().bind(peer_, source.node, handle_);
+    schedule();
+    begin_authentication();
+}
+
+bool Connection::repeats_connect(const Connect& packet) {
+    if (state_ == State::connecting) {
+        if (!connecting_ || !(connecting_->flags == packet.flags) ||
+            connecting_->duration != packet.duration) {
+            return false;
+        }
+        ask_again();
+        return true;
+    }
+    // CONNACK was lost: the same again, and nothing in between.
+    if (state_ != State::active || !is_fresh_ || !(connect_flags_ == packet.flags) ||
+        connect_duration_ != packet.duration) {
+        return false;
+    }
+    last_received_ = now();
+    send(Connack{});
+    return true;
+}
+
+void Connection::begin_authentication() {
+    auto decision = broker().authenticate(credentials(connecting_->client_id, connecting_->peer),
+                                          *this, connecting_->token);
+    if (decision) {
+        on_decision(*decision);
+    } else {
+        connecting_->is_waiting = true;
+    }
+}
+
+Credentials Connection::credentials(std::string_view id, const PeerInfo& peer) const {
+    Credentials shown{.client_id = id,
+                      .peer = peer,
+                      .protocol = Protocol::mqtt_sn,
+                      .allow_anonymous = options().allow_anonymous};
+    if (peer.identity && !peer.identity->psk_identity.empty()) {
+        shown.username = peer.identity->psk_identity;
+    } else if (options().username) {
+        shown.username = *options().username;
+        if (options().password) {
+            shown.password = as_bytes(*options().password);
+        }
+    }
+    return shown;
+}
+
+void Connection::on_auth_decided(AuthToken token, const AuthDecision& decision) {
+    if (connecting_ && connecting_->is_waiting && token == connecting_->token) {
+        connecting_->is_waiting = false;
+        on_decision(decision);
+    } else if (work_ && work_->move && work_->move->token == token) {
+        on_move_decided(decision);
+    }
+}
+
+void Connection::on_decision(const AuthDecision& decision) {
+    if (decision.reason != ReasonCode::success) {
+        refuse_connect(decision.reason, refusal_of(decision.reason));
+        return;
+    }
+    connecting_->decision = decision;
+    if (connecting_->flags.will()) {
+        ask_for_will_topic();
+    } else {
+        finish_connect();
+    }
+}
+
+void Connection::ask_for_will_topic() {
+    connecting_->step = Connecting::Step::will_topic;
+    connecting_->try_count = 0;
+    ask_again();
+}
+
+void Connection::ask_for_will_message() {
+    connecting_->step = Connecting::Step::will_message;
+    connecting_->try_count = 0;
+    ask_again();
+}
+
+void Connection::ask_again() {
+    switch (connecting_->step) {
+        case Connecting::Step::deciding:
+            return;  // the answer comes by itself
+        case Connecting::Step::will_topic:
+            send(WillTopicRequest{});
+            break;
+        case Connecting::Step::will_message:
+            send(WillMessageRequest{});
+            break;
+    }
+    connecting_->retry_at = now() + options().retry_interval;
+    schedule();
+}
+
+void Connection::on_connecting_frame(const Frame& frame) {
+    const auto packet = decode_body(frame);
+    if (!packet) {
+        gateway_.drop(DatagramDrop::truncated);
+        return;
+    }
+    if (const auto* const topic = std::get_if<WillTopic>(&*packet)) {
+        on_will_topic(*topic);
+    } else if (const auto* const message = std::get_if<WillMessage>(&*packet)) {
+        on_will_message(*message);
+    } else if (std::holds_alternative<Disconnect>(*packet)) {
+        send(Disconnect{});
+        leave();
+    } else {
+        gateway_.drop(DatagramDrop::unexpected);
+    }
+}
+
+void Connection::on_will_topic(const WillTopic& packet) {
+    if (connecting_->step == Connecting::Step::will_message) {
+        ask_again();  // it has not heard our question
+        return;
+    }
+    if (connecting_->step != Connecting::Step::will_topic) {
+        gateway_.drop(DatagramDrop::unexpected);
+        return;
+    }
+    if (packet.topic.empty()) {
+        finish_connect();  // there shall be none (6.3)
+        return;
+    }
+    if (!take_will_topic(connecting_->will, packet.flags, packet.topic)) {
+        refuse_connect(ReasonCode::topic_name_invalid, ReturnCode::not_supported);
+        return;
+    }
+    ask_for_will_message();
+}
+
+void Connection::on_will_message(const WillMessage& packet) {
+    if (connecting_->step != Connecting::Step::will_message) {
+        gateway_.drop(DatagramDrop::unexpected);
+        return;
+    }
+    connecting_->will.message = std::string{as_text(packet.message)};
+    finish_connect();
+}
+
+void Connection::on_connecting_deadline() {
+    if (connecting_->timeout_at <= now() || connecting_->try_count >= options().retry_count_max) {
+        broker()
+            .metrics()
+            .connects_refused_by_reason[static_cast<std::size_t>(ReasonCode::maximum_connect_time)]
+            .add();
+        leave();
+        return;
+    }
+    if (connecting_->retry_at <= now()) {
+        connecting_->retry_at = never;
+        ++connecting_->try_count;
+        broker().metrics().retransmissions.add();
+        ask_again();
+    }
+}
+
+void Connection::refuse_connect(ReasonCode reason, ReturnCode code) {
+    OpenSession request;
+    request.client_id = connecting_->client_id;
+    request.peer = connecting_->peer.address;
+    request.ip = connecting_->peer.ip;
+    request.protocol = Protocol::mqtt_sn;
+    broker().refuse_connect(request, reason);
+    send(Connack{code});
+    leave();
+}
+
+// -------------------------------------------------------------------------------------- session
+
+bool Connection::is_same_principal(const Session& session, const AuthDecision& decision) const {
+    const ClientIdentity& identity = *session.identity;
+    return identity.is_anonymous == decision.is_anonymous &&
+           (decision.is_anonymous || identity.username == decision.username);
+}
+
+void Connection::finish_connect() {
+    Session* const present = broker().find_session(connecting_->client_id);
+    const bool is_owner = present != nullptr && is_same_principal(*present, *connecting_->decision);
+    if (is_owner && resume_in_place(*present)) {
+        return;
+    }
+    if (is_owner) {
+        prepare_takeover(*present);
+    }
+    const OpenedSession opened = broker().open_session(open_request(is_owner ? present : nullptr),
+                                                       *connecting_->decision, *this);
+    if (opened.session == nullptr) {
+        send(Connack{refusal_of(opened.reason)});  // the broker has counted the refusal
+        leave();
+        return;
+    }
+    session_ = opened.session;
+    if (!opened.session_present && work_) {
+        work_->client = {};
+    }
+    if (connecting_->flags.will() && !connecting_->will.empty()) {
+        work().client.will = connecting_->will;
+    } else if (connecting_->flags.will() && work_) {
+        work_->client.will = {};
+    }
+    become_active();
+    save_state();
+    broker().start_delivery(*session_);
+}
+
+/// A client that sleeps with a clean session and connects without that flag keeps what it has
+/// (6.3): its messages have waited for just this.
+bool Connection::resume_in_place(Session& present) {
+    Connection* const old = Gateway::connection_of(&present);
+    if (connecting_->flags.clean_session() || present.is_persistent() || old == nullptr ||
+        (old->state_ != State::asleep && old->state_ != State::awake)) {
+        return false;
+    }
+    std::string node = work_ ? std::move(work_->node) : std::string{};
+    old->session_ = nullptr;
+    work_ = std::move(old->work_);
+    if (old->has_address_) {
+        old->work().node = work_ ? work_->node : std::string{};
+    }
+    old->leave();
+    work().node = std::move(node);
+    session_ = &present;
+    broker().move_session(present, connecting_->peer, *this);
+    if (connecting_->flags.will()) {
+        work_->client.will = connecting_->will;
+        broker().set_will(present, make_will(work_->client.will));
+    }
+    become_active();
+    if (work_->outgoing.step != Outgoing::Step::none) {
+        work_->outgoing.is_resend = true;
+        work_->outgoing.try_count = 0;
+        send_outgoing();
+    }
+    go_on();
+    return true;
+}
+
+/// A client that connects again is alive: no will is due for its connection before. And when it is
+/// at the same place, a DISCONNECT for that one would reach this one.
+void Connection::prepare_takeover(Session& present) {
+    Connection* const old = Gateway::connection_of(&present);
+    if (old == nullptr) {
+        return;
+    }
+    present.will.reset();
+    const DatagramSource here{.peer = peer_, .node = work_ ? as_bytes(work_->node) : NodePrefix{}};
+    if (old->is_at(here)) {
+        old->make_way();
+    }
+}
+
+OpenSession Connection::open_request(const Session* present) {
+    const bool is_clean = connecting_->flags.clean_session();
+    if (!is_clean && present != nullptr && present->is_persistent()) {
+        load_state(*present);
+    }
+    OpenSession request;
+    request.client_id = connecting_->client_id;
+    request.peer = connecting_->peer.address;
+    request.ip = connecting_->peer.ip;
+    request.protocol = Protocol::mqtt_sn;
+    request.is_administrator = connecting_->peer.is_administrator;
+    request.clean_start = is_clean;
+    request.receive_maximum = 1;  // one message at a time (6.10)
+    if (!is_clean) {
+        const auto seconds = options().session_expiry.count();
+        request.expiry_interval = seconds == 0 ? session_never_expires
+                                               : static_cast<std::uint32_t>(std::min<std::int64_t>(
+                                                     seconds, session_never_expires));
+    }
+    if (connecting_->flags.will()) {
+        request.will = make_will(connecting_->will);
+    } else if (work_) {
+        request.will = make_will(work_->client.will);  // its own from before (6.3)
+    }
+    return request;
+}
+
+void Connection::load_state(const Session& session) {
+    if (!session.adapter_state) {
+        return;
+    }
+    if (auto state = decode_client_state(as_bytes(*session.adapter_state))) {
+        work().client = std::move(*state);
+    }
+}
+
+void Connection::become_active() {
+    keep_alive_ = connect_duration_ = connecting_->duration;
+    connect_flags_ = connecting_->flags;
+    state_ = State::active;
+    is_fresh_ = true;
+    last_received_ = now();
+    conflates_queue = false;
+    note_proof(connecting_->peer, *connecting_->decision);
+    connecting_.reset();
+    if (work_) {
+        work_->client.topics.forget_known();
+        work_->client.sleep.reset();
+    }
+    gateway_.timers().cancel(*this);
+    schedule();
+    send(Connack{});
+    update_blocked();
+}
+
+void Connection::note_proof(const PeerInfo& peer, const AuthDecision& decision) {
+    std::string proof = Gateway::proof_of(peer, decision);
+    if (work_ && !work_->proof.empty()) {
+        gateway_.shared().proven.remove(std::exchange(work_->proof, {}));
+    }
+    // Proofs by certificate or key are remembered in any case: at another address the same is
+    // asked.
+    if (proof.empty() || (!peer.identity && !options().follows_proven_clients)) {
+        return;
+    }
+    gateway_.shared().proven.add(proof, session_->client_id());
+    work().proof = std::move(proof);
+}
+
+bool Connection::restore(Session& session, ClientState&& state) {
+    has_address_ = false;
+    keep_alive_ = state.sleep->keep_alive;
+    sleep_duration_ = state.sleep->duration;
+    const WallTime until = state.sleep->until;
+    work().client = std::move(state);
+    state_ = State::asleep;
+    OpenSession request;
+    const std::string id = session.client_id();
+    request.client_id = id;
+    request.peer = session.identity->peer;
+    request.protocol = Protocol::mqtt_sn;
+    request.clean_start = false;
+    request.expiry_interval = session.expiry_interval;
+    request.receive_maximum = 1;
+    request.will = make_will(work_->client.will);
+    AuthDecision decision;
+    decision.reason = ReasonCode::success;
+    decision.username = session.identity->username;
+    decision.is_anonymous = session.identity->is_anonymous;
+    const OpenedSession opened = broker().open_session(std::move(request), decision, *this);
+    if (opened.session == nullptr) {
+        leave();
+        return false;
+    }
+    session_ = opened.session;
+    is_counted_ = true;
+    gateway_.shared().client_count.fetch_add(1, std::memory_order_relaxed);
+    conflates_queue = !options().sleep_rules.empty();
+    // The time that it may be silent has gone on without us.
+    const auto announced = silence_limit() - last_received_;
+    const auto left =
+        std::clamp<Milliseconds>(until - broker().now().wall, Milliseconds{0}, announced);
+    last_received_ = now() - (announced - left);
+    schedule();
+    broker().start_delivery(*session_);
+    return true;
+}
+
+}  // namespace gw::mqttsn

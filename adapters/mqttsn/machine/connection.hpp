@@ -1,0 +1,282 @@
+#pragma once
+
+#include "adapters/machine/datagram_machine.hpp"
+#include "adapters/mqttsn/codec/codec.hpp"
+#include "adapters/mqttsn/machine/client_state.hpp"
+#include "adapters/mqttsn/machine/options.hpp"
+#include "broker-core/base/rate_limit.hpp"
+#include "broker-core/base/timer_wheel.hpp"
+#include "broker-core/broker/broker.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gw::mqttsn {
+
+class Gateway;
+
+/// The gateway's side of one client, from its CONNECT until it disconnects or is lost: the states
+/// of MQTT-SN 1.2, 6.14. Owned by the Gateway of the worker that owns the client id. A client that
+/// is connected and does nothing costs sizeof(Connection) and no more: the rest is made when
+/// needed.
+class Connection final : public SessionLink, public TimerNode {
+public:
+    enum class State : std::uint8_t {
+        connecting,  // will or decision are awaited
+        active,
+        asleep,  // messages wait for its PINGREQ
+        awake,   // gets what has waited, until PINGRESP
+        gone,    // to be destroyed at the end of the turn
+    };
+
+    Connection(Gateway& gateway, std::uint32_t handle, const DatagramSource& source);
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+
+    // --- connect.cpp
+
+    /// The CONNECT that this object was made for.
+    void on_connect(const Connect& packet, const DatagramSource& source);
+    /// Whether a CONNECT from the same peer is the one that was answered, sent again; if so it is
+    /// answered again.
+    bool repeats_connect(const Connect& packet);
+    /// Goes on with a session that slept when the gateway ended; it has no address. False: the
+    /// broker does not give the session.
+    bool restore(Session& session, ClientState&& state);
+    const std::string& client_id() const;
+
+    // --- connection.cpp
+
+    /// A message from the peer, of any type but CONNECT and SEARCHGW.
+    void on_frame(const Frame& frame);
+    void on_deadline();
+    /// The end of a turn in which something has happened that settle() may have to follow.
+    void settle();
+    /// Another client is at the peer's address now.
+    void on_peer_lost();
+    /// The program stops. Sleepers stay as they are, to be found again at the next start.
+    void on_shutdown(ReasonCode reason);
+    /// Before destruction: nobody may call it any more.
+    void abandon();
+
+    // --- sleep.cpp
+
+    /// PINGREQ with this client's id, from a peer that may be a new one.
+    void on_client_ping(const DatagramSource& source);
+    /// The client has proven to be at another address: from now on it is there.
+    void move_to(const DatagramSource& source, const PeerInfo& info);
+    /// Whether the client is now at another address, which the datagram's source proves at once.
+    bool follow(const DatagramSource& source);
+
+    State state() const { return state_; }
+    const Gateway& gateway() const { return gateway_; }
+    std::uint32_t handle() const { return handle_; }
+    bool is_at(const DatagramSource& source) const;
+    bool has_address_of(const DatagramPeer& peer) const { return has_address_ && peer_ == peer; }
+    /// What the network may change without the client's doing.
+    void refresh(const DatagramSource& source) {
+        peer_.local = source.peer.local;
+        peer_.arrival = source.peer.arrival;
+    }
+    /// A CONNECT of the same client, from the same peer, has taken its place there.
+    void make_way() { is_replaced_ = true; }
+
+    // SessionLink
+    bool on_delivery(const DeliveryView& delivery) override;
+    void on_release(std::uint16_t packet_id) override;
+    void on_session_lost(ReasonCode reason) override;
+    void on_stored(StoreTicket ticket, StoreOutcome outcome) override;
+    void on_access_decided() override;
+    void on_auth_decided(AuthToken token, const AuthDecision& decision) override;
+    std::uint32_t queued_count_max(std::string_view topic) const override;
+
+private:
+    /// What is kept only while a CONNECT is being decided.
+    struct Connecting {
+        enum class Step : std::uint8_t { deciding, will_topic, will_message } step = Step::deciding;
+        std::string client_id;
+        Flags flags;
+        std::uint16_t duration = 0;
+        PeerInfo peer;
+        WillData will;
+        std::optional<AuthDecision> decision;
+        AuthToken token = 0;
+        bool is_waiting = false;  // for on_auth_decided()
+        std::uint8_t try_count = 0;
+        MonotonicTime retry_at = never;
+        MonotonicTime timeout_at = never;
+    };
+    /// One message to the client that it has to answer; one at a time (6.10).
+    struct Outgoing {
+        enum class Step : std::uint8_t {
+            none,
+            registering,  // REGISTER, then the message behind it
+            publishing,   // PUBLISH at QoS 1 or 2
+            releasing,    // PUBREL
+        } step = Step::none;
+        TopicIdType topic_id_type = TopicIdType::normal;
+        Qos qos = Qos::at_most_once;
+        bool retain = false;
+        bool is_resend = false;
+        std::uint8_t try_count = 0;        // times it was sent, in this step
+        std::uint8_t rejection_count = 0;  // times the client did not know the topic id
+        std::uint16_t topic_id = 0;
+        std::uint16_t packet_id = 0;    // of the delivery
+        std::uint16_t register_id = 0;  // of REGISTER
+        MessagePtr message;             // null in step `releasing`
+        MonotonicTime retry_at = never;
+    };
+    /// A reply that waits until what it promises is stored.
+    struct PendingReply {
+        StoreTicket ticket = 0;
+        MessageType type = MessageType::puback;
+        ReturnCode code = ReturnCode::accepted;
+        Flags flags{};
+        std::uint16_t topic_id = 0;
+        std::uint16_t message_id = 0;
+    };
+    /// The last request of a kind, to know its repetition (6.13).
+    struct LastRequest {
+        std::uint32_t hash = 0;  // of all but the DUP flag
+        std::uint16_t message_id = 0;
+        bool is_set = false;
+        PendingReply reply;
+    };
+    /// A new address whose right to the client is being judged.
+    struct Move {
+        DatagramPeer peer;
+        std::string node;
+        PeerInfo info;
+        AuthToken token = 0;
+    };
+    /// What a client needs that does more than being connected.
+    struct Work {
+        ClientState client;
+        Outgoing outgoing;
+        std::vector<PendingReply> replies;
+        std::vector<std::string> waiting_input;  // behind a request that is being judged
+        LastRequest last_publish, last_subscribe;
+        std::optional<RateLimit> rate;
+        std::unique_ptr<Move> move;
+        std::uint32_t deliveries_left = 0;  // of an awake client, before its PINGRESP
+        std::uint16_t next_register_id = 0;
+        std::string node;   // forwarder headers in front of each datagram
+        std::string proof;  // under which GatewayShared::proven knows the client
+    };
+
+    // connect.cpp
+    void ask_for_will_topic();
+    void ask_for_will_message();
+    void ask_again();
+    void begin_authentication();
+    void on_decision(const AuthDecision& decision);
+    void on_will_topic(const WillTopic& packet);
+    void on_will_message(const WillMessage& packet);
+    void finish_connect();
+    void refuse_connect(ReasonCode reason, ReturnCode code);
+    bool is_same_principal(const Session& session, const AuthDecision& decision) const;
+    bool resume_in_place(Session& present);
+    void prepare_takeover(Session& present);
+    OpenSession open_request(const Session* present);
+    void load_state(const Session& session);
+    void become_active();
+    void note_proof(const PeerInfo& peer, const AuthDecision& decision);
+    void on_connecting_frame(const Frame& frame);
+    void on_connecting_deadline();
+    Credentials credentials(std::string_view client_id, const PeerInfo& peer) const;
+
+    // publish.cpp
+    void on_publish(const Publish& packet, Bytes body);
+    std::string_view topic_of(const Publish& packet, std::string& scratch);
+    bool answer_repetition(const LastRequest& last, std::uint16_t message_id, Flags flags,
+                           Bytes body);
+    void remember(LastRequest& last, Bytes body, const PendingReply& reply);
+    ReturnCode judge_publish(const Publish& packet, std::string_view topic);
+    void answer_publish(const Publish& packet, const PublishOutcome& outcome, Bytes body);
+    void refuse_publish(const Publish& packet, ReturnCode code);
+    bool is_over_rate();
+    void on_pubrel(std::uint16_t message_id);
+
+    // subscribe.cpp
+    void on_register(const Register& packet);
+    void on_subscribe(const Subscribe& packet, Bytes body);
+    void on_unsubscribe(const Unsubscribe& packet);
+    std::string_view name_of(const Flags& flags, const TopicReference& topic) const;
+    std::optional<TopicFilter> filter_of(std::string_view name) const;
+    std::uint16_t id_for_subscription(const Subscribe& packet, std::string_view name);
+    void on_will_topic_update(const WillTopicUpdate& packet);
+    void on_will_message_update(const WillMessageUpdate& packet);
+    bool take_will_topic(WillData& will, Flags flags, std::string_view topic) const;
+    std::unique_ptr<Will> make_will(const WillData& data) const;
+
+    // delivery.cpp
+    void start(Outgoing outgoing);
+    void send_outgoing();
+    void retry_outgoing();
+    void go_on();
+    void update_blocked();
+    bool choose_topic_id(std::string_view topic, Outgoing& outgoing, bool& is_known);
+    void send_publish(const Outgoing& outgoing);
+    void on_regack(const Regack& packet);
+    void on_puback(const Puback& packet);
+    void on_pubrec(std::uint16_t message_id);
+    void on_pubcomp(std::uint16_t message_id);
+    void on_topic_rejected(const Puback& packet);
+    void give_up(Outgoing outgoing, ReasonCode reason);
+
+    // sleep.cpp
+    void fall_asleep(std::uint16_t duration);
+    void wake_up();
+    void answer_ping();
+    bool may_move(const PeerInfo& peer, const AuthDecision& decision) const;
+    void on_move_decided(const AuthDecision& decision);
+
+    // connection.cpp
+    void on_connected_frame(const Frame& frame);
+    void on_packet(const Packet& packet, Bytes body);
+    void on_disconnect(const Disconnect& packet);
+    bool must_wait(const Frame& frame);
+    void wait_for_access(MessageType type, Bytes body);
+    void take_waiting_input();
+    void reply(const PendingReply& reply);
+    void send_reply(const PendingReply& reply);
+    void end_session(const ConnectionEnd& end);
+    void leave();
+    bool is_connected() const { return session_ != nullptr; }
+    void lose(ReasonCode reason);
+    void schedule();
+    MonotonicTime silence_limit() const;
+    void save_state();
+    template <class Message>
+    void send(const Message& packet);
+    Work& work();
+    MonotonicTime now() const;
+    Broker& broker() const;
+    const GatewayOptions& options() const;
+    std::string_view strip_mountpoint(std::string_view topic) const;
+
+    Gateway& gateway_;
+    Session* session_ = nullptr;
+    std::unique_ptr<Connecting> connecting_;
+    std::unique_ptr<Work> work_;
+    MonotonicTime last_received_;
+    const std::uint32_t handle_;
+    std::uint16_t keep_alive_ = 0;      // seconds, as announced; 0: never lost
+    std::uint16_t sleep_duration_ = 0;  // seconds, as announced
+    std::uint16_t connect_duration_ = 0;
+    Flags connect_flags_;
+    State state_ = State::connecting;
+    DatagramPeer peer_;
+    bool has_address_ : 1 = true;
+    bool is_replaced_ : 1 = false;        // see make_way()
+    bool is_fresh_ : 1 = false;           // nothing came since CONNACK
+    bool is_access_pending_ : 1 = false;  // a request waits for on_access_decided()
+    bool is_to_settle_ : 1 = false;       // the gateway has it in its list
+    bool is_counted_ : 1 = false;         // in GatewayShared::client_count
+};
+
+}  // namespace gw::mqttsn

@@ -1,0 +1,491 @@
+#include "adapters/mqttsn/machine/gateway.hpp"
+
+#include "broker-core/base/utf8.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace gw::mqttsn {
+
+namespace {
+
+/// Replies a second to peers that are nobody's: enough for clients after a restart, too few for
+/// two gateways that answer each other, or for a flood with borrowed addresses.
+constexpr std::uint64_t unknown_replies_per_second = 2000;
+
+DatagramDrop drop_reason_of(DecodeError error) {
+    switch (error) {
+        case DecodeError::truncated:
+            return DatagramDrop::truncated;
+        case DecodeError::length_mismatch:
+            return DatagramDrop::length_mismatch;
+        case DecodeError::unknown_type:
+            return DatagramDrop::unknown_type;
+        case DecodeError::overlong:
+            return DatagramDrop::overlong;
+        case DecodeError::nested_too_deep:
+            return DatagramDrop::nested_too_deep;
+    }
+    GW_UNREACHABLE();
+}
+
+/// What only gateways send. It is never answered: two gateways would answer each other for ever.
+bool is_from_gateway(MessageType type) {
+    switch (type) {
+        case MessageType::advertise:
+        case MessageType::gwinfo:
+        case MessageType::connack:
+        case MessageType::willtopicreq:
+        case MessageType::willmsgreq:
+        case MessageType::suback:
+        case MessageType::unsuback:
+        case MessageType::pingresp:
+        case MessageType::willtopicresp:
+        case MessageType::willmsgresp:
+        case MessageType::encapsulated:
+            return true;
+        default:
+            return false;
+    }
+}
+
+constexpr std::size_t connect_fixed_bytes = 4;
+
+}  // namespace
+
+// ---------------------------------------------------------------------------- proven clients
+
+void GatewayShared::ProvenClients::add(const std::string& proof, const std::string& client_id) {
+    const std::lock_guard lock{mutex_};
+    Entry& entry = clients_[proof];
+    entry.client_id = client_id;
+    ++entry.count;
+}
+
+void GatewayShared::ProvenClients::remove(const std::string& proof) {
+    const std::lock_guard lock{mutex_};
+    const auto found = clients_.find(proof);
+    if (found != clients_.end() && --found->second.count == 0) {
+        clients_.erase(found);
+    }
+}
+
+std::string GatewayShared::ProvenClients::find(const std::string& proof) const {
+    const std::lock_guard lock{mutex_};
+    const auto found = clients_.find(proof);
+    return found != clients_.end() && found->second.count == 1 ? found->second.client_id
+                                                               : std::string{};
+}
+
+// ------------------------------------------------------------------------------------- gateway
+
+Gateway::Gateway(Broker& broker, DatagramPort& port, GatewayOptionsPtr options,
+                 std::shared_ptr<GatewayShared> shared)
+    : broker_(broker),
+      port_(port),
+      options_(std::move(options)),
+      shared_(std::move(shared)),
+      timers_(broker.now().monotonic),
+      unknown_replies_(unknown_replies_per_second, broker.now().monotonic) {
+    if (broker_.worker() == 0 && options_->advertise_interval != Seconds{0}) {
+        advertise_at_ = broker.now().monotonic;
+    }
+}
+
+Gateway::~Gateway() {
+    connections_.for_each([](Connection& connection, std::uint32_t) { connection.abandon(); });
+}
+
+void Gateway::restore_sleepers() {
+    std::vector<Session*> sleepers;
+    broker_.for_each_session([&sleepers](Session& session) {
+        if (session.link == nullptr && session.adapter_state &&
+            session.identity->protocol == Protocol::mqtt_sn) {
+            sleepers.push_back(&session);
+        }
+    });
+    for (Session* const session : sleepers) {
+        auto state = decode_client_state(as_bytes(*session->adapter_state));
+        if (state && state->sleep) {
+            Connection& connection =
+                connections_.emplace(*this, connections_.next_index(), DatagramSource{});
+            connection.restore(*session, std::move(*state));
+        }
+    }
+    on_turn_end();
+}
+
+Connection* Gateway::connection_of(const Session* session) {
+    const bool is_ours = session != nullptr && session->link != nullptr &&
+                         session->identity->protocol == Protocol::mqtt_sn;
+    return is_ours ? static_cast<Connection*>(session->link) : nullptr;
+}
+
+// --------------------------------------------------------------------------------------- input
+
+DatagramRoute Gateway::route(Bytes datagram) {
+    DatagramRoute route;
+    route.datagram = datagram;
+    std::uint8_t type = peek_type(datagram);
+    if (type == static_cast<std::uint8_t>(MessageType::encapsulated)) {
+        node_.clear();
+        const auto inside = unwrap(datagram, node_);
+        if (!inside) {
+            drop(drop_reason_of(inside.error()));
+            route.kind = DatagramRoute::Kind::drop;
+            return route;
+        }
+        route.datagram = *inside;
+        route.node = node_.view();
+        type = peek_type(*inside);
+    }
+    const bool is_connect = type == static_cast<std::uint8_t>(MessageType::connect);
+    if (!is_connect && type != static_cast<std::uint8_t>(MessageType::pingreq)) {
+        return route;
+    }
+    const auto frame = read_frame(route.datagram);
+    const std::size_t fixed_bytes = is_connect ? connect_fixed_bytes : 0;
+    if (frame && frame->body.size() > fixed_bytes) {
+        // The session's owner, wherever the client is now.
+        route.kind = DatagramRoute::Kind::owner;
+        route.worker = broker_.worker_of(as_text(frame->body.subspan(fixed_bytes)));
+    }
+    return route;
+}
+
+Connection* Gateway::find(const DatagramSource& source) {
+    Connection* const connection =
+        source.handle != no_handle ? connections_.find(source.handle) : nullptr;
+    if (connection == nullptr || !connection->is_at(source)) {
+        return nullptr;
+    }
+    connection->refresh(source);
+    return connection;
+}
+
+void Gateway::on_datagram(const DatagramSource& source, Bytes datagram) {
+    if (is_stopping_) {
+        return;  // as if the program had ended already
+    }
+    const auto frame = read_frame(datagram);
+    if (!frame) {
+        drop(drop_reason_of(frame.error()));
+        return;
+    }
+    switch (frame->type) {
+        case MessageType::connect:
+            on_connect(source, *frame);
+            return;
+        case MessageType::searchgw:
+            on_search(source, *frame);
+            return;
+        case MessageType::advertise:
+        case MessageType::gwinfo:
+            return;  // of other gateways, or a client that helps them
+        case MessageType::pingreq:
+            if (!frame->body.empty()) {
+                on_client_ping(source, as_text(frame->body));
+                return;
+            }
+            break;
+        default:
+            break;
+    }
+    if (Connection* const connection = find(source); connection != nullptr) {
+        connection->on_frame(*frame);
+        return;
+    }
+    on_unknown_peer(source, *frame, datagram);
+}
+
+void Gateway::on_peer_lost(const DatagramPeer& peer, std::uint32_t handle) {
+    Connection* const connection = connections_.find(handle);
+    if (connection != nullptr && connection->has_address_of(peer)) {
+        connection->on_peer_lost();
+    }
+}
+
+// ------------------------------------------------------------------------------------- connect
+
+void Gateway::on_connect(const DatagramSource& source, const Frame& frame) {
+    const auto decoded = decode_body(frame);
+    if (!decoded) {
+        drop(drop_reason_of(decoded.error()));
+        return;
+    }
+    const auto& packet = std::get<Connect>(*decoded);
+    Connection* const present = find(source);
+    const bool is_same =
+        present != nullptr && present->client_id() == packet.client_id && !packet.client_id.empty();
+    if (is_same && present->repeats_connect(packet)) {
+        broker_.metrics().packets_received.add();
+        return;
+    }
+    if (!may_connect(source, packet)) {
+        return;
+    }
+    if (is_same) {
+        present->make_way();
+    }
+    Connection& connection = connections_.emplace(*this, connections_.next_index(), source);
+    connection.on_connect(packet, source);
+}
+
+bool Gateway::may_connect(const DatagramSource& source, const Connect& packet) {
+    if (options_->lets_in && !options_->lets_in(source.peer.ip)) {
+        drop(DatagramDrop::not_allowed);
+        return false;
+    }
+    const auto refuse = [&](ReasonCode reason, ReturnCode code) {
+        const PeerInfo peer = peer_info(source);
+        OpenSession request;
+        request.client_id = packet.client_id;
+        request.peer = peer.address;
+        request.ip = peer.ip;
+        request.protocol = Protocol::mqtt_sn;
+        broker_.refuse_connect(request, reason);
+        send(source.peer, source.node, Connack{code});
+        return false;
+    };
+    if (packet.protocol_id != 1) {
+        return refuse(ReasonCode::unsupported_protocol_version, ReturnCode::not_supported);
+    }
+    const std::string_view id = packet.client_id;
+    if (id.empty() || id.size() > options_->client_id_bytes_max || !is_valid_utf8(as_bytes(id)) ||
+        id.find('\0') != std::string_view::npos) {
+        return refuse(ReasonCode::client_identifier_not_valid, ReturnCode::not_supported);
+    }
+    if (options_->client_count_max != 0 &&
+        shared_->client_count.load(std::memory_order_relaxed) >= options_->client_count_max) {
+        return refuse(ReasonCode::quota_exceeded, ReturnCode::congestion);
+    }
+    if (options_->connect_rate_max != connect_rate_max_ || !connect_rate_) {
+        connect_rate_max_ = options_->connect_rate_max;
+        connect_rate_ = std::make_unique<RateLimit>(connect_rate_max_, now());
+    }
+    if (connect_rate_max_ != 0 && !connect_rate_->try_take(now())) {
+        return refuse(ReasonCode::connection_rate_exceeded, ReturnCode::congestion);
+    }
+    return true;
+}
+
+void Gateway::on_client_ping(const DatagramSource& source, std::string_view client_id) {
+    Connection* const connection = connection_of(broker_.find_session(client_id));
+    if (connection != nullptr && &connection->gateway() == this) {
+        connection->on_client_ping(source);
+        return;
+    }
+    drop(DatagramDrop::unknown_peer);
+    say_unknown(source);
+}
+
+PeerInfo Gateway::peer_info(const DatagramSource& source) const {
+    PeerInfo peer;
+    peer.address = source.peer.text();
+    peer.ip = source.peer.ip;
+    peer.listener = options_->listener;
+    peer.identity = source.identity;
+    peer.is_administrator = options_->is_administrator && options_->is_administrator(peer.ip);
+    return peer;
+}
+
+std::string Gateway::proof_of(const PeerInfo& peer, const AuthDecision& decision) {
+    if (peer.identity && !peer.identity->psk_identity.empty()) {
+        return "psk " + peer.identity->psk_identity;
+    }
+    if (peer.identity) {
+        return "certificate " + peer.identity->fingerprint;
+    }
+    return decision.is_anonymous ? std::string{} : "address " + peer.ip.text();
+}
+
+// ------------------------------------------------------------------------------- unknown peers
+
+void Gateway::on_unknown_peer(const DatagramSource& source, const Frame& frame, Bytes datagram) {
+    if (is_from_gateway(frame.type)) {
+        drop(DatagramDrop::unexpected);
+        return;
+    }
+    if (frame.type == MessageType::publish) {
+        const auto packet = decode_publish(frame.body);
+        if (!packet) {
+            drop(DatagramDrop::truncated);
+            return;
+        }
+        if (packet->flags.qos() == WireQos::qos_minus_1) {
+            on_connectionless_publish(source, *packet);
+            return;
+        }
+    }
+    if (follow_proven(source, datagram)) {
+        return;
+    }
+    drop(DatagramDrop::unknown_peer);
+    say_unknown(source);
+}
+
+void Gateway::say_unknown(const DatagramSource& source) {
+    if (unknown_replies_.try_take(now())) {
+        send(source.peer, source.node, Disconnect{});
+    }
+}
+
+/// A client that is proven whatever its address is, and has changed it without a word.
+bool Gateway::follow_proven(const DatagramSource& source, Bytes datagram) {
+    if (!options_->follows_proven_clients) {
+        return false;
+    }
+    AuthDecision by_address;
+    by_address.is_anonymous = false;
+    const std::string client_id = shared_->proven.find(proof_of(peer_info(source), by_address));
+    if (client_id.empty()) {
+        return false;
+    }
+    const std::uint32_t owner = broker_.worker_of(client_id);
+    if (owner != broker_.worker()) {
+        port_.hand_over(source, datagram, owner);
+        return true;
+    }
+    Connection* const connection = connection_of(broker_.find_session(client_id));
+    const auto frame = read_frame(datagram);
+    if (connection == nullptr || &connection->gateway() != this || !frame ||
+        !connection->follow(source)) {
+        return false;
+    }
+    connection->on_frame(*frame);
+    return true;
+}
+
+/// PUBLISH at QoS -1 (6.8): as the client that the configuration names, and by its rights.
+void Gateway::on_connectionless_publish(const DatagramSource& source, const Publish& packet) {
+    const TopicIdType type = packet.flags.topic_id_type();
+    const char characters[2] = {static_cast<char>(packet.topic_id >> 8),
+                                static_cast<char>(packet.topic_id & 255)};
+    std::string_view name;
+    if (type == TopicIdType::predefined) {
+        name = options_->predefined->name_of(packet.topic_id);
+    } else if (type == TopicIdType::short_name && is_valid_utf8(as_bytes({characters, 2}))) {
+        name = {characters, 2};
+    }
+    const std::string topic = options_->mountpoint + std::string{name};
+    const bool is_possible =
+        options_->connectionless_username && !name.empty() &&
+        (!options_->connectionless_username->empty() || options_->allow_anonymous) &&
+        (!options_->lets_in || options_->lets_in(source.peer.ip)) &&
+        check_topic_name(topic, {.bytes_max = 65535, .levels_max = 65535}).has_value() &&
+        (!packet.flags.retain() || options_->retain_available) &&
+        broker_.shared().memory_grade.load(std::memory_order_relaxed) < MemoryGrade::pause_reading;
+    if (!is_possible) {
+        drop(DatagramDrop::refused_publish);
+        return;
+    }
+    broker_.metrics().packets_received.add();
+    const IdentityPtr publisher = connectionless_identity(source);
+    const AccessDecision access = broker_.authorize(*publisher, {.client = *publisher,
+                                                                 .action = AccessAction::publish,
+                                                                 .topic = topic,
+                                                                 .qos = Qos::at_most_once,
+                                                                 .retain = packet.flags.retain()});
+    if (access != AccessDecision::allow) {
+        broker_.metrics().drop(DropReason::not_authorized_publish);
+        drop(DatagramDrop::refused_publish);
+        return;
+    }
+    broker_.publish_unowned(Message::create({.topic = topic,
+                                             .payload = packet.data,
+                                             .properties = {},
+                                             .qos = Qos::at_most_once,
+                                             .retain = packet.flags.retain(),
+                                             .arrival = now(),
+                                             .expires_at = never,
+                                             .publisher = publisher}));
+}
+
+IdentityPtr Gateway::connectionless_identity(const DatagramSource& source) {
+    const bool is_current = connectionless_ && connectionless_->ip == source.peer.ip &&
+                            connectionless_->username == *options_->connectionless_username;
+    if (!is_current) {
+        IntrusivePtr<ClientIdentity> identity{new ClientIdentity};
+        identity->client_id = "mqtt-sn-connectionless";
+        identity->username = *options_->connectionless_username;
+        identity->peer = source.peer.text();
+        identity->ip = source.peer.ip;
+        identity->protocol = Protocol::mqtt_sn;
+        identity->is_anonymous = identity->username.empty();
+        connectionless_ = IdentityPtr{identity.get()};
+    }
+    return connectionless_;
+}
+
+// ----------------------------------------------------------------------------------- discovery
+
+void Gateway::on_search(const DatagramSource& source, const Frame& frame) {
+    const auto packet = decode_body(frame);
+    if (!packet) {
+        drop(drop_reason_of(packet.error()));
+        return;
+    }
+    if ((options_->lets_in && !options_->lets_in(source.peer.ip)) ||
+        !unknown_replies_.try_take(now())) {
+        drop(DatagramDrop::rate);
+        return;
+    }
+    broker_.metrics().packets_received.add();
+    const GatewayInfo info{.gateway_id = options_->gateway_id, .address = {}};
+    ByteBuffer bytes;
+    encode(bytes, info);
+    // To all, so that others need not ask (6.1); and to the one that asks, which may be further
+    // away than the group.
+    port_.multicast(bytes.view(), std::get<SearchGateway>(*packet).radius);
+    send(source.peer, source.node, info);
+}
+
+void Gateway::advertise() {
+    const auto seconds = std::clamp<std::int64_t>(options_->advertise_interval.count(), 0, 65535);
+    if (seconds == 0) {
+        advertise_at_ = never;
+        return;
+    }
+    ByteBuffer bytes;
+    encode(bytes, Advertise{.gateway_id = options_->gateway_id,
+                            .duration = static_cast<std::uint16_t>(seconds)});
+    port_.multicast(bytes.view(), 0);
+    advertise_at_ = now() + Seconds{seconds};
+}
+
+// ---------------------------------------------------------------------------------------- time
+
+void Gateway::on_deadline() {
+    if (advertise_at_ <= now()) {
+        advertise();
+    }
+    while (TimerNode* const node = timers_.pop_expired(now())) {
+        static_cast<Connection&>(*node).on_deadline();
+    }
+}
+
+MonotonicTime Gateway::next_deadline() const {
+    return std::min(timers_.next_deadline(), advertise_at_);
+}
+
+void Gateway::on_turn_end() {
+    scratch_.swap(to_settle_);
+    for (const std::uint32_t handle : scratch_) {
+        if (Connection* const connection = connections_.find(handle); connection != nullptr) {
+            connection->settle();
+        }
+    }
+    scratch_.clear();
+    for (std::size_t i = 0; i < gone_.size(); ++i) {
+        connections_.erase(gone_[i]);
+    }
+    gone_.clear();
+}
+
+void Gateway::on_shutdown(ReasonCode reason) {
+    is_stopping_ = true;
+    connections_.for_each(
+        [reason](Connection& connection, std::uint32_t) { connection.on_shutdown(reason); });
+}
+
+}  // namespace gw::mqttsn

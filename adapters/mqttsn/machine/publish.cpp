@@ -1,0 +1,218 @@
+// PUBLISH from the client and its acknowledgements (MQTT-SN 1.2, 6.6 and 6.7).
+#include "adapters/mqttsn/machine/connection.hpp"
+#include "adapters/mqttsn/machine/gateway.hpp"
+#include "broker-core/base/hash.hpp"
+#include "broker-core/base/utf8.hpp"
+
+#include <utility>
+
+namespace gw::mqttsn {
+
+namespace {
+
+/// Of a request without its DUP flag, which is the first bit of its body.
+std::uint32_t request_hash(Bytes body) {
+    const std::string_view text = as_text(body);
+    const std::uint64_t flags = body[0] & 0x7fU;
+    return static_cast<std::uint32_t>(hash_text(text.substr(1), flags) >> 32);
+}
+
+}  // namespace
+
+/// The topic's name behind the mount point; empty when the id means nothing.
+std::string_view Connection::topic_of(const Publish& packet, std::string& scratch) {
+    std::string_view name;
+    char short_name[2];
+    switch (packet.flags.topic_id_type()) {
+        case TopicIdType::normal:
+            if (work_) {
+                name = work_->client.topics.name_of(packet.topic_id);
+            }
+            break;
+        case TopicIdType::predefined:
+            name = options().predefined->name_of(client_id(), packet.topic_id);
+            break;
+        case TopicIdType::short_name:
+            short_name[0] = static_cast<char>(packet.topic_id >> 8);
+            short_name[1] = static_cast<char>(packet.topic_id & 255);
+            name = {short_name, 2};
+            if (!is_valid_utf8(as_bytes(name)) || !check_topic_name(name, options().topic_limits)) {
+                return {};
+            }
+            break;
+        case TopicIdType::reserved:
+            break;
+    }
+    if (name.empty()) {
+        return {};
+    }
+    if (options().mountpoint.empty() && packet.flags.topic_id_type() != TopicIdType::short_name) {
+        return name;
+    }
+    scratch = options().mountpoint;
+    scratch += name;
+    return scratch;
+}
+
+/// Why a message is refused before anybody is asked.
+ReturnCode Connection::judge_publish(const Publish& packet, std::string_view topic) {
+    constexpr std::size_t unreleased_count_max = 64;  // a client may have one (6.6)
+    if (packet.flags.topic_id_type() == TopicIdType::reserved) {
+        return ReturnCode::not_supported;
+    }
+    if (topic.empty()) {
+        return ReturnCode::invalid_topic_id;
+    }
+    const WireQos qos = packet.flags.qos();
+    const bool is_above =
+        qos != WireQos::qos_minus_1 &&
+        static_cast<std::uint8_t>(qos) > static_cast<std::uint8_t>(options().qos_max);
+    if (is_above || (packet.flags.retain() && !options().retain_available) ||
+        topic.size() > 65535) {
+        return ReturnCode::not_supported;
+    }
+    if (broker().shared().memory_grade.load(std::memory_order_relaxed) >=
+        MemoryGrade::pause_reading) {
+        broker().metrics().reading_paused_memory.add();
+        return ReturnCode::congestion;
+    }
+    if (is_over_rate()) {
+        gateway_.drop(DatagramDrop::rate);
+        return ReturnCode::congestion;
+    }
+    if (qos == WireQos::qos_2 && broker().inbound_qos2_count(*session_) >= unreleased_count_max) {
+        return ReturnCode::congestion;
+    }
+    return ReturnCode::accepted;
+}
+
+void Connection::on_publish(const Publish& packet, Bytes body) {
+    const WireQos wire_qos = packet.flags.qos();
+    const Qos qos =
+        wire_qos == WireQos::qos_minus_1 ? Qos::at_most_once : static_cast<Qos>(wire_qos);
+    if (qos == Qos::at_least_once && packet.flags.dup() && work_ &&
+        answer_repetition(work_->last_publish, packet.message_id, packet.flags, body)) {
+        return;
+    }
+    if (qos == Qos::exactly_once && broker().has_inbound_qos2(*session_, packet.message_id)) {
+        // It was taken already; PUBREC was lost, or comes.
+        reply({.ticket = broker().store_ticket(*session_),
+               .type = MessageType::pubrec,
+               .message_id = packet.message_id});
+        return;
+    }
+    std::string scratch;
+    const std::string_view topic = topic_of(packet, scratch);
+    if (const ReturnCode code = judge_publish(packet, topic); code != ReturnCode::accepted) {
+        refuse_publish(packet, code);
+        return;
+    }
+    const AccessDecision access = broker().authorize(*session_, {.client = *session_->identity,
+                                                                 .action = AccessAction::publish,
+                                                                 .topic = topic,
+                                                                 .qos = qos,
+                                                                 .retain = packet.flags.retain()});
+    if (access == AccessDecision::pending) {
+        wait_for_access(MessageType::publish, body);
+        return;
+    }
+    if (access == AccessDecision::deny) {
+        broker().metrics().drop(DropReason::not_authorized_publish);
+        refuse_publish(packet, ReturnCode::not_supported);
+        return;
+    }
+    if (packet.flags.topic_id_type() == TopicIdType::normal) {
+        work_->client.topics.set_known(packet.topic_id, true);
+    }
+    MessagePtr message = Message::create({.topic = topic,
+                                          .payload = packet.data,
+                                          .properties = {},
+                                          .qos = qos,
+                                          .retain = packet.flags.retain(),
+                                          .arrival = now(),
+                                          .expires_at = never,
+                                          .publisher = session_->identity});
+    const PublishOutcome outcome =
+        qos == Qos::exactly_once
+            ? broker().publish_qos2(*session_, std::move(message), packet.message_id)
+            : broker().publish(*session_, std::move(message));
+    // A hook or a will may have ended the session meanwhile.
+    if (qos != Qos::at_most_once && is_connected()) {
+        answer_publish(packet, outcome, body);
+    }
+}
+
+void Connection::answer_publish(const Publish& packet, const PublishOutcome& outcome, Bytes body) {
+    PendingReply answer{
+        .ticket = outcome.ticket,
+        .type = packet.flags.qos() == WireQos::qos_2 ? MessageType::pubrec : MessageType::puback,
+        .topic_id = packet.topic_id,
+        .message_id = packet.message_id};
+    if (is_error(outcome.reason)) {
+        answer.type = MessageType::puback;
+        answer.code = outcome.reason == ReasonCode::quota_exceeded ? ReturnCode::congestion
+                                                                   : ReturnCode::not_supported;
+    }
+    if (answer.type == MessageType::puback && answer.code == ReturnCode::accepted) {
+        remember(work().last_publish, body, answer);
+    }
+    reply(answer);
+}
+
+/// An error is told at every QoS (5.4.13), save for what asks for no connection at all.
+void Connection::refuse_publish(const Publish& packet, ReturnCode code) {
+    if (packet.flags.qos() == WireQos::qos_minus_1) {
+        gateway_.drop(DatagramDrop::refused_publish);
+        return;
+    }
+    broker().metrics().drop(DropReason::invalid);
+    send_reply({.type = MessageType::puback,
+                .code = code,
+                .topic_id = packet.topic_id,
+                .message_id = packet.message_id});
+}
+
+bool Connection::is_over_rate() {
+    if (options().publish_rate_max == 0) {
+        return false;
+    }
+    auto& rate = work().rate;
+    if (!rate) {
+        rate.emplace(options().publish_rate_max, now());
+    }
+    return !rate->try_take(now());
+}
+
+void Connection::on_pubrel(std::uint16_t message_id) {
+    const bool is_known = broker().release_inbound(*session_, message_id);
+    reply({.ticket = is_known ? broker().store_ticket(*session_) : 0,
+           .type = MessageType::pubcomp,
+           .message_id = message_id});
+}
+
+// --------------------------------------------------------------------------------- repetitions
+
+/// A client repeats its request until it is answered (6.13). What was answered is answered again,
+/// what will be answered needs nothing.
+bool Connection::answer_repetition(const LastRequest& last, std::uint16_t message_id, Flags,
+                                   Bytes body) {
+    if (!last.is_set || last.message_id != message_id || last.hash != request_hash(body)) {
+        return false;
+    }
+    for (const PendingReply& pending : work_->replies) {
+        if (pending.type == last.reply.type && pending.message_id == message_id) {
+            return true;
+        }
+    }
+    send_reply(last.reply);
+    return true;
+}
+
+void Connection::remember(LastRequest& last, Bytes body, const PendingReply& answer) {
+    last.is_set = true;
+    last.hash = request_hash(body);
+    last.message_id = answer.message_id;
+    last.reply = answer;
+}
+
+}  // namespace gw::mqttsn

@@ -1,0 +1,187 @@
+// Sleeping clients, and clients whose address changes (MQTT-SN 1.2, 6.14).
+#include "adapters/mqttsn/machine/connection.hpp"
+#include "adapters/mqttsn/machine/gateway.hpp"
+
+#include <limits>
+#include <utility>
+
+namespace gw::mqttsn {
+
+// --------------------------------------------------------------------------------------- sleep
+
+void Connection::fall_asleep(std::uint16_t duration) {
+    sleep_duration_ = duration;
+    state_ = State::asleep;
+    conflates_queue = !options().sleep_rules.empty();
+    if (work_) {
+        work_->outgoing.retry_at = never;  // goes on when it wakes up
+    }
+    update_blocked();
+    save_state();
+    gateway_.timers().cancel(*this);
+    schedule();
+    send(Disconnect{});
+}
+
+void Connection::wake_up() {
+    state_ = State::awake;
+    conflates_queue = false;
+    Work& mine = work();
+    // What comes while it listens may follow, but must not keep it awake for ever.
+    const std::size_t waiting = session_->queue.count() + session_->inflight.count();
+    mine.deliveries_left = session_->replays ? std::numeric_limits<std::uint32_t>::max()
+                                             : static_cast<std::uint32_t>(waiting);
+    if (mine.outgoing.step != Outgoing::Step::none) {
+        mine.outgoing.is_resend = mine.outgoing.qos != Qos::at_most_once;
+        mine.outgoing.try_count = 0;
+        send_outgoing();
+    }
+    go_on();
+}
+
+/// Once the client has got, and acknowledged, all that had waited, it may sleep again.
+void Connection::settle() {
+    is_to_settle_ = false;
+    if (state_ != State::awake || session_ == nullptr) {
+        return;
+    }
+    const bool is_under_way =
+        work_->outgoing.step != Outgoing::Step::none || !work_->replies.empty();
+    const bool has_more =
+        !session_->queue.empty() || session_->replays || !session_->inflight.empty();
+    if (is_under_way || (has_more && work_->deliveries_left != 0)) {
+        return;  // what ends this comes back here
+    }
+    send(Pingresp{});
+    state_ = State::asleep;
+    conflates_queue = !options().sleep_rules.empty();
+    last_received_ = now();  // the time of the sleep begins
+    update_blocked();
+    save_state();
+    schedule();
+}
+
+std::uint32_t Connection::queued_count_max(std::string_view topic) const {
+    for (const SleepRule& rule : options().sleep_rules) {
+        if (filter_matches(rule.filter, topic)) {
+            return rule.count_max;
+        }
+    }
+    return 0;
+}
+
+/// PINGREQ from where the client is known to be.
+void Connection::answer_ping() {
+    switch (state_) {
+        case State::active:
+            send(Pingresp{});
+            return;
+        case State::asleep:
+            wake_up();
+            return;
+        case State::awake:
+            // It is impatient, or has not heard us: what is under way goes out again.
+            if (work_->outgoing.step != Outgoing::Step::none) {
+                work_->outgoing.is_resend = work_->outgoing.qos != Qos::at_most_once;
+                work_->outgoing.try_count = 0;
+                send_outgoing();
+            }
+            update_blocked();
+            return;
+        case State::connecting:
+        case State::gone:
+            return;
+    }
+}
+
+// ------------------------------------------------------------------------------------- address
+
+void Connection::on_client_ping(const DatagramSource& source) {
+    if (state_ == State::gone || state_ == State::connecting) {
+        return;
+    }
+    broker().metrics().packets_received.add();
+    if (is_at(source)) {
+        refresh(source);
+        last_received_ = now();
+        is_fresh_ = false;
+        answer_ping();
+        return;
+    }
+    auto move = std::make_unique<Move>();
+    move->peer = source.peer;
+    move->node = std::string{as_text(source.node)};
+    move->info = gateway_.peer_info(source);
+    if (work().move) {
+        broker().forget_auth(work_->move->token);
+    }
+    work_->move = std::move(move);
+    const auto decision = broker().authenticate(credentials(client_id(), work_->move->info), *this,
+                                                work_->move->token);
+    if (decision) {
+        on_move_decided(*decision);
+    }
+}
+
+/// Whether a peer is the client of this session.
+bool Connection::may_move(const PeerInfo& peer, const AuthDecision& decision) const {
+    if (decision.reason != ReasonCode::success || !is_same_principal(*session_, decision)) {
+        return false;
+    }
+    // What a certificate or key has proven, nothing less can prove.
+    const std::string proof = Gateway::proof_of(peer, decision);
+    return !work_ || work_->proof.empty() || work_->proof == proof;
+}
+
+void Connection::on_move_decided(const AuthDecision& decision) {
+    const std::unique_ptr<Move> move = std::move(work_->move);
+    const DatagramSource source{.peer = move->peer, .node = as_bytes(move->node)};
+    if (!is_connected()) {
+        return;
+    }
+    if (!may_move(move->info, decision)) {
+        gateway_.drop(DatagramDrop::unknown_peer);
+        gateway_.send(source.peer, source.node, Disconnect{});
+        return;
+    }
+    last_received_ = now();
+    move_to(source, move->info);
+    answer_ping();
+}
+
+void Connection::move_to(const DatagramSource& source, const PeerInfo& info) {
+    if (has_address_) {
+        gateway_.port().unbind(peer_, work_ ? as_bytes(work_->node) : NodePrefix{}, handle_);
+    }
+    peer_ = source.peer;
+    has_address_ = true;
+    is_fresh_ = false;
+    if (!source.node.empty() || (work_ && !work_->node.empty())) {
+        work().node = std::string{as_text(source.node)};
+    }
+    gateway_.port().bind(peer_, source.node, handle_);
+    broker().move_session(*session_, info, *this);
+    if (state_ == State::active) {
+        update_blocked();
+    }
+}
+
+bool Connection::follow(const DatagramSource& source) {
+    if (!is_connected() || is_at(source)) {
+        return false;
+    }
+    const PeerInfo info = gateway_.peer_info(source);
+    AuthToken token = 0;
+    const auto decision = broker().authenticate(credentials(client_id(), info), *this, token);
+    if (!decision) {
+        broker().forget_auth(token);  // the datagram cannot wait; CONNECT can
+        return false;
+    }
+    if (!may_move(info, *decision)) {
+        return false;
+    }
+    move_to(source, info);
+    return true;
+}
+
+}  // namespace gw::mqttsn
