@@ -11,14 +11,13 @@
 
 namespace gw {
 
-/// Where datagrams come from and go to. 22 bytes.
+/// Where datagrams come from and go to. 20 bytes.
 struct DatagramPeer {
     IpAddress ip{};
     std::uint16_t port = 0;
-    std::uint8_t local = 0;        // which of our addresses it talks to; the port's own numbering
-    std::uint8_t arrival = 0;      // worker whose socket gets its datagrams
-    bool is_secure = false;        // speaks DTLS
-    bool is_encapsulated = false;  // stands behind a forwarder, which the address is of
+    std::uint8_t arrival = 0;    // worker whose socket gets its datagrams
+    std::uint8_t local : 7 = 0;  // which of our addresses it talks to; the port's own numbering
+    bool is_secure : 1 = false;  // speaks DTLS
 
     /// The same place. Worker and local address do not count: they may change with the network.
     bool operator==(const DatagramPeer& other) const {

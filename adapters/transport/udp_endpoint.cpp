@@ -183,20 +183,18 @@ void UdpEndpoint::on_received(DatagramPeer& peer, std::span<std::uint8_t> bytes)
     dispatch(peer, nullptr, bytes, Look::first);
 }
 
-void UdpEndpoint::dispatch(const DatagramPeer& source_peer, const TransportIdentityPtr& identity,
+void UdpEndpoint::dispatch(const DatagramPeer& peer, const TransportIdentityPtr& identity,
                            Bytes bytes, Look look) {
     const DatagramRoute route = machine_->route(bytes);
     if (route.kind == DatagramRoute::Kind::drop) {
         return;
     }
-    DatagramPeer peer = source_peer;
-    peer.is_encapsulated = !route.node.empty();
     std::optional<PeerOwner> owner = find(peer, route.node);
     if (!owner && look == Look::first && has_mail()) {
         // It may answer what another worker sent to it a moment ago: that it is bound was posted
         // before, but came after this turn looked.
         take_inbox();
-        dispatch(source_peer, identity, bytes, Look::second);
+        dispatch(peer, identity, bytes, Look::second);
         return;
     }
     if (route.kind == DatagramRoute::Kind::owner && (!owner || owner->worker != route.worker)) {

@@ -267,7 +267,7 @@ std::span<std::uint8_t> UdpSocket::received(std::size_t index, DatagramPeer& pee
     if (!place_of(in_->addresses[index], peer.ip, peer.port) || peer.port == 0) {
         return {};
     }
-    peer.local = local_of(message.msg_hdr);
+    peer.local = local_of(message.msg_hdr) & 127U;
     return {received_.get() + index * options_.datagram_bytes_max, message.msg_len};
 }
 
@@ -301,7 +301,7 @@ std::uint8_t UdpSocket::intern(const LocalAddress& local) {
             return static_cast<std::uint8_t>(i);
         }
     }
-    if (locals_.size() > 255) {
+    if (locals_.size() > 127) {  // what DatagramPeer::local can name
         return 0;
     }
     locals_.push_back(local);

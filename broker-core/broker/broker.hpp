@@ -27,8 +27,9 @@ namespace gw {
 /// What a client asks for when it connects, once it is authenticated; borrowed for the call.
 struct OpenSession {
     std::string_view client_id;  // not empty; Broker::make_client_id() makes one
-    std::string_view peer;       // PeerInfo::address
+    std::string_view peer;       // PeerInfo::address; empty: `ip` and `port` say all
     IpAddress ip;
+    std::uint16_t port = 0;
     Protocol protocol = Protocol::internal;
     bool is_administrator = false;
     bool is_bridge = false;
@@ -227,8 +228,8 @@ public:
     /// Puts another will in the place of the present one; null: none.
     void set_will(Session& session, std::unique_ptr<Will> will);
     /// Gives a connected session another connection of the same client, which has proven to be that
-    /// client at another address; nobody is told.
-    void move_session(Session& session, const PeerInfo& peer, SessionLink& link);
+    /// client at another address, that of `peer`; nobody is told.
+    void move_session(Session& session, const OpenSession& peer, SessionLink& link);
 
     // --- management
 

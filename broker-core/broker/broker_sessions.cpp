@@ -208,8 +208,9 @@ IdentityPtr Broker::make_identity(const OpenSession& request, const AuthDecision
     identity->session = ref;
     identity->client_id = std::string{request.client_id};
     identity->username = auth.username;
-    identity->peer = std::string{request.peer};
+    identity->peer_name = request.peer;
     identity->ip = request.ip;
+    identity->port = request.port;
     identity->grants = auth.grants;
     identity->source = auth.source;
     identity->protocol = request.protocol;
@@ -229,15 +230,13 @@ OpenedSession Broker::refuse(const OpenSession& request, ReasonCode reason) {
 
 void Broker::refuse_connect(const OpenSession& request, ReasonCode reason) {
     metrics_.connects_refused_by_reason[static_cast<std::size_t>(reason)].add();
+    const IdentityPtr identity = make_identity(request, {}, {});
     shared_.log->info("client.refused", {{"client_id", request.client_id},
-                                         {"peer", request.peer},
+                                         {"peer", identity->peer()},
                                          {"protocol", protocol_name(request.protocol)},
                                          {"reason", reason_text(reason)}});
-    if (!shared_.hooks.empty()) {
-        const IdentityPtr identity = make_identity(request, {}, {});
-        for (const auto& hook : shared_.hooks) {
-            hook->on_client_connect(*identity, reason);
-        }
+    for (const auto& hook : shared_.hooks) {
+        hook->on_client_connect(*identity, reason);
     }
 }
 
@@ -544,11 +543,12 @@ void Broker::set_will(Session& session, std::unique_ptr<Will> will) {
     keep_state(session);
 }
 
-void Broker::move_session(Session& session, const PeerInfo& peer, SessionLink& link) {
+void Broker::move_session(Session& session, const OpenSession& peer, SessionLink& link) {
     GW_ASSERT(session.link != nullptr);
     IntrusivePtr<ClientIdentity> identity{new ClientIdentity{*session.identity}};
-    identity->peer = peer.address;
+    identity->peer_name = peer.peer;
     identity->ip = peer.ip;
+    identity->port = peer.port;
     session.identity = IdentityPtr{identity.get()};
     session.link = &link;
 }
@@ -599,8 +599,8 @@ Session* Broker::find_session(std::string_view client_id) {
 void Broker::emit_connected(const Session& session, bool clean_start, ReasonCode reason) {
     const ClientIdentity& client = *session.identity;
     shared_.log->info("client.connected", {{"client_id", client.client_id},
-                                           {"username", client.username},
-                                           {"peer", client.peer},
+                                           {"username", client.username.view()},
+                                           {"peer", client.peer()},
                                            {"protocol", protocol_name(client.protocol)},
                                            {"clean_start", clean_start}});
     if (!options_.presence_events) {
@@ -609,7 +609,7 @@ void Broker::emit_connected(const Session& session, bool clean_start, ReasonCode
     std::string json = "{";
     append_field(json, "clientid", client.client_id);
     append_field(json, "username", client.username);
-    append_field(json, "ipaddress", address_of(client.peer));
+    append_field(json, "ipaddress", address_of(client.peer()));
     append_raw_field(json, "session", session.is_persistent() ? "true" : "false");
     append_raw_field(json, "clean_sess", clean_start ? "true" : "false");
     append_protocol(json, client.protocol);
@@ -622,7 +622,7 @@ void Broker::emit_connected(const Session& session, bool clean_start, ReasonCode
 void Broker::emit_disconnected(const ClientIdentity& client, ReasonCode reason) {
     const std::string_view why = reason == ReasonCode::success ? "normal" : reason_text(reason);
     shared_.log->info("client.disconnected",
-                      {{"client_id", client.client_id}, {"peer", client.peer}, {"reason", why}});
+                      {{"client_id", client.client_id}, {"peer", client.peer()}, {"reason", why}});
     if (!options_.presence_events) {
         return;
     }

@@ -243,7 +243,7 @@ void Broker::keep_state(const Session& session) {
         return;
     }
     SessionState state;
-    state.username = session.identity->username;
+    state.username = session.identity->username.str();
     state.protocol = session.identity->protocol;
     state.is_anonymous = session.identity->is_anonymous;
     state.is_online = session.link != nullptr;

@@ -46,4 +46,12 @@ std::string_view auth_source_name(AuthSource source) {
     GW_UNREACHABLE();
 }
 
+std::string ClientIdentity::peer() const {
+    if (!peer_name.empty()) {
+        return peer_name.str();
+    }
+    const std::string host = ip.is_v4() ? ip.text() : "[" + ip.text() + "]";
+    return host + ":" + std::to_string(port);
+}
+
 }  // namespace gw

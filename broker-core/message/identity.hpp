@@ -3,6 +3,7 @@
 #include "broker-core/base/clock.hpp"
 #include "broker-core/base/intrusive_ptr.hpp"
 #include "broker-core/base/ip_address.hpp"
+#include "broker-core/base/small_text.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -90,22 +91,25 @@ using AuthGrantsPtr = std::shared_ptr<const AuthGrants>;
 /// Who a client is: made when its CONNECT is accepted, shared by all that it publishes, never
 /// changed.
 struct ClientIdentity : RefCounted<ClientIdentity> {
-    SessionRef session;
-    std::string client_id;
-    std::string username;
-    std::string peer;      // "address:port", or "unix"
-    IpAddress ip;          // zero for Unix sockets
-    AuthGrantsPtr grants;  // null: none
     Protocol protocol = Protocol::internal;
     AuthSource source = AuthSource::none;
-    bool is_anonymous = true;       // `username`, if any, was not proven
-    bool is_superuser = false;      // no access rule is asked
-    bool is_administrator = false;  // may read $SYS
-    bool is_bridge = false;         // keeps the retain flag, gets no echo (protocol level 0x80 bit)
+    bool is_anonymous : 1 = true;       // `username`, if any, was not proven
+    bool is_superuser : 1 = false;      // no access rule is asked
+    bool is_administrator : 1 = false;  // may read $SYS
+    bool is_bridge : 1 = false;  // keeps the retain flag, gets no echo (protocol level 0x80 bit)
+    SessionRef session;
+    IpAddress ip;            // zero for Unix sockets
+    std::uint16_t port = 0;  // where `peer_name` is empty
+    std::string client_id;
+    SmallText username;
+    SmallText peer_name;   // what peer() gives when it is more than address and port
+    AuthGrantsPtr grants;  // null: none
 
+    /// "address:port", or "unix".
+    std::string peer() const;
     /// Whom a session belongs to: the proven name, or nothing for anonymous clients.
     std::string_view principal() const {
-        return is_anonymous ? std::string_view{} : std::string_view{username};
+        return is_anonymous ? std::string_view{} : username.view();
     }
 };
 

@@ -62,7 +62,7 @@ SubscribeOutcome Router::subscribe(SubscriptionList& list, SessionRef session,
                                    const TopicFilter& filter, SubscriptionOptions options,
                                    SessionLoadPtr load) {
     const std::uint64_t hash = hash_of(filter);
-    list.reserve_one();
+    list.handles_.reserve_one();
     const Subscriber subscriber{.session = session,
                                 .options = options,
                                 .position = static_cast<std::uint32_t>(list.size())};

@@ -1,10 +1,10 @@
 #pragma once
 
+#include "broker-core/base/slim_vector.hpp"
 #include "broker-core/router/route_node.hpp"
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 namespace gw {
 
@@ -57,14 +57,7 @@ private:
         std::uintptr_t bits_;
     };
 
-    /// Grows by a quarter, not to the double: a million handles must not cost 16 bytes each.
-    void reserve_one() {
-        if (handles_.size() == handles_.capacity()) {
-            handles_.reserve(handles_.size() + handles_.size() / 4 + 2);
-        }
-    }
-
-    std::vector<Handle> handles_;
+    SlimVector<Handle> handles_;
 };
 
 }  // namespace gw

@@ -56,10 +56,10 @@ struct Session : TimerNode {
     std::uint32_t dropped_count = 0;
     std::uint32_t unsent_resends = 0;  // in-flight deliveries not yet sent on this connection
     std::uint16_t inflight_max = 0;
-    bool no_local_always = false;  // bridges, and 3.x clients by mqtt.ignore_loop_deliver
-    bool is_starting = false;      // between open_session() and start_delivery(): nothing goes out
-    bool is_pumping = false;
-    bool is_loading = false;  // bodies of queued messages are on their way from the store
+    bool no_local_always : 1 = false;  // bridges, and 3.x clients by mqtt.ignore_loop_deliver
+    bool is_starting : 1 = false;  // between open_session() and start_delivery(): nothing goes out
+    bool is_pumping : 1 = false;
+    bool is_loading : 1 = false;  // bodies of queued messages are on their way from the store
 
     SessionRef ref() const { return identity->session; }
     const std::string& client_id() const { return identity->client_id; }

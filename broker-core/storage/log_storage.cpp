@@ -41,7 +41,7 @@ MessagePtr message_of(const MessageRecord& record, Now now) {
     if (!record.client_id.empty()) {
         auto identity = std::make_unique<ClientIdentity>();
         identity->client_id = std::string{record.client_id};
-        identity->username = std::string{record.username};
+        identity->username = record.username;
         identity->protocol = record.protocol;
         identity->is_anonymous = record.is_anonymous;
         identity->is_bridge = record.is_bridge;

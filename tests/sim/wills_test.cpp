@@ -45,7 +45,7 @@ public:
         }
     }
     void on_client_disconnected(const ClientIdentity& client, ReasonCode reason) override {
-        const Terms& connection = terms.at(client.peer);
+        const Terms& connection = terms.at(client.peer());
         if (reason != ReasonCode::success) {
             pending_[client.client_id] = {
                 connection.payload, world_.now() + std::min(connection.delay, connection.expiry)};

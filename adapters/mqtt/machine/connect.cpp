@@ -414,7 +414,7 @@ void ConnectionMachine::on_reauthentication(const AuthPacket& packet) {
     }
     if (packet.reason == ReasonCode::re_authenticate) {
         const ClientIdentity& identity = *session_->identity;
-        const PeerInfo peer{.address = identity.peer,
+        const PeerInfo peer{.address = identity.peer(),
                             .ip = identity.ip,
                             .is_administrator = identity.is_administrator};
         rare_->reauthentication = broker_.begin_enhanced_auth(rare_->authentication_method,

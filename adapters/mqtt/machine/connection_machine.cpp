@@ -168,7 +168,7 @@ void ConnectionMachine::fail(ReasonCode reason, std::string_view text) {
         return;
     }
     broker_.shared().log->info("client.protocol_error", {{"client_id", session_->client_id()},
-                                                         {"peer", session_->identity->peer},
+                                                         {"peer", session_->identity->peer()},
                                                          {"reason", reason_text(reason)},
                                                          {"detail", text}});
     say_goodbye(reason, text);

@@ -62,7 +62,7 @@ bool Connection::repeats_connect(const Connect& packet) {
     }
     // CONNACK was lost: the same again, and nothing in between.
     if (state_ != State::active || !is_fresh_ || !(connect_flags_ == packet.flags) ||
-        connect_duration_ != packet.duration) {
+        keep_alive_ != packet.duration) {
         return false;
     }
     last_received_ = now();
@@ -212,9 +212,7 @@ void Connection::on_connecting_deadline() {
 void Connection::refuse_connect(ReasonCode reason, ReturnCode code) {
     OpenSession request;
     request.client_id = connecting_->client_id;
-    request.peer = connecting_->peer.address;
-    request.ip = connecting_->peer.ip;
-    request.protocol = Protocol::mqtt_sn;
+    describe_peer(request, connecting_->peer.address);
     broker().refuse_connect(request, reason);
     send(Connack{code});
     leave();
@@ -225,7 +223,7 @@ void Connection::refuse_connect(ReasonCode reason, ReturnCode code) {
 bool Connection::is_same_principal(const Session& session, const AuthDecision& decision) const {
     const ClientIdentity& identity = *session.identity;
     return identity.is_anonymous == decision.is_anonymous &&
-           (decision.is_anonymous || identity.username == decision.username);
+           (decision.is_anonymous || identity.username == std::string_view{decision.username});
 }
 
 void Connection::finish_connect() {
@@ -275,7 +273,9 @@ bool Connection::resume_in_place(Session& present) {
     old->leave();
     work().node = std::move(node);
     session_ = &present;
-    broker().move_session(present, connecting_->peer, *this);
+    OpenSession here;
+    describe_peer(here, connecting_->peer.address);
+    broker().move_session(present, here, *this);
     if (connecting_->flags.will()) {
         work_->client.will = connecting_->will;
         broker().set_will(present, make_will(work_->client.will));
@@ -304,6 +304,16 @@ void Connection::prepare_takeover(Session& present) {
     }
 }
 
+/// Most peers are an address and a port, which take less room than their text.
+void Connection::describe_peer(OpenSession& request, std::string_view address) const {
+    request.protocol = Protocol::mqtt_sn;
+    request.ip = peer_.ip;
+    request.port = peer_.port;
+    if (work_ && !work_->node.empty()) {
+        request.peer = address;
+    }
+}
+
 OpenSession Connection::open_request(const Session* present) {
     const bool is_clean = connecting_->flags.clean_session();
     if (!is_clean && present != nullptr && present->is_persistent()) {
@@ -311,9 +321,7 @@ OpenSession Connection::open_request(const Session* present) {
     }
     OpenSession request;
     request.client_id = connecting_->client_id;
-    request.peer = connecting_->peer.address;
-    request.ip = connecting_->peer.ip;
-    request.protocol = Protocol::mqtt_sn;
+    describe_peer(request, connecting_->peer.address);
     request.is_administrator = connecting_->peer.is_administrator;
     request.clean_start = is_clean;
     request.receive_maximum = 1;  // one message at a time (6.10)
@@ -341,7 +349,7 @@ void Connection::load_state(const Session& session) {
 }
 
 void Connection::become_active() {
-    keep_alive_ = connect_duration_ = connecting_->duration;
+    keep_alive_ = connecting_->duration;
     connect_flags_ = connecting_->flags;
     state_ = State::active;
     is_fresh_ = true;
@@ -383,15 +391,14 @@ bool Connection::restore(Session& session, ClientState&& state) {
     OpenSession request;
     const std::string id = session.client_id();
     request.client_id = id;
-    request.peer = session.identity->peer;
-    request.protocol = Protocol::mqtt_sn;
+    describe_peer(request, {});
     request.clean_start = false;
     request.expiry_interval = session.expiry_interval;
     request.receive_maximum = 1;
     request.will = make_will(work_->client.will);
     AuthDecision decision;
     decision.reason = ReasonCode::success;
-    decision.username = session.identity->username;
+    decision.username = session.identity->username.str();
     decision.is_anonymous = session.identity->is_anonymous;
     const OpenedSession opened = broker().open_session(std::move(request), decision, *this);
     if (opened.session == nullptr) {

@@ -68,7 +68,7 @@ public:
     /// PINGREQ with this client's id, from a peer that may be a new one.
     void on_client_ping(const DatagramSource& source);
     /// The client has proven to be at another address: from now on it is there.
-    void move_to(const DatagramSource& source, const PeerInfo& info);
+    void move_to(const DatagramSource& source);
     /// Whether the client is now at another address, which the datagram's source proves at once.
     bool follow(const DatagramSource& source);
 
@@ -254,6 +254,7 @@ private:
     template <class Message>
     void send(const Message& packet);
     Work& work();
+    void describe_peer(OpenSession& request, std::string_view address) const;
     MonotonicTime now() const;
     Broker& broker() const;
     const GatewayOptions& options() const;
@@ -265,18 +266,17 @@ private:
     std::unique_ptr<Work> work_;
     MonotonicTime last_received_;
     const std::uint32_t handle_;
-    std::uint16_t keep_alive_ = 0;      // seconds, as announced; 0: never lost
+    std::uint16_t keep_alive_ = 0;      // seconds, as CONNECT said; 0: never lost
     std::uint16_t sleep_duration_ = 0;  // seconds, as announced
-    std::uint16_t connect_duration_ = 0;
     Flags connect_flags_;
     State state_ = State::connecting;
-    DatagramPeer peer_;
     bool has_address_ : 1 = true;
     bool is_replaced_ : 1 = false;        // see make_way()
     bool is_fresh_ : 1 = false;           // nothing came since CONNACK
     bool is_access_pending_ : 1 = false;  // a request waits for on_access_decided()
     bool is_to_settle_ : 1 = false;       // the gateway has it in its list
     bool is_counted_ : 1 = false;         // in GatewayShared::client_count
+    DatagramPeer peer_;
 };
 
 }  // namespace gw::mqttsn

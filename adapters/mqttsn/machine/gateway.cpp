@@ -282,6 +282,14 @@ void Gateway::on_client_ping(const DatagramSource& source, std::string_view clie
 PeerInfo Gateway::peer_info(const DatagramSource& source) const {
     PeerInfo peer;
     peer.address = source.peer.text();
+    if (!source.node.empty()) {
+        constexpr std::string_view digits = "0123456789abcdef";
+        peer.address += '/';  // and the way from there to the node
+        for (const std::uint8_t byte : source.node) {
+            peer.address += digits[byte >> 4];
+            peer.address += digits[byte & 15];
+        }
+    }
     peer.ip = source.peer.ip;
     peer.listener = options_->listener;
     peer.identity = source.identity;
@@ -402,14 +410,15 @@ void Gateway::on_connectionless_publish(const DatagramSource& source, const Publ
 }
 
 IdentityPtr Gateway::connectionless_identity(const DatagramSource& source) {
-    const bool is_current = connectionless_ && connectionless_->ip == source.peer.ip &&
-                            connectionless_->username == *options_->connectionless_username;
+    const bool is_current =
+        connectionless_ && connectionless_->ip == source.peer.ip &&
+        connectionless_->username == std::string_view{*options_->connectionless_username};
     if (!is_current) {
         IntrusivePtr<ClientIdentity> identity{new ClientIdentity};
         identity->client_id = "mqtt-sn-connectionless";
         identity->username = *options_->connectionless_username;
-        identity->peer = source.peer.text();
         identity->ip = source.peer.ip;
+        identity->port = source.peer.port;
         identity->protocol = Protocol::mqtt_sn;
         identity->is_anonymous = identity->username.empty();
         connectionless_ = IdentityPtr{identity.get()};

@@ -145,11 +145,11 @@ void Connection::on_move_decided(const AuthDecision& decision) {
         return;
     }
     last_received_ = now();
-    move_to(source, move->info);
+    move_to(source);
     answer_ping();
 }
 
-void Connection::move_to(const DatagramSource& source, const PeerInfo& info) {
+void Connection::move_to(const DatagramSource& source) {
     if (has_address_) {
         gateway_.port().unbind(peer_, work_ ? as_bytes(work_->node) : NodePrefix{}, handle_);
     }
@@ -160,7 +160,10 @@ void Connection::move_to(const DatagramSource& source, const PeerInfo& info) {
         work().node = std::string{as_text(source.node)};
     }
     gateway_.port().bind(peer_, source.node, handle_);
-    broker().move_session(*session_, info, *this);
+    OpenSession here;
+    const std::string address = gateway_.peer_info(source).address;
+    describe_peer(here, address);
+    broker().move_session(*session_, here, *this);
     if (state_ == State::active) {
         update_blocked();
     }
@@ -180,7 +183,7 @@ bool Connection::follow(const DatagramSource& source) {
     if (!may_move(info, *decision)) {
         return false;
     }
-    move_to(source, info);
+    move_to(source);
     return true;
 }
 
