@@ -488,12 +488,18 @@ void App::stop() {
             listener->close();
         }
     });
+    std::atomic<std::size_t> told_count{0};
     for (const auto& loop : loops_) {
-        loop->post([&loop] { loop->shut_down_connections(ReasonCode::server_shutting_down); });
+        loop->post([&loop, &told_count] {
+            loop->shut_down_connections(ReasonCode::server_shutting_down);
+            // The turn after this one: what was said has been sent.
+            loop->post([&told_count] { told_count.fetch_add(1, std::memory_order_relaxed); });
+        });
     }
     // Clients read their DISCONNECT and close; those that do not are cut.
     const auto deadline = std::chrono::steady_clock::now() + shutdown_time;
-    while (connection_count_.load(std::memory_order_relaxed) != 0 &&
+    while ((connection_count_.load(std::memory_order_relaxed) != 0 ||
+            told_count.load(std::memory_order_relaxed) != loops_.size()) &&
            std::chrono::steady_clock::now() < deadline) {
         std::this_thread::sleep_for(std::chrono::milliseconds{5});
     }

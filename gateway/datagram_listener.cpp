@@ -38,8 +38,10 @@ Result<std::unique_ptr<DatagramListener>> DatagramListener::open(std::string nam
                                                                  Loops loops) {
     std::unique_ptr<DatagramListener> listener{new DatagramListener{std::move(name)}};
     std::uint16_t port = options.address.port;
+    const auto locals = std::make_shared<transport::LocalAddresses>();
     for (const auto& loop : loops) {
-        auto socket = transport::UdpSocket::listen(options.address.host, port, options.socket);
+        auto socket =
+            transport::UdpSocket::listen(options.address.host, port, options.socket, locals);
         if (!socket) {
             return std::move(socket).error();
         }

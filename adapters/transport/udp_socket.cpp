@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <system_error>
 #include <unistd.h>
+#include <utility>
 
 namespace gw::transport {
 
@@ -127,7 +128,8 @@ struct UdpSocket::Batch {
 
 // ----------------------------------------------------------------------------------- opening
 
-UdpSocket::UdpSocket(int fd, int family, const UdpOptions& options)
+UdpSocket::UdpSocket(int fd, int family, const UdpOptions& options,
+                     std::shared_ptr<LocalAddresses> locals)
     : fd_(fd),
       family_(family),
       options_(options),
@@ -135,7 +137,7 @@ UdpSocket::UdpSocket(int fd, int family, const UdpOptions& options)
       out_(std::make_unique<Batch>()),
       received_(std::make_unique_for_overwrite<std::uint8_t[]>(
           std::size_t{options.datagram_bytes_max} * batch_count)),
-      locals_(1) {
+      locals_(std::move(locals)) {
     for (std::size_t i = 0; i < batch_count; ++i) {
         in_->parts[i] = {received_.get() + i * options_.datagram_bytes_max,
                          options_.datagram_bytes_max};
@@ -165,7 +167,8 @@ void UdpSocket::note_bound(bool is_wildcard) {
 }
 
 Result<std::unique_ptr<UdpSocket>> UdpSocket::listen(const std::string& host, std::uint16_t port,
-                                                     const UdpOptions& options) {
+                                                     const UdpOptions& options,
+                                                     std::shared_ptr<LocalAddresses> locals) {
     addrinfo hints{};
     hints.ai_socktype = SOCK_DGRAM;
     hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
@@ -182,7 +185,8 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::listen(const std::string& host, st
     if (fd < 0) {
         return system_error("cannot make a socket");
     }
-    std::unique_ptr<UdpSocket> socket{new UdpSocket{fd, found->ai_family, options}};
+    std::unique_ptr<UdpSocket> socket{
+        new UdpSocket{fd, found->ai_family, options, std::move(locals)}};
     set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     if (found->ai_family == AF_INET6) {
         set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
@@ -207,7 +211,8 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::join(const MulticastGroup& group,
     if (fd < 0) {
         return system_error("cannot make a socket");
     }
-    std::unique_ptr<UdpSocket> socket{new UdpSocket{fd, family, options}};
+    std::unique_ptr<UdpSocket> socket{
+        new UdpSocket{fd, family, options, std::make_shared<LocalAddresses>()}};
     // Others on this machine may hear the same group.
     set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     sockaddr_storage place{};
@@ -275,7 +280,7 @@ std::uint8_t UdpSocket::local_of(const msghdr& header) {
     auto* const mutable_header = const_cast<msghdr*>(&header);  // CMSG_NXTHDR takes no const
     for (cmsghdr* control = CMSG_FIRSTHDR(mutable_header); control != nullptr;
          control = CMSG_NXTHDR(mutable_header, control)) {
-        LocalAddress local;
+        LocalAddresses::Entry local;
         if (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO) {
             in_pktinfo info{};
             std::memcpy(&info, CMSG_DATA(control), sizeof info);
@@ -290,22 +295,35 @@ std::uint8_t UdpSocket::local_of(const msghdr& header) {
         } else {
             continue;
         }
-        return intern(local);
+        return locals_->number_of(local);
     }
     return 0;
 }
 
-std::uint8_t UdpSocket::intern(const LocalAddress& local) {
-    for (std::size_t i = 1; i < locals_.size(); ++i) {
-        if (locals_[i] == local) {
-            return static_cast<std::uint8_t>(i);
+std::uint8_t LocalAddresses::number_of(const Entry& address) {
+    const auto look = [&](std::size_t first, std::size_t end) -> std::uint8_t {
+        for (std::size_t i = first; i < end; ++i) {
+            if (entries_[i] == address) {
+                return static_cast<std::uint8_t>(i);
+            }
         }
+        return 0;
+    };
+    const std::size_t known = count_.load(std::memory_order_acquire);
+    if (const std::uint8_t number = look(1, known); number != 0) {
+        return number;
     }
-    if (locals_.size() > 127) {  // what DatagramPeer::local can name
+    const std::lock_guard lock{mutex_};
+    const std::size_t count = count_.load(std::memory_order_relaxed);
+    if (const std::uint8_t number = look(known, count); number != 0) {
+        return number;
+    }
+    if (count == count_max) {
         return 0;
     }
-    locals_.push_back(local);
-    return static_cast<std::uint8_t>(locals_.size() - 1);
+    entries_[count] = address;
+    count_.store(count + 1, std::memory_order_release);
+    return static_cast<std::uint8_t>(count);
 }
 
 // ------------------------------------------------------------------------------------ sending
@@ -325,7 +343,7 @@ void UdpSocket::finish() {
     }
 }
 
-std::size_t UdpSocket::control_for(std::size_t slot, const LocalAddress& local) {
+std::size_t UdpSocket::control_for(std::size_t slot, const LocalAddresses::Entry& local) {
     auto* const control = reinterpret_cast<cmsghdr*>(out_->controls[slot].data());
     if (local.ip.is_v4()) {
         in_pktinfo info{};
@@ -347,12 +365,12 @@ std::size_t UdpSocket::control_for(std::size_t slot, const LocalAddress& local) 
 }
 
 void UdpSocket::fill(std::size_t slot, const Unsent& unsent) {
-    const LocalAddress& local = locals_[unsent.to.local < locals_.size() ? unsent.to.local : 0];
+    const LocalAddresses::Entry& local = locals_->find(unsent.to.local);
     msghdr& header = out_->headers[slot].msg_hdr;
     header.msg_namelen = address_for(family_, unsent.to.ip, unsent.to.port, local.interface_index,
                                      out_->addresses[slot]);
     out_->parts[slot] = {sending_.data() + unsent.begin, unsent.end - unsent.begin};
-    const bool has_local = unsent.to.local != 0 && &local != locals_.data();
+    const bool has_local = unsent.to.local != 0;
     header.msg_control = has_local ? out_->controls[slot].data() : nullptr;
     header.msg_controllen = has_local ? control_for(slot, local) : 0;
 }

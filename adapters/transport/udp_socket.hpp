@@ -3,8 +3,11 @@
 #include "adapters/machine/datagram_machine.hpp"
 #include "broker-core/base/result.hpp"
 
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <sys/socket.h>
@@ -28,13 +31,36 @@ struct MulticastGroup {
     int hop_count_max = 1;  // TTL
 };
 
+/// The addresses of this machine that datagrams came to, numbered for DatagramPeer::local. Shared
+/// by the sockets of one listener, since one may answer what came to another. Any thread.
+class LocalAddresses {
+public:
+    struct Entry {
+        IpAddress ip;
+        std::uint32_t interface_index = 0;  // of link-local addresses
+        bool operator==(const Entry&) const = default;
+    };
+
+    /// The number of an address; 0, "whatever the system takes", when there are too many.
+    std::uint8_t number_of(const Entry& address);
+    const Entry& find(std::uint8_t number) const { return entries_[number]; }
+
+private:
+    static constexpr std::size_t count_max = 128;
+
+    std::array<Entry, count_max> entries_;  // those below count_ never change
+    std::atomic<std::size_t> count_{1};
+    std::mutex mutex_;  // guards adding
+};
+
 /// A bound, non-blocking UDP socket that reads and writes in batches of 64. One thread.
 class UdpSocket {
 public:
     /// One of several sockets at the same place (SO_REUSEPORT); the system spreads peers over them.
     /// The port may be 0: a free one. May block for the name of the host.
     static Result<std::unique_ptr<UdpSocket>> listen(const std::string& host, std::uint16_t port,
-                                                     const UdpOptions& options);
+                                                     const UdpOptions& options,
+                                                     std::shared_ptr<LocalAddresses> locals);
     /// A socket that hears what is sent to the group.
     static Result<std::unique_ptr<UdpSocket>> join(const MulticastGroup& group,
                                                    const UdpOptions& options);
@@ -93,22 +119,15 @@ private:
         std::size_t begin = 0;
         std::size_t end = 0;
     };
-    /// One of our addresses that a datagram came to.
-    struct LocalAddress {
-        IpAddress ip;
-        std::uint32_t interface_index = 0;
-        bool operator==(const LocalAddress&) const = default;
-    };
-
-    UdpSocket(int fd, int family, const UdpOptions& options);
+    UdpSocket(int fd, int family, const UdpOptions& options,
+              std::shared_ptr<LocalAddresses> locals);
     void note_bound(bool is_wildcard);
     std::size_t receive_batch();
     std::span<std::uint8_t> received(std::size_t index, DatagramPeer& peer);
     std::uint8_t local_of(const msghdr& header);
-    std::uint8_t intern(const LocalAddress& local);
     void fill(std::size_t slot, const Unsent& unsent);
     void forget_sent();
-    std::size_t control_for(std::size_t slot, const LocalAddress& local);
+    std::size_t control_for(std::size_t slot, const LocalAddresses::Entry& local);
 
     const int fd_;
     const int family_;
@@ -118,7 +137,7 @@ private:
     bool is_loopback_ = false;
     std::unique_ptr<Batch> in_, out_;
     std::unique_ptr<std::uint8_t[]> received_;  // batch_count times datagram_bytes_max
-    std::vector<LocalAddress> locals_;          // the first is "whatever the system takes"
+    const std::shared_ptr<LocalAddresses> locals_;
     ByteBuffer sending_;
     std::vector<Unsent> queue_;
     std::size_t next_unsent_ = 0;

@@ -18,10 +18,13 @@ def free_udp_port(host="127.0.0.1"):
 
 
 def status(broker):
-    """What `mangrove status` says of a running broker, as JSON."""
-    found = subprocess.run([harness.BINARY, "status", "--json", "--data", str(broker.data / "data")],
-                           capture_output=True, text=True, timeout=20, check=False)
-    return json.loads(found.stdout)["status"]
+    """What `mangrove status` says of a running broker, as JSON. A broker that has just been started
+    may not answer yet."""
+    def ask():
+        return subprocess.run([harness.BINARY, "status", "--json", "--data",
+                               str(broker.data / "data")],
+                              capture_output=True, text=True, timeout=20, check=False).stdout
+    return json.loads(harness.wait_until(ask, "status"))["status"]
 
 
 def sn_address(broker):

@@ -67,6 +67,9 @@ bool Connection::on_delivery(const DeliveryView& delivery) {
     outgoing.message = MessagePtr{&message};
     if (is_known && delivery.qos == Qos::at_most_once) {
         send_publish(outgoing);
+        if (state_ == State::awake) {
+            update_blocked();
+        }
         return true;
     }
     outgoing.step = is_known ? Outgoing::Step::publishing : Outgoing::Step::registering;
@@ -164,8 +167,9 @@ void Connection::go_on() {
 /// order, and the smallest client need not expect two things at once.
 void Connection::update_blocked() {
     const bool is_busy = work_ && work_->outgoing.step != Outgoing::Step::none;
-    is_output_blocked =
-        is_busy || (state_ != State::active && state_ != State::awake) || session_ == nullptr;
+    const bool is_listening =
+        state_ == State::active || (state_ == State::awake && work_->deliveries_left != 0);
+    is_output_blocked = is_busy || !is_listening || session_ == nullptr;
     if (state_ == State::awake && !is_to_settle_) {
         is_to_settle_ = true;
         gateway_.add_to_settle(*this);

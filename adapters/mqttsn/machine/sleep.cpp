@@ -28,9 +28,11 @@ void Connection::wake_up() {
     conflates_queue = false;
     Work& mine = work();
     // What comes while it listens may follow, but must not keep it awake for ever.
+    constexpr std::size_t more_count_max = 16;
     const std::size_t waiting = session_->queue.count() + session_->inflight.count();
-    mine.deliveries_left = session_->replays ? std::numeric_limits<std::uint32_t>::max()
-                                             : static_cast<std::uint32_t>(waiting);
+    mine.deliveries_left = session_->replays
+                               ? std::numeric_limits<std::uint32_t>::max()
+                               : static_cast<std::uint32_t>(2 * waiting + more_count_max);
     if (mine.outgoing.step != Outgoing::Step::none) {
         mine.outgoing.is_resend = mine.outgoing.qos != Qos::at_most_once;
         mine.outgoing.try_count = 0;
