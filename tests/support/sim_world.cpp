@@ -50,6 +50,7 @@ SimWorld::SimWorld(const SimOptions& options)
 
 SimWorld::~SimWorld() {
     on_turn_end = nullptr;
+    on_settle = nullptr;
     events_.clear();
     links_.clear();  // their machines end their sessions
     brokers_.clear();
@@ -282,6 +283,9 @@ void SimWorld::finish_turn(std::uint32_t worker) {
                 is_changing = tend(*link) || is_changing;
             }
         }
+    }
+    if (on_settle) {
+        on_settle(worker);
     }
     brokers_[worker]->flush();
     if (on_turn_end) {

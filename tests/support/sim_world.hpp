@@ -103,6 +103,8 @@ public:
     bool has_machine(LinkId link) const { return links_[link]->machine != nullptr; }
     const DelayedStorage& storage(std::uint32_t worker) const { return *storages_[worker]; }
     std::uint64_t sum(const std::function<std::uint64_t(const Metrics&)>& get);
+    /// Called at the end of every turn of a worker, before what it says leaves it.
+    std::function<void(std::uint32_t worker)> on_settle;
     /// Called after every turn of a worker.
     std::function<void(std::uint32_t worker)> on_turn_end;
 

@@ -194,7 +194,7 @@ void Connection::on_stored(StoreTicket ticket, StoreOutcome outcome) {
                 reply.type = MessageType::puback;
             }
             reply.code = ReturnCode::congestion;
-            work_->last_publish.is_set = false;
+            work_->recent_publishes.forget(reply.message_id);
             work_->last_subscribe.is_set = false;
             if (reply.type != MessageType::puback && reply.type != MessageType::suback &&
                 reply.type != MessageType::regack) {

@@ -4,6 +4,7 @@
 #include "adapters/mqttsn/codec/codec.hpp"
 #include "adapters/mqttsn/machine/client_state.hpp"
 #include "adapters/mqttsn/machine/options.hpp"
+#include "adapters/mqttsn/machine/recent_publishes.hpp"
 #include "broker-core/base/rate_limit.hpp"
 #include "broker-core/base/timer_wheel.hpp"
 #include "broker-core/broker/broker.hpp"
@@ -139,10 +140,9 @@ private:
         std::uint16_t topic_id = 0;
         std::uint16_t message_id = 0;
     };
-    /// The last request of a kind, to know its repetition (6.13).
-    struct LastRequest {
+    /// A SUBSCRIBE that was answered, to know its repetition (6.13).
+    struct LastSubscribe {
         std::uint32_t hash = 0;  // of all but the DUP flag
-        std::uint16_t message_id = 0;
         bool is_set = false;
         PendingReply reply;
     };
@@ -159,7 +159,8 @@ private:
         Outgoing outgoing;
         std::vector<PendingReply> replies;
         std::vector<std::string> waiting_input;  // behind a request that is being judged
-        LastRequest last_publish, last_subscribe;
+        LastSubscribe last_subscribe;
+        RecentPublishes recent_publishes;
         std::optional<RateLimit> rate;
         std::unique_ptr<Move> move;
         std::uint32_t deliveries_left = 0;  // of an awake client, before its PINGRESP
@@ -192,9 +193,8 @@ private:
     // publish.cpp
     void on_publish(const Publish& packet, Bytes body);
     std::string_view topic_of(const Publish& packet, std::string& scratch);
-    bool answer_repetition(const LastRequest& last, std::uint16_t message_id, Flags flags,
-                           Bytes body);
-    void remember(LastRequest& last, Bytes body, const PendingReply& reply);
+    bool answer_repeated_publish(const Publish& packet, Bytes body);
+    bool is_reply_pending(MessageType type, std::uint16_t message_id) const;
     ReturnCode judge_publish(const Publish& packet, std::string_view topic);
     void answer_publish(const Publish& packet, const PublishOutcome& outcome, Bytes body);
     void refuse_publish(const Publish& packet, ReturnCode code);
@@ -204,6 +204,7 @@ private:
     // subscribe.cpp
     void on_register(const Register& packet);
     void on_subscribe(const Subscribe& packet, Bytes body);
+    bool answer_repeated_subscribe(const Subscribe& packet, Bytes body);
     void on_unsubscribe(const Unsubscribe& packet);
     std::string_view name_of(const Flags& flags, const TopicReference& topic) const;
     std::optional<TopicFilter> filter_of(std::string_view name) const;

@@ -307,12 +307,9 @@ void Connection::on_pubrec(std::uint16_t message_id) {
             return;
         }
     }
-    for (const PendingReply& pending : work_->replies) {
-        if (pending.type == MessageType::pubrel && pending.message_id == message_id) {
-            return;
-        }
+    if (!is_reply_pending(MessageType::pubrel, message_id)) {
+        send_outgoing();
     }
-    send_outgoing();
 }
 
 void Connection::on_pubcomp(std::uint16_t message_id) {

@@ -1,23 +1,12 @@
 // PUBLISH from the client and its acknowledgements (MQTT-SN 1.2, 6.6 and 6.7).
 #include "adapters/mqttsn/machine/connection.hpp"
 #include "adapters/mqttsn/machine/gateway.hpp"
-#include "broker-core/base/hash.hpp"
 #include "broker-core/base/utf8.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace gw::mqttsn {
-
-namespace {
-
-/// Of a request without its DUP flag, which is the first bit of its body.
-std::uint32_t request_hash(Bytes body) {
-    const std::string_view text = as_text(body);
-    const std::uint64_t flags = body[0] & 0x7fU;
-    return static_cast<std::uint32_t>(hash_text(text.substr(1), flags) >> 32);
-}
-
-}  // namespace
 
 /// The topic's name behind the mount point; empty when the id means nothing.
 std::string_view Connection::topic_of(const Publish& packet, std::string& scratch) {
@@ -90,15 +79,7 @@ void Connection::on_publish(const Publish& packet, Bytes body) {
     const WireQos wire_qos = packet.flags.qos();
     const Qos qos =
         wire_qos == WireQos::qos_minus_1 ? Qos::at_most_once : static_cast<Qos>(wire_qos);
-    if (qos == Qos::at_least_once && packet.flags.dup() && work_ &&
-        answer_repetition(work_->last_publish, packet.message_id, packet.flags, body)) {
-        return;
-    }
-    if (qos == Qos::exactly_once && broker().has_inbound_qos2(*session_, packet.message_id)) {
-        // It was taken already; PUBREC was lost, or comes.
-        reply({.ticket = broker().store_ticket(*session_),
-               .type = MessageType::pubrec,
-               .message_id = packet.message_id});
+    if (qos != Qos::at_most_once && answer_repeated_publish(packet, body)) {
         return;
     }
     std::string scratch;
@@ -153,8 +134,8 @@ void Connection::answer_publish(const Publish& packet, const PublishOutcome& out
         answer.code = outcome.reason == ReasonCode::quota_exceeded ? ReturnCode::congestion
                                                                    : ReturnCode::not_supported;
     }
-    if (answer.type == MessageType::puback && answer.code == ReturnCode::accepted) {
-        remember(work().last_publish, body, answer);
+    if (answer.code == ReturnCode::accepted) {
+        work().recent_publishes.add(packet.message_id, request_hash(body));
     }
     reply(answer);
 }
@@ -192,27 +173,37 @@ void Connection::on_pubrel(std::uint16_t message_id) {
 
 // --------------------------------------------------------------------------------- repetitions
 
-/// A client repeats its request until it is answered (6.13). What was answered is answered again,
-/// what will be answered needs nothing.
-bool Connection::answer_repetition(const LastRequest& last, std::uint16_t message_id, Flags,
-                                   Bytes body) {
-    if (!last.is_set || last.message_id != message_id || last.hash != request_hash(body)) {
+/// A client repeats its message until it is answered (6.13), and the network may do so too. What
+/// was answered is answered again, what will be answered needs nothing.
+bool Connection::answer_repeated_publish(const Publish& packet, Bytes body) {
+    const std::uint16_t id = packet.message_id;
+    const bool is_qos_2 = packet.flags.qos() == WireQos::qos_2;
+    bool is_repeated = is_qos_2 && broker().has_inbound_qos2(*session_, id);
+    if (!is_repeated && work_) {
+        RecentPublishes& recent = work_->recent_publishes;
+        const std::uint32_t hash = request_hash(body);
+        // At QoS 2 an id that is released may be used at once, with DUP too.
+        is_repeated = packet.flags.dup() && !is_qos_2 ? recent.contains(id, hash)
+                                                      : recent.is_late_copy(id, hash);
+    }
+    if (!is_repeated) {
         return false;
     }
-    for (const PendingReply& pending : work_->replies) {
-        if (pending.type == last.reply.type && pending.message_id == message_id) {
-            return true;
-        }
+    const MessageType type = is_qos_2 ? MessageType::pubrec : MessageType::puback;
+    if (!is_reply_pending(type, id)) {
+        reply({.ticket = is_qos_2 ? broker().store_ticket(*session_) : 0,
+               .type = type,
+               .topic_id = packet.topic_id,
+               .message_id = id});
     }
-    send_reply(last.reply);
     return true;
 }
 
-void Connection::remember(LastRequest& last, Bytes body, const PendingReply& answer) {
-    last.is_set = true;
-    last.hash = request_hash(body);
-    last.message_id = answer.message_id;
-    last.reply = answer;
+bool Connection::is_reply_pending(MessageType type, std::uint16_t message_id) const {
+    return work_ && std::any_of(work_->replies.begin(), work_->replies.end(),
+                                [&](const PendingReply& pending) {
+                                    return pending.type == type && pending.message_id == message_id;
+                                });
 }
 
 }  // namespace gw::mqttsn

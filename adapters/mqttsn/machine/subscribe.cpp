@@ -95,9 +95,23 @@ std::uint16_t Connection::id_for_subscription(const Subscribe& packet, std::stri
     return id;
 }
 
+/// A repetition brings no retained messages: those came, or come, with the first.
+bool Connection::answer_repeated_subscribe(const Subscribe& packet, Bytes body) {
+    if (!packet.flags.dup() || !work_ || !work_->last_subscribe.is_set) {
+        return false;
+    }
+    const LastSubscribe& last = work_->last_subscribe;
+    if (last.reply.message_id != packet.message_id || last.hash != request_hash(body)) {
+        return false;
+    }
+    if (!is_reply_pending(MessageType::suback, packet.message_id)) {
+        send_reply(last.reply);
+    }
+    return true;
+}
+
 void Connection::on_subscribe(const Subscribe& packet, Bytes body) {
-    if (packet.flags.dup() && work_ &&
-        answer_repetition(work_->last_subscribe, packet.message_id, packet.flags, body)) {
+    if (answer_repeated_subscribe(packet, body)) {
         return;
     }
     PendingReply answer{.type = MessageType::suback, .message_id = packet.message_id};
@@ -157,7 +171,7 @@ void Connection::on_subscribe(const Subscribe& packet, Bytes body) {
     }
     answer.flags.set_qos(static_cast<WireQos>(granted));
     answer.ticket = broker().store_ticket(*session_);
-    remember(work().last_subscribe, body, answer);
+    work().last_subscribe = {request_hash(body), true, answer};
     reply(answer);
     broker().send_retained(*session_);
 }

@@ -1,0 +1,23 @@
+# MQTT-SN: codec, machine in simulated time, a simulation of radio links, fuzz targets.
+set(here unit/adapters/mqttsn)
+add_library(sn_support STATIC support/sn_net.cpp support/sn_packet_text.cpp)
+target_link_libraries(sn_support PUBLIC gw::mqttsn_machine sim_support PRIVATE gw_warnings)
+
+gw_test(mqttsn_codec_test
+  SOURCES support/doctest_main.cpp ${here}/codec/codec_test.cpp
+  DEPS sn_support)
+
+gw_test(mqttsn_machine_test
+  SOURCES support/doctest_main.cpp ${here}/machine/session_test.cpp ${here}/machine/state_test.cpp
+    ${here}/machine/time_test.cpp
+  DEPS sn_support)
+
+gw_fuzz_target(mqttsn_codec_fuzz
+  SOURCES fuzz/mqttsn_codec_fuzz.cpp
+  DEPS gw::mqttsn_machine
+  SEEDS ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/seeds/mqttsn)
+
+gw_fuzz_target(mqttsn_machine_fuzz
+  SOURCES fuzz/mqttsn_machine_fuzz.cpp
+  DEPS sn_support
+  SEEDS ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/seeds/mqttsn_machine)

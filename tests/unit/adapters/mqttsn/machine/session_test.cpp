@@ -1,0 +1,341 @@
+// Who a client is, what its session keeps, and decisions that take time.
+#include "tests/unit/adapters/mqttsn/machine/sn_support.hpp"
+
+using namespace gw;
+using namespace gw::test;
+using mqttsn::GatewayOptions;
+
+namespace {
+
+GatewayOptions as_user(std::string name) {
+    GatewayOptions options = open_gateway();
+    options.username = std::move(name);
+    return options;
+}
+
+}  // namespace
+
+TEST_CASE("a login that takes time: repeated CONNECT is patient, the answer decides") {
+    SnFixture f{as_user("later")};
+    const auto authenticator = std::make_shared<FakeAuthenticator>();
+    f.world.shared().authenticator = authenticator;
+    const auto client = f.fresh();
+    client->connect("c");
+    client->connect("c");
+    CHECK(client->take() == Lines{});
+    REQUIRE(authenticator->waiting.size() == 1);
+    const auto waiting = authenticator->waiting[0];
+    f.world.turn(waiting.worker, [&](Broker& broker) {
+        broker.on_auth_decided(waiting.token, FakeAuthenticator::decision_for("ann"));
+    });
+    f.world.settle();
+    CHECK(client->take() == Lines{"CONNACK"});
+    CHECK(f.world.broker().find_session("c")->identity->username == "ann");
+}
+
+TEST_CASE("a login that is refused, and one that never answers") {
+    SnFixture f{as_user("wrong")};
+    f.world.shared().authenticator = std::make_shared<FakeAuthenticator>();
+    const auto client = f.fresh();
+    client->connect("c");
+    CHECK(client->take() == Lines{"CONNACK code=3"});
+    CHECK(f.net.connection_count() == 0);
+
+    f.net.set_options(as_user("later"));
+    const auto patient = f.fresh();
+    patient->connect("d");
+    f.world.run_for(60s);
+    CHECK(f.net.connection_count() == 0);
+}
+
+TEST_CASE("another user cannot have the session, whatever the protocol it comes by") {
+    SnFixture f{as_user("ann")};
+    f.world.shared().authenticator = std::make_shared<FakeAuthenticator>();
+    const auto client = f.connected("c", 60, false);
+    f.net.set_options(as_user("bob"));
+    const auto other = f.fresh();
+    other->connect("c");
+    CHECK(other->take() == Lines{"CONNACK code=3"});
+    client->ping();
+    CHECK(client->take() == Lines{"PINGRESP"});
+    // Nor by a PINGREQ from elsewhere.
+    client->disconnect(60);
+    client->take();
+    other->ping("c");
+    CHECK(other->take() == Lines{"DISCONNECT"});
+    f.net.set_options(as_user("ann"));
+    client->ping("c");
+    CHECK(client->take() == Lines{"PINGRESP"});
+}
+
+TEST_CASE("requests wait behind one that is being judged, in order and once") {
+    SnFixture f;
+    AccessDecision answer = AccessDecision::pending;
+    f.world.shared().access = std::make_shared<FakeAccess>([&](const AccessRequest& request) {
+        return request.topic == "slow" ? answer : AccessDecision::allow;
+    });
+    const auto client = f.connected("c");
+    client->send(mqttsn::Register{0, 1, "slow"});
+    client->send(mqttsn::Register{0, 2, "quick"});
+    client->take();
+    client->publish(1, "a", 1, 10);
+    client->publish(2, "b", 1, 11);
+    client->publish(2, "b", 1, 11);
+    client->ping();
+    CHECK(client->take() == Lines{"PINGRESP"});
+    answer = AccessDecision::allow;
+    f.world.turn(
+        0, [&](Broker& broker) { broker.on_access_decided(broker.find_session("c")->ref()); });
+    f.world.settle();
+    CHECK(client->take() == Lines{"PUBACK topic=1 id=10", "PUBACK topic=2 id=11"});
+}
+
+TEST_CASE("too much behind one request is dropped and counted") {
+    SnFixture f;
+    f.world.shared().access =
+        std::make_shared<FakeAccess>([&](const AccessRequest&) { return AccessDecision::pending; });
+    const auto client = f.connected("c");
+    client->send(mqttsn::Register{0, 1, "slow"});
+    for (std::uint16_t id = 1; id <= 20; ++id) {
+        client->publish(1, "a", 1, id);
+    }
+    CHECK(f.dropped(DatagramDrop::busy) == 12);
+}
+
+TEST_CASE("PUBACK, REGACK and SUBACK leave when what they promise is stored") {
+    SimOptions slow_disk;
+    slow_disk.storage_delay_max = 50ms;
+    SnFixture f{open_gateway(), slow_disk};
+    const auto client = f.connected("c", 60, false);
+    f.world.run_for(100ms);
+    client->send(mqttsn::Register{0, 1, "a"});
+    CHECK(client->take() == Lines{});
+    f.world.run_for(100ms);
+    CHECK(client->take() == Lines{"REGACK topic=1 id=1"});
+    client->subscribe("a", 2, 2);
+    CHECK(client->take() == Lines{});
+    f.world.run_for(100ms);
+    CHECK(client->take() == Lines{"SUBACK qos=2 topic=1 id=2"});
+    client->publish(1, "x", 1, 3);
+    client->publish(1, "x", 1, 3, true);  // an impatient repetition is answered once
+    CHECK(client->take() == Lines{"PUBLISH qos=1 topic=1 id=1 'x'"});
+    f.world.run_for(100ms);
+    CHECK(client->take() == Lines{"PUBACK topic=1 id=3"});
+}
+
+TEST_CASE("a proven client is followed to another address by any message, if the key says so") {
+    GatewayOptions options = open_gateway();
+    options.follows_proven_clients = true;
+    for (const std::uint32_t workers : {1U, 4U}) {
+        CAPTURE(workers);
+        SimOptions world;
+        world.worker_count = workers;
+        SnFixture f{options, world};
+        auto identity = std::make_shared<TransportIdentity>();
+        identity->psk_identity = "meter";
+        for (std::uint16_t port = 50000; port < 50010; ++port) {
+            f.net.prove(port, identity);
+        }
+        SnTestClient client{f.world, f.net, 50000};
+        client.connect("c");
+        client.send(mqttsn::Register{0, 1, "a"});
+        client.take();
+        for (std::uint16_t port = 50001; port < 50010; ++port) {
+            client.move(port);
+            client.publish(1, "x", 1, port);
+            CHECK(client.take() == Lines{"PUBACK topic=1 id=" + std::to_string(port)});
+        }
+        // Not one that has proven nothing, nor by the client id.
+        SnTestClient thief{f.world, f.net, 60000};
+        thief.publish(1, "x", 1, 3);
+        CHECK(thief.take() == Lines{"DISCONNECT"});
+        thief.ping("c");
+        CHECK(thief.take() == Lines{"DISCONNECT"});
+    }
+}
+
+TEST_CASE("a proof that two clients have is nobody's") {
+    GatewayOptions options = open_gateway();
+    options.follows_proven_clients = true;
+    SnFixture f{options};
+    auto identity = std::make_shared<TransportIdentity>();
+    identity->psk_identity = "shared";
+    for (std::uint16_t port = 50000; port < 50003; ++port) {
+        f.net.prove(port, identity);
+    }
+    SnTestClient first{f.world, f.net, 50000};
+    SnTestClient second{f.world, f.net, 50001};
+    first.connect("c");
+    second.connect("d");
+    first.move(50002);
+    first.take();
+    first.ping();
+    CHECK(first.take() == Lines{"DISCONNECT"});
+}
+
+TEST_CASE("sleepers are found again after a restart, with topics, will and messages") {
+    SimOptions with_store;
+    with_store.storage_delay_max = 5ms;
+    SnFixture f{open_gateway(), with_store};
+    const auto client = f.fresh();
+    client->connect("c", 60, false, true);
+    mqttsn::Flags will;
+    will.set_qos(mqttsn::WireQos::qos_1);
+    client->send(mqttsn::WillTopic{will, "will"});
+    client->send(mqttsn::WillMessage{as_bytes("overslept")});
+    client->subscribe("a", 1);
+    client->disconnect(100);
+    f.world.run_for(20ms);
+    client->take();
+    f.net.restart();
+    CHECK(f.net.connection_count() == 1);
+    CHECK(f.world.sum([](const Metrics& m) { return m.wills_published.value(); }) == 0);
+    f.say("a", "x", Qos::at_least_once);
+    f.world.run_for(50s);
+    client->ping("c");
+    f.world.run_for(20ms);
+    CHECK(client->take() == Lines{"PUBLISH qos=1 topic=1 id=1 'x'"});  // the id was known to it
+    client->send(mqttsn::Puback{1, 1, {}});
+    f.world.run_for(20ms);
+    CHECK(client->take() == Lines{"PINGRESP"});
+    f.net.restart();
+    f.world.run_for(109s);
+    CHECK(f.net.connection_count() == 1);
+    f.world.run_for(2s);
+    CHECK(f.net.connection_count() == 0);
+    CHECK(f.world.sum([](const Metrics& m) { return m.wills_published.value(); }) == 1);
+}
+
+TEST_CASE("a client may not register more topics than it may, nor get more than fits a datagram") {
+    GatewayOptions options = open_gateway();
+    options.topic_count_max = 2;
+    options.datagram_bytes_max = 32;
+    SnFixture f{options};
+    const auto client = f.connected("c");
+    client->subscribe("#", 0);
+    client->take();
+    f.say("one", "1");
+    client->send(mqttsn::Regack{1, 1, {}});
+    f.say("two", "2");
+    client->send(mqttsn::Regack{2, 2, {}});
+    f.say("three", "3");
+    f.say("one", "this payload is longer than a datagram may be");
+    f.say("one", "4");
+    CHECK(client->take() == Lines{"REGISTER topic=1 id=1 'one'", "PUBLISH topic=1 '1'",
+                                  "REGISTER topic=2 id=2 'two'", "PUBLISH topic=2 '2'",
+                                  "PUBLISH topic=1 '4'"});
+}
+
+TEST_CASE("what is retained comes before PINGRESP, one at a time") {
+    SnFixture f;
+    const auto client = f.connected("c");
+    for (const char* const topic : {"s/a", "s/b", "s/c"}) {
+        f.say(topic, topic, Qos::at_least_once, true);
+    }
+    client->subscribe("s/+", 1);
+    client->disconnect(60);
+    client->take();
+    client->ping("c");
+    Lines published;
+    for (std::uint16_t step = 0; step < 10; ++step) {
+        for (const std::string& line : client->take()) {
+            if (line.starts_with("REGISTER")) {
+                const auto id = static_cast<std::uint16_t>(published.size() + 1);
+                client->send(mqttsn::Regack{id, id, {}});
+            } else if (line.starts_with("PUBLISH")) {
+                published.push_back(line.substr(line.find('\'')));
+                const auto id = static_cast<std::uint16_t>(published.size());
+                client->send(mqttsn::Puback{id, id, {}});
+            } else {
+                CHECK(line == "PINGRESP");
+                CHECK(published.size() == 3);
+            }
+        }
+    }
+    CHECK(published.size() == 3);
+}
+
+TEST_CASE("memory that is nearly used up is congestion, not silence") {
+    SnFixture f;
+    const auto client = f.connected("c");
+    client->send(mqttsn::Register{0, 1, "a"});
+    client->take();
+    f.world.shared().memory_grade = MemoryGrade::refuse_connect;
+    client->publish(1, "x", 1, 5);
+    CHECK(client->take() == Lines{"PUBACK topic=1 id=5 code=1"});
+    const auto late = f.fresh();
+    late->connect("d");
+    CHECK(late->take() == Lines{"CONNACK code=1"});
+}
+
+TEST_CASE("a rate above the client's is congestion") {
+    GatewayOptions options = open_gateway();
+    options.publish_rate_max = 2;
+    SnFixture f{options};
+    const auto client = f.connected("c");
+    client->send(mqttsn::Register{0, 1, "a"});
+    client->take();
+    for (std::uint16_t id = 1; id <= 3; ++id) {
+        client->publish(1, "x", 1, id);
+    }
+    CHECK(client->take() ==
+          Lines{"PUBACK topic=1 id=1", "PUBACK topic=1 id=2", "PUBACK topic=1 id=3 code=1"});
+    f.world.run_for(1s);
+    client->publish(1, "x", 1, 4);
+    CHECK(client->take() == Lines{"PUBACK topic=1 id=4"});
+}
+
+TEST_CASE("the mount point is before every topic, and the client does not see it") {
+    GatewayOptions options = open_gateway();
+    options.mountpoint = "site/";
+    SnFixture f{options};
+    const auto client = f.connected("c");
+    client->subscribe("+", 0);
+    client->take();
+    f.say("site/a", "x");
+    client->send(mqttsn::Regack{1, 1, {}});
+    CHECK(client->take() == Lines{"REGISTER topic=1 id=1 'a'", "PUBLISH topic=1 'x'"});
+    TestClient mqtt{f.world, mqtt::Version::v5, f.world.broker().worker_of("m")};
+    mqtt.connect("m");
+    mqtt.subscribe("#");
+    mqtt.take();
+    client->publish(1, "up", 0);
+    CHECK(mqtt.next().find("site/a") != std::string::npos);
+}
+
+TEST_CASE("late copies of messages that were acknowledged are known by clients that count") {
+    SnFixture f;
+    const auto client = f.connected("c");
+    const auto watcher = f.connected("w");
+    watcher->subscribe("a", 0);
+    watcher->take();
+    client->send(mqttsn::Register{0, 1, "a"});
+    client->take();
+    for (std::uint16_t id = 1; id <= 12; ++id) {
+        client->publish(1, "x", 2, id);
+        client->send(mqttsn::Pubrel{id});
+    }
+    CHECK(watcher->take().size() == 12);
+    client->publish(1, "x", 2, 11);  // as it was, without DUP
+    CHECK(watcher->take().empty());
+    client->publish(1, "x", 2, 13);
+    CHECK(watcher->take().size() == 1);
+}
+
+TEST_CASE("clients whose message ids go round, or stay the same, lose nothing") {
+    for (int circle = 1; circle <= 12; ++circle) {
+        CAPTURE(circle);
+        SnFixture f;
+        const auto client = f.connected("c");
+        const auto watcher = f.connected("w");
+        watcher->subscribe("a", 0);
+        watcher->take();
+        client->send(mqttsn::Register{0, 1, "a"});
+        for (int i = 0; i < 60; ++i) {
+            const auto id = static_cast<std::uint16_t>(20 + i % circle);
+            client->publish(1, "x", 1 + static_cast<unsigned>(i) % 2, id);
+            client->send(mqttsn::Pubrel{id});
+            CHECK(watcher->take().size() == 1);
+        }
+    }
+}
