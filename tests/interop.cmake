@@ -24,6 +24,7 @@ foreach(chapter connect publish subscribe session will flow shared malformed mem
 endforeach()
 gw_interop_test(mqttsn 180)
 gw_interop_test(mqttsn_life 180)
+gw_interop_test(mqttsn_dtls 180)
 gw_interop_test(link_cut 300)
 gw_interop_test(scale 300 SLOTS 2)
 

@@ -1,6 +1,7 @@
 # MQTT-SN: codec, machine in simulated time, a simulation of radio links, fuzz targets.
 set(here unit/adapters/mqttsn)
-add_library(sn_support STATIC support/sn_net.cpp support/sn_packet_text.cpp)
+add_library(sn_support STATIC support/sn_net.cpp support/sn_packet_text.cpp
+  support/sn_sim_client.cpp)
 target_link_libraries(sn_support PUBLIC gw::mqttsn_machine sim_support PRIVATE gw_warnings)
 
 gw_test(mqttsn_codec_test
@@ -11,6 +12,12 @@ gw_test(mqttsn_machine_test
   SOURCES support/doctest_main.cpp ${here}/machine/session_test.cpp ${here}/machine/state_test.cpp
     ${here}/machine/time_test.cpp
   DEPS sn_support)
+
+# Seeds and repetition: see sim/sim_support.hpp.
+gw_test(mqttsn_sim_test
+  SOURCES support/doctest_main.cpp sim/sn_radio_test.cpp
+  DEPS sn_support
+  LABELS sim)
 
 gw_fuzz_target(mqttsn_codec_fuzz
   SOURCES fuzz/mqttsn_codec_fuzz.cpp

@@ -28,9 +28,10 @@ inline std::vector<std::uint64_t> sim_seeds(std::uint64_t count) {
 }
 
 /// How to see a failure again.
-inline std::string sim_repeat(const char* test_case, std::uint64_t seed) {
-    return "seed=" + std::to_string(seed) + "; repeat: GW_SIM_SEED=" + std::to_string(seed) +
-           " sim_test -tc='" + test_case + "'";
+inline std::string sim_repeat(const char* test_case, std::uint64_t seed,
+                              const char* program = "sim_test") {
+    return "seed=" + std::to_string(seed) + "; repeat: GW_SIM_SEED=" + std::to_string(seed) + " " +
+           program + " -tc='" + test_case + "'";
 }
 
 }  // namespace gw::test

@@ -298,6 +298,10 @@ void Connection::prepare_takeover(Session& present) {
         return;
     }
     present.will.reset();
+    if (!connecting_->flags.clean_session() && old->work_) {
+        work().recent_publishes = old->work_->recent_publishes;
+        work_->recent_publishes.on_reconnect();
+    }
     const DatagramSource here{.peer = peer_, .node = work_ ? as_bytes(work_->node) : NodePrefix{}};
     if (old->is_at(here)) {
         old->make_way();

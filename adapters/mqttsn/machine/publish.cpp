@@ -179,7 +179,9 @@ bool Connection::answer_repeated_publish(const Publish& packet, Bytes body) {
     const std::uint16_t id = packet.message_id;
     const bool is_qos_2 = packet.flags.qos() == WireQos::qos_2;
     bool is_repeated = is_qos_2 && broker().has_inbound_qos2(*session_, id);
-    if (!is_repeated && work_) {
+    if (is_repeated && work_) {
+        work_->recent_publishes.on_continued();
+    } else if (work_) {
         RecentPublishes& recent = work_->recent_publishes;
         const std::uint32_t hash = request_hash(body);
         // At QoS 2 an id that is released may be used at once, with DUP too.

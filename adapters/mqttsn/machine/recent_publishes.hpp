@@ -56,6 +56,10 @@ public:
         has_doubt_ = true;
         return true;
     }
+    /// The client has connected anew, and perhaps begins to count anew: its next message counts.
+    void on_reconnect() { has_doubt_ = true; }
+    /// It goes on with a message from before.
+    void on_continued() { has_doubt_ = false; }
     /// The message was not taken after all: its next copy counts.
     void forget(std::uint16_t message_id) {
         for (Entry& entry : entries_) {
