@@ -5,6 +5,7 @@ gw_test(config_test
     ${PROJECT_SOURCE_DIR}/tests/unit/config/access_rule_test.cpp
     ${PROJECT_SOURCE_DIR}/tests/unit/config/kv_parser_test.cpp
     ${PROJECT_SOURCE_DIR}/tests/unit/config/loader_test.cpp
+    ${PROJECT_SOURCE_DIR}/tests/unit/config/mqttsn_keys_test.cpp
     ${PROJECT_SOURCE_DIR}/tests/unit/config/report_test.cpp
     ${PROJECT_SOURCE_DIR}/tests/unit/config/schema_test.cpp
     ${PROJECT_SOURCE_DIR}/tests/unit/config/value_test.cpp

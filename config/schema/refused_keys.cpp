@@ -60,6 +60,7 @@ constexpr Refused meaningless[] = {
     {"retainer.storage_type", "there is one retained store, held in memory"},
     {"module.retainer.storage_type", "there is one retained store, held in memory"},
     {"sysmon.#", "it watches the Erlang VM"},
+    {"mqtt.sn.predefined.topic.0", "the id 0 is reserved"},
     {"mqtt.sn.enable_stats", "figures of a client are always current"},
     {"recon.#", "it diagnoses the Erlang VM"},
     {"reloader.#", "it reloads Erlang code"},

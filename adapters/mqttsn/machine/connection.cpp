@@ -361,6 +361,9 @@ void Connection::schedule() {
         if (work_) {
             due = std::min(due, work_->outgoing.retry_at);
         }
+        if (state_ == State::awake) {
+            due = std::min(due, now() + options().retry_interval);  // see on_deadline()
+        }
     }
     if (!is_scheduled() || due < deadline) {
         gateway_.timers().schedule(*this, due);
@@ -379,6 +382,8 @@ void Connection::on_deadline() {
         lose(ReasonCode::keep_alive_timeout);
     } else if (work_ && work_->outgoing.retry_at <= now()) {
         retry_outgoing();
+    } else if (state_ == State::awake) {
+        update_blocked();  // what it waits for may have expired: settle() looks again
     }
     if (state_ != State::gone) {
         schedule();
