@@ -42,6 +42,7 @@ struct DatagramSource {
     NodePrefix node;
     std::uint32_t handle = no_handle;         // what DatagramPort::bind() was given for this peer
     TransportIdentityPtr identity = nullptr;  // proven by DTLS
+    bool is_multicast = false;                // came to a group: not to be trusted with anything
 };
 
 /// Datagrams to peers, seen from a machine; implemented by the UDP endpoint. One worker's thread.

@@ -69,7 +69,7 @@ void UdpEndpoint::on_events(std::uint32_t) {
         group_socket_->receive([this](DatagramPeer& peer, std::span<std::uint8_t> bytes) {
             peer.local = 0;  // the group is no address of ours
             peer.arrival = static_cast<std::uint8_t>(worker_);
-            dispatch(peer, nullptr, bytes, Look::first);
+            machine_->on_datagram({.peer = peer, .node = {}, .is_multicast = true}, bytes);
         });
     }
 }

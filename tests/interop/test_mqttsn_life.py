@@ -467,6 +467,9 @@ class Discovery(SnTest):
         asker.sendto(sn.message(sn.SEARCHGW, b"\x01"), (group, port))
         self.assertEqual(heard(sn.GWINFO)[0].gateway_id, 7)
         self.assertEqual(sn.decode(asker.recv(1000)).gateway_id, 7)
+        # A group is for nothing else: what comes to it has no address to be trusted.
+        asker.sendto(sn.connect(self.name()), (group, port))
+        wait_until(lambda: metric(broker, "datagrams/dropped/unexpected") == 1, "dropped")
 
 
 class BadInput(SnTest):

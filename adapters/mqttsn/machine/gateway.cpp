@@ -172,6 +172,12 @@ void Gateway::on_datagram(const DatagramSource& source, Bytes datagram) {
         drop(drop_reason_of(frame.error()));
         return;
     }
+    if (source.is_multicast && frame->type != MessageType::searchgw) {
+        if (!is_from_gateway(frame->type)) {
+            drop(DatagramDrop::unexpected);  // a group is for finding a gateway only
+        }
+        return;
+    }
     switch (frame->type) {
         case MessageType::connect:
             on_connect(source, *frame);
