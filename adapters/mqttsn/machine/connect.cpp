@@ -264,11 +264,11 @@ bool Connection::resume_in_place(Session& present) {
         (old->state_ != State::asleep && old->state_ != State::awake)) {
         return false;
     }
-    std::string node = work_ ? std::move(work_->node) : std::string{};
+    SmallText node = work_ ? std::move(work_->node) : SmallText{};
     old->session_ = nullptr;
     work_ = std::move(old->work_);
     if (old->has_address_) {
-        old->work().node = work_ ? work_->node : std::string{};
+        old->work().node = work_ ? work_->node : SmallText{};
     }
     old->leave();
     work().node = std::move(node);
@@ -298,9 +298,9 @@ void Connection::prepare_takeover(Session& present) {
         return;
     }
     present.will.reset();
-    if (!connecting_->flags.clean_session() && old->work_) {
-        work().recent_publishes = old->work_->recent_publishes;
-        work_->recent_publishes.on_reconnect();
+    if (!connecting_->flags.clean_session() && old->work_ && old->work_->recent_publishes) {
+        work().recent_publishes = std::move(old->work_->recent_publishes);
+        work_->recent_publishes->on_reconnect();
     }
     const DatagramSource here{.peer = peer_, .node = work_ ? as_bytes(work_->node) : NodePrefix{}};
     if (old->is_at(here)) {
@@ -372,9 +372,10 @@ void Connection::become_active() {
 }
 
 void Connection::note_proof(const PeerInfo& peer, const AuthDecision& decision) {
-    std::string proof = Gateway::proof_of(peer, decision);
+    const std::string proof = Gateway::proof_of(peer, decision);
     if (work_ && !work_->proof.empty()) {
-        gateway_.shared().proven.remove(std::exchange(work_->proof, {}));
+        gateway_.shared().proven.remove(work_->proof.str());
+        work_->proof = SmallText{};
     }
     // Proofs by certificate or key are remembered in any case: at another address the same is
     // asked.
@@ -382,7 +383,7 @@ void Connection::note_proof(const PeerInfo& peer, const AuthDecision& decision) 
         return;
     }
     gateway_.shared().proven.add(proof, session_->client_id());
-    work().proof = std::move(proof);
+    work().proof = std::string_view{proof};
 }
 
 bool Connection::restore(Session& session, ClientState&& state) {

@@ -15,7 +15,7 @@ Connection::Connection(Gateway& gateway, std::uint32_t handle, const DatagramSou
       peer_(source.peer) {
     is_output_blocked = true;
     if (!source.node.empty()) {
-        work().node = std::string{as_text(source.node)};
+        work().node = as_text(source.node);
     }
 }
 
@@ -194,7 +194,9 @@ void Connection::on_stored(StoreTicket ticket, StoreOutcome outcome) {
                 reply.type = MessageType::puback;
             }
             reply.code = ReturnCode::congestion;
-            work_->recent_publishes.forget(reply.message_id);
+            if (work_->recent_publishes) {
+                work_->recent_publishes->forget(reply.message_id);
+            }
             work_->last_subscribe.is_set = false;
             if (reply.type != MessageType::puback && reply.type != MessageType::suback &&
                 reply.type != MessageType::regack) {
@@ -259,7 +261,7 @@ void Connection::leave() {
         broker().metrics().connections_closed.add();
     }
     if (work_ && !work_->proof.empty()) {
-        gateway_.shared().proven.remove(work_->proof);
+        gateway_.shared().proven.remove(work_->proof.str());
     }
     gateway_.add_gone(*this);
 }
@@ -434,7 +436,7 @@ const GatewayOptions& Connection::options() const {
 }
 
 bool Connection::is_at(const DatagramSource& source) const {
-    const std::string_view node = work_ ? std::string_view{work_->node} : std::string_view{};
+    const std::string_view node = work_ ? work_->node.view() : std::string_view{};
     return has_address_ && peer_ == source.peer && node == as_text(source.node);
 }
 

@@ -6,6 +6,7 @@
 #include "adapters/mqttsn/machine/options.hpp"
 #include "adapters/mqttsn/machine/recent_publishes.hpp"
 #include "broker-core/base/rate_limit.hpp"
+#include "broker-core/base/small_text.hpp"
 #include "broker-core/base/timer_wheel.hpp"
 #include "broker-core/broker/broker.hpp"
 
@@ -160,13 +161,13 @@ private:
         std::vector<PendingReply> replies;
         std::vector<std::string> waiting_input;  // behind a request that is being judged
         LastSubscribe last_subscribe;
-        RecentPublishes recent_publishes;
-        std::optional<RateLimit> rate;
+        std::unique_ptr<RecentPublishes> recent_publishes;  // of a client that publishes
+        std::unique_ptr<RateLimit> rate;
         std::unique_ptr<Move> move;
         std::uint32_t deliveries_left = 0;  // of an awake client, before its PINGRESP
         std::uint16_t next_register_id = 0;
-        std::string node;   // forwarder headers in front of each datagram
-        std::string proof;  // under which GatewayShared::proven knows the client
+        SmallText node;   // forwarder headers in front of each datagram
+        SmallText proof;  // under which GatewayShared::proven knows the client
     };
 
     // connect.cpp

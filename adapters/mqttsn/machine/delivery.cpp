@@ -49,7 +49,8 @@ bool Connection::on_delivery(const DeliveryView& delivery) {
     const std::size_t body_bytes = std::max(message.payload().size() + 5, topic.size() + 4);
     const std::size_t bytes_max =
         std::min<std::size_t>({options().datagram_bytes_max, body_bytes_max, std::size_t{65507}});
-    if (body_bytes + header_bytes(body_bytes) + (work_ ? work_->node.size() : 0) > bytes_max) {
+    if (body_bytes + header_bytes(body_bytes) + (work_ ? work_->node.view().size() : 0) >
+        bytes_max) {
         return false;
     }
     Outgoing outgoing;

@@ -135,7 +135,11 @@ void Connection::answer_publish(const Publish& packet, const PublishOutcome& out
                                                                    : ReturnCode::not_supported;
     }
     if (answer.code == ReturnCode::accepted) {
-        work().recent_publishes.add(packet.message_id, request_hash(body));
+        auto& recent = work().recent_publishes;
+        if (!recent) {
+            recent = std::make_unique<RecentPublishes>();
+        }
+        recent->add(packet.message_id, request_hash(body));
     }
     reply(answer);
 }
@@ -159,7 +163,7 @@ bool Connection::is_over_rate() {
     }
     auto& rate = work().rate;
     if (!rate) {
-        rate.emplace(options().publish_rate_max, now());
+        rate = std::make_unique<RateLimit>(options().publish_rate_max, now());
     }
     return !rate->try_take(now());
 }
@@ -179,14 +183,14 @@ bool Connection::answer_repeated_publish(const Publish& packet, Bytes body) {
     const std::uint16_t id = packet.message_id;
     const bool is_qos_2 = packet.flags.qos() == WireQos::qos_2;
     bool is_repeated = is_qos_2 && broker().has_inbound_qos2(*session_, id);
-    if (is_repeated && work_) {
-        work_->recent_publishes.on_continued();
-    } else if (work_) {
-        RecentPublishes& recent = work_->recent_publishes;
+    RecentPublishes* const recent = work_ ? work_->recent_publishes.get() : nullptr;
+    if (recent != nullptr && is_repeated) {
+        recent->on_continued();
+    } else if (recent != nullptr) {
         const std::uint32_t hash = request_hash(body);
         // At QoS 2 an id that is released may be used at once, with DUP too.
-        is_repeated = packet.flags.dup() && !is_qos_2 ? recent.contains(id, hash)
-                                                      : recent.is_late_copy(id, hash);
+        is_repeated = packet.flags.dup() && !is_qos_2 ? recent->contains(id, hash)
+                                                      : recent->is_late_copy(id, hash);
     }
     if (!is_repeated) {
         return false;

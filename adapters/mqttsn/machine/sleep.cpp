@@ -132,7 +132,7 @@ bool Connection::may_move(const PeerInfo& peer, const AuthDecision& decision) co
     }
     // What a certificate or key has proven, nothing less can prove.
     const std::string proof = Gateway::proof_of(peer, decision);
-    return !work_ || work_->proof.empty() || work_->proof == proof;
+    return !work_ || work_->proof.empty() || work_->proof == std::string_view{proof};
 }
 
 void Connection::on_move_decided(const AuthDecision& decision) {
@@ -159,7 +159,7 @@ void Connection::move_to(const DatagramSource& source) {
     has_address_ = true;
     is_fresh_ = false;
     if (!source.node.empty() || (work_ && !work_->node.empty())) {
-        work().node = std::string{as_text(source.node)};
+        work().node = as_text(source.node);
     }
     gateway_.port().bind(peer_, source.node, handle_);
     OpenSession here;
