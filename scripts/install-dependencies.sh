@@ -24,7 +24,7 @@ if [ "$with_tests" = yes ]; then
     # clang and its runtime build the fuzz targets; the rest are clients to test against, and
     # mosquitto is the broker that the same tests and the benchmarks are compared with.
     packages="$packages clang clang-format libclang-rt-14-dev python3 python3-paho-mqtt libpaho-mqtt-dev"
-    packages="$packages mosquitto mosquitto-clients"
+    packages="$packages mosquitto mosquitto-clients openssl"
     command -v node > /dev/null || packages="$packages nodejs"
     command -v npm > /dev/null || packages="$packages npm"
 fi
