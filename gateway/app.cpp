@@ -67,7 +67,6 @@ App::App(const config::Config& config, Log& log)
     shared_->worker_count = worker_count;
     policy_ = std::make_shared<NoMatchPolicy>(AccessDecision::allow);
     shared_->access = policy_;
-    shared_->authenticator = std::make_shared<AnonymousAuthenticator>();
     shared_->log = &log_;
     for (std::uint32_t i = 0; i < worker_count; ++i) {
         loops_.push_back(std::make_unique<transport::WorkerLoop>(i));
@@ -76,6 +75,16 @@ App::App(const config::Config& config, Log& log)
         loop->set_peers(loops_);
     }
     exchange_ = std::make_unique<ThreadExchange>(loops_);
+    auth_ = std::make_shared<auth::AuthService>(auth::AuthService::Options{
+        .worker_count = worker_count,
+        .users_path = config.node.data_dir + "/" + config.auth.users.file,
+        .thread_count = config.auth.thread_count,
+        .waiting_count_max = config.auth.waiting_count_max,
+        .post = [this](std::uint32_t worker,
+                       BrokerTask task) { exchange_->post_task(worker, std::move(task)); },
+        .log = &log_});
+    shared_->authenticator = auth_;
+    shared_->auth_methods = auth_;
     store_ = std::make_unique<Store>(
         worker_count, !config.store.file.empty(),
         [this](std::uint32_t worker, BrokerTask task) {
@@ -88,6 +97,7 @@ App::App(const config::Config& config, Log& log)
                                                     *exchange_, store_->storage(loop->index()),
                                                     random_seed(), [this] { grade_memory(); }));
         brokers.push_back(&workers_.back()->broker());
+        auth_->attach(loop->index(), workers_.back()->broker());
     }
     exchange_->set_brokers(std::move(brokers));
     sys_topics_ = std::make_unique<SysTopics>(config.node.name, started_);
@@ -118,6 +128,7 @@ void App::start() {
         throw std::runtime_error{applied.error().text()};
     }
     boost::asio::io_context& context = loops_.front()->context();
+    auth_->start();
     housekeeping_timer_ = std::make_unique<Timer>(context);
     sys_timer_ = std::make_unique<Timer>(context);
     loops_.front()->post([this] {
@@ -219,6 +230,11 @@ Result<std::vector<std::string>> App::reload(const config::Config& config) {
     if (!apply_mqttsn) {
         return std::move(apply_mqttsn).error();
     }
+    auto modules = auth_->prepare(config.auth);
+    if (!modules) {
+        return std::move(modules).error();
+    }
+    auth_->apply(config.auth, std::move(*modules));
     policy_->set(config.access.acl_nomatch == config::NoMatch::allow ? AccessDecision::allow
                                                                      : AccessDecision::deny);
     const std::uint64_t possible = client_descriptors();
@@ -445,6 +461,7 @@ std::string App::status_json() {
     append_number(json, "sessions", now.sessions);
     append_number(json, "subscriptions", now.subscriptions);
     append_number(json, "retained", now.retained);
+    append_number(json, "logins_waiting", auth_->waiting_count());
     append_number(json, "memory_bytes", memory_used());
     append_number(json, "memory_budget_bytes", memory_budget_.load(std::memory_order_relaxed));
     if (store_->is_open()) {
@@ -503,6 +520,7 @@ void App::stop() {
            std::chrono::steady_clock::now() < deadline) {
         std::this_thread::sleep_for(std::chrono::milliseconds{5});
     }
+    auth_->stop();
     for (const auto& worker : workers_) {
         worker->stop();
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "gateway/auth/auth_service.hpp"
 #include "gateway/exchange.hpp"
 #include "gateway/listener.hpp"
 #include "gateway/protocols/mqttsn.hpp"
@@ -29,6 +30,7 @@ public:
     void start() override;
     std::string status_json() override;
     Result<std::vector<std::string>> reload(const config::Config& config) override;
+    void users_changed() override { auth_->look_at_users(); }
     void stop() override;
 
 private:
@@ -62,6 +64,7 @@ private:
     std::unique_ptr<BrokerShared> shared_;
     std::shared_ptr<NoMatchPolicy> policy_;
     std::unique_ptr<ThreadExchange> exchange_;
+    std::shared_ptr<auth::AuthService> auth_;
     std::unique_ptr<Store> store_;  // outlives the workers, which submit to it
     std::vector<std::unique_ptr<Worker>> workers_;
     std::vector<std::unique_ptr<Listener>> listeners_;

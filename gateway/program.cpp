@@ -186,6 +186,9 @@ private:
                 return reload_reply(reload(ReloadMode::apply), ReloadMode::apply);
             case Command::reload_dry_run:
                 return reload_reply(reload(ReloadMode::dry_run), ReloadMode::dry_run);
+            case Command::users_changed:
+                service_->users_changed();
+                return done_reply();
         }
         GW_UNREACHABLE();
     }

@@ -27,14 +27,13 @@ ReloadOutcome reload_config(const config::Sources& sources, config::Loaded& curr
         outcome.accepted = true;
         return outcome;
     }
-    if (!outcome.changes.empty()) {
-        auto applied = service.reload(loaded->config);
-        if (!applied) {
-            outcome.errors.push_back(applied.error().text());
-            return outcome;
-        }
-        outcome.notes = std::move(*applied);
+    // Also when no key has changed: the files that keys name may have.
+    auto applied = service.reload(loaded->config);
+    if (!applied) {
+        outcome.errors.push_back(applied.error().text());
+        return outcome;
     }
+    outcome.notes = std::move(*applied);
     outcome.accepted = true;
     current = std::move(*loaded);
     return outcome;

@@ -26,8 +26,13 @@ public:
     virtual std::string status_json() = 0;
 
     /// Applies a configuration that differs from the present one only in keys that need no
-    /// restart. Whole or, with an error, not at all. Returns what happened, a line for each thing.
+    /// restart, or in none: then the files that it names are read again. Whole or, with an error,
+    /// not at all. Returns what happened, a line for each thing.
     virtual Result<std::vector<std::string>> reload(const config::Config& config) = 0;
+
+    /// Somebody has changed the file of users: when this returns, logins see it, and the
+    /// connections of users that are gone are being ended.
+    virtual void users_changed() {}
 
     /// Stops accepting, tells the clients, flushes, ends all threads. Blocks until done.
     virtual void stop() = 0;

@@ -19,7 +19,7 @@ done
 root=$(cd "$(dirname "$0")/.." && pwd)
 
 packages="g++ cmake ninja-build ccache libboost1.81-dev libssl-dev libspdlog-dev libcli11-dev doctest-dev"
-packages="$packages libsqlite3-dev"
+packages="$packages libsqlite3-dev libargon2-dev libcrypt-dev"
 if [ "$with_tests" = yes ]; then
     # clang and its runtime build the fuzz targets; the rest are clients to test against, and
     # mosquitto is the broker that the same tests and the benchmarks are compared with.

@@ -3,6 +3,7 @@
 #include "broker-core/base/clock.hpp"
 #include "broker-core/base/log.hpp"
 #include "config/model/address.hpp"
+#include "config/model/auth.hpp"
 
 #include <cstdint>
 #include <map>
@@ -226,6 +227,7 @@ struct Config {
     Node node;
     Log log;
     Access access;
+    Auth auth;
     Sys sys;
     Client client;
     Mqtt mqtt;

@@ -217,21 +217,29 @@ Config defaults() {
     return std::move(loaded->config);
 }
 
+namespace {
+
+std::string shown(const Key& key, const std::string& value) {
+    return key.is_secret && !value.empty() ? "(not shown)" : value;
+}
+
+}  // namespace
+
 std::vector<Change> diff(const Loaded& before, const Loaded& after) {
     std::vector<Change> changes;
     for (const Setting& now : after.settings) {
         const Setting* old = find_setting(before, now.name);
         if (old == nullptr ? is_news(*now.key) : old->value != now.value) {
             changes.push_back({.name = now.name,
-                               .value_old = old == nullptr ? "" : old->value,
-                               .value_new = now.value,
+                               .value_old = old == nullptr ? "" : shown(*now.key, old->value),
+                               .value_new = shown(*now.key, now.value),
                                .on_reload = now.key->on_reload});
         }
     }
     for (const Setting& old : before.settings) {
         if (find_setting(after, old.name) == nullptr && is_news(*old.key)) {
             changes.push_back({.name = old.name,
-                               .value_old = old.value,
+                               .value_old = shown(*old.key, old.value),
                                .value_new = "",
                                .on_reload = old.key->on_reload});
         }

@@ -94,6 +94,9 @@ std::string key_section(const Key& key) {
     if (!key.aliases.empty()) {
         page += "- Also named: " + joined(key.aliases, ", ", "`") + " (EMQ)\n";
     }
+    if (key.is_secret) {
+        page += "- Secret: neither printed nor logged\n";
+    }
     page += "- Why: " + std::string{key.why} + "\n";
     if (!key.emq.empty()) {
         page += "- EMQ 2.x: " + std::string{key.emq} + "\n";
@@ -147,6 +150,10 @@ std::string show_text(const Loaded& loaded) {
     std::size_t width = 0;
     std::vector<std::string> lines;
     for (const Setting& setting : loaded.settings) {
+        if (setting.key->is_secret && !setting.value.empty()) {
+            lines.push_back("# " + setting.name + " is set, and not shown");
+            continue;
+        }
         const bool plain = !setting.value.empty() && setting.value.front() != '"' &&
                            setting.value.find('#') == std::string::npos &&
                            setting.value.front() != ' ' && setting.value.back() != ' ';

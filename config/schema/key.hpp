@@ -74,6 +74,8 @@ struct Key {
     bool names_instance = false;
     /// No default: absent unless given (`.access.<N>`).
     bool optional = false;
+    /// Never printed or logged.
+    bool is_secret = false;
 };
 
 }  // namespace gw::config

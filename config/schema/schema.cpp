@@ -153,6 +153,7 @@ std::span<const KeyGroup> key_groups() {
     static const KeyGroup groups[] = {
         {"Program, log, access, $SYS", node_keys()},
         {"Listeners", listener_keys()},
+        {"Authentication", auth_keys()},
         {"One client", client_keys()},
         {"MQTT", mqtt_keys()},
         {"Sessions, queues, retained messages, events", session_keys()},

@@ -8,7 +8,9 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace gw::cli {
 
@@ -20,6 +22,7 @@ Examples:
   mangrove run --set listener.tcp.lan=0.0.0.0:1883 --set allow_anonymous=true
   mangrove start --config config/gateway.conf         in the background
   mangrove status                                     what is it doing?
+  mangrove passwd add alice                           a user; asks for the password
   mangrove config check --config config/gateway.conf  is the file right?
 
 Exit codes: 0 done; 1 failed; 2 wrong arguments or configuration; 3 not running (status).)";
@@ -53,6 +56,13 @@ Example:
 constexpr const char* store_footer =
     "The file is store.file in node.data_dir. check, export and backup work beside a running "
     "program.\nExample: mangrove store backup /backup/mangrove.db";
+constexpr const char* passwd_footer = R"(
+Users are kept in auth.users.file in node.data_dir. A change counts at once, also for a program that
+runs: sessions of a removed user end, and connections of one whose password or rights were changed.
+Examples:
+  mangrove passwd add alice                    asks for the password
+  mangrove passwd add meter-7 --group meters < password.txt
+  mangrove passwd import /etc/mosquitto/passwd)";
 constexpr const char* config_footer = R"(
 Examples:
   mangrove config check --config config/gateway.conf
@@ -93,6 +103,7 @@ public:
         add_process_commands();
         add_config_commands();
         add_store_commands();
+        add_passwd_commands();
     }
 
     int run(int argc, char** argv) {
@@ -207,12 +218,62 @@ private:
             ->required();
     }
 
+    void add_passwd_commands() {
+        CLI::App* passwd = app_.add_subcommand("passwd", "Adds, removes and lists built-in users");
+        passwd->require_subcommand(1);
+        passwd->footer(passwd_footer);
+        CLI::App* adding = with_common(add(
+            *passwd, "add", "Adds a user, or changes one; the password comes from standard input",
+            "Example: mangrove passwd add alice --superuser",
+            [this] { return passwd_add(common_, user_settings()); }));
+        adding->add_option("USER", user_, "Name of the user")->required();
+        adding->add_flag("--superuser,!--no-superuser", superuser_, "No access rule is asked");
+        adding->add_option("--group", groups_, "Puts the user into a group; may be repeated")
+            ->type_name("GROUP")
+            ->allow_extra_args(false)
+            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        adding->add_flag("--no-groups", no_groups_, "Takes the user out of all groups");
+        with_common(add(*passwd, "del", "Removes a user and ends his sessions",
+                        "Example: mangrove passwd del alice",
+                        [this] { return passwd_remove(common_, user_); }))
+            ->add_option("USER", user_, "Name of the user")
+            ->required();
+        with_common(add(*passwd, "list", "Lists the users", "Example: mangrove passwd list",
+                        [this] { return passwd_list(common_); }));
+        with_common(add(*passwd, "check", "Exit code 0: the password from standard input is right",
+                        "Example: mangrove passwd check alice < password.txt",
+                        [this] { return passwd_check(common_, user_); }))
+            ->add_option("USER", user_, "Name of the user")
+            ->required();
+        CLI::App* importing = with_common(
+            add(*passwd, "import", "Takes over a password file of mosquitto",
+                "Example: mangrove passwd import /etc/mosquitto/passwd --replace", [this] {
+                    return passwd_import(common_, file_,
+                                         replace_ ? ExistingUsers::replace : ExistingUsers::keep);
+                }));
+        importing->add_option("FILE", file_, "The password file")->required();
+        importing->add_flag("--replace", replace_, "Also users that exist already");
+    }
+
+    UserSettings user_settings() const {
+        UserSettings settings{.name = user_, .is_superuser = superuser_, .groups = {}};
+        if (!groups_.empty() || no_groups_) {
+            settings.groups = groups_;
+        }
+        return settings;
+    }
+
     const ServiceFactory& make_service_;
     CLI::App app_{"Mangrove: an IoT gateway and MQTT broker"};
     CommonOptions common_;
     std::string key_;
     std::string file_;
     int timeout_seconds_ = 30;
+    std::string user_;
+    std::optional<bool> superuser_;
+    std::vector<std::string> groups_;
+    bool no_groups_ = false;
+    bool replace_ = false;
     bool json_ = false;
     bool dry_run_ = false;
     bool detached_ = false;

@@ -2,11 +2,10 @@
 
 #include "gateway/version.hpp"
 
+#include <boost/json.hpp>
+
 #include <algorithm>
 #include <unistd.h>
-
-// Header-only Boost.JSON; this file alone includes it.
-#include <boost/json/src.hpp>
 
 namespace gw {
 
@@ -122,6 +121,8 @@ std::string request_line(Command command) {
             return R"({"command":"reload"})";
         case Command::reload_dry_run:
             return R"({"command":"reload","dry_run":true})";
+        case Command::users_changed:
+            return R"({"command":"users_changed"})";
     }
     GW_UNREACHABLE();
 }
@@ -142,8 +143,15 @@ Result<Request> parse_request(std::string_view line) {
         return Request{dry != nullptr && *dry == json::value(true) ? Command::reload_dry_run
                                                                    : Command::reload};
     }
+    if (command->get_string() == "users_changed") {
+        return Request{Command::users_changed};
+    }
     return Error{Errc::invalid_argument,
                  "unknown command " + std::string{view(command->get_string())}};
+}
+
+std::string done_reply() {
+    return R"({"ok":true})";
 }
 
 std::string failure_reply(std::string_view text) {
@@ -245,7 +253,7 @@ Result<std::string> reload_page(const std::string& reply, bool& accepted) {
     if (!accepted) {
         page += "Nothing was changed.\n";
     } else if (object->at("changes").as_array().empty()) {
-        page += "Nothing has changed.\n";
+        page += "No key has changed.\n";
     }
     return page;
 }

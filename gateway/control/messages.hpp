@@ -13,8 +13,9 @@ namespace gw {
 ///   {"command":"reload"}                   ->
 ///   {"ok":..,"dry_run":false,"changes":[..],"errors":[..]}
 ///   {"command":"reload","dry_run":true}    -> the same, with nothing changed
+///   {"command":"users_changed"}            -> {"ok":true}
 ///   anything else                          -> {"ok":false,"error":".."}
-enum class Command { status, reload, reload_dry_run };
+enum class Command { status, reload, reload_dry_run, users_changed };
 
 struct Request {
     Command command = Command::status;
@@ -25,6 +26,8 @@ std::string request_line(Command command);
 /// @error  invalid_argument  no JSON, or nothing we know
 Result<Request> parse_request(std::string_view line);
 
+/// Nothing to tell but that it is done.
+std::string done_reply();
 std::string failure_reply(std::string_view text);
 /// `service_status` is what Service::status_json() gave.
 std::string status_reply(const std::string& service_status);

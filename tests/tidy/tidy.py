@@ -30,6 +30,7 @@ LAYERS = {
     "broker-core/router": BASIC,
     "broker-core/retained": BASIC,
     "broker-core/access": BASIC,
+    "broker-core/auth": (*BASIC, "broker-core/access", "broker-core/metrics"),
     "broker-core/session": (*BASIC, "broker-core/metrics", "broker-core/router",
                             "broker-core/retained"),
     "broker-core/storage": (*BASIC, "broker-core/session", "broker-core/storage/log_store"),

@@ -67,7 +67,7 @@ TEST_CASE("the shipped files name every key with its default, and pass the check
     const std::string text =
         read_file("config/gateway.conf") + read_file("config/plugins/retainer.conf") +
         read_file("config/plugins/presence.conf") + read_file("config/plugins/store.conf") +
-        read_file("config/plugins/mqttsn.conf");
+        read_file("config/plugins/mqttsn.conf") + read_file("config/plugins/auth.conf");
     for (const auto& group : gw::config::key_groups()) {
         for (const auto& key : group.keys) {
             std::string name{key.name};
@@ -96,7 +96,7 @@ TEST_CASE("the shipped files stay right when every line is taken in") {
     std::string everything;
     for (const std::string_view file :
          {"config/gateway.conf", "config/plugins/retainer.conf", "config/plugins/presence.conf",
-          "config/plugins/store.conf", "config/plugins/mqttsn.conf"}) {
+           "config/plugins/store.conf", "config/plugins/mqttsn.conf", "config/plugins/auth.conf"}) {
         std::istringstream lines{read_file(std::string{file})};
         std::string line;
         while (std::getline(lines, line)) {

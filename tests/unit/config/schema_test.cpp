@@ -142,7 +142,7 @@ TEST_CASE("EMQ's keys without meaning and those of later versions are refused wi
         {"listener.wss.external", "not available in this version: WebSocket listeners over TLS"},
         {"listener.stomp.a", "not available in this version: STOMP"},
         {"listener.coap.a", "not available in this version: CoAP"},
-        {"auth.mysql.server", "not available in this version: authentication backends"},
+        {"auth.mysql.server", "not available in this version: authentication by MySQL"},
         {"mqtt.max_packet_size", ""},
         {"log.error",
          "EMQ key without meaning here: there is one log; log.console.level sets what "

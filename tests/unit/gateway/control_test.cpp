@@ -72,7 +72,7 @@ TEST_CASE("a reload is printed with its changes, its errors and its outcome") {
     outcome = {};
     outcome.accepted = true;
     CHECK(*gw::reload_page(gw::reload_reply(outcome, gw::ReloadMode::apply), accepted) ==
-          "Nothing has changed.\n");
+          "No key has changed.\n");
     CHECK(accepted);
     CHECK_FALSE(gw::reload_page("{}", accepted));
 }

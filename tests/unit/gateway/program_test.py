@@ -199,7 +199,8 @@ class ProgramTest(unittest.TestCase):
                       "".join(lines))
         self.assertIn('config.applied text="packets up to 2097152"\n', "".join(lines))
         self.assertIn("config.reloaded changes=2\n", lines[-1])
-        self.assertEqual(self.call("config", "reload"), (0, "Nothing has changed.\n", ""))
+        self.assertEqual(self.call("config", "reload"),
+                         (0, "packets up to 2097152\nNo key has changed.\n", ""))
 
     def test_a_reload_with_a_mistake_or_a_restart_key_changes_nothing(self):
         conf = self.folder / "x.conf"
@@ -221,7 +222,8 @@ class ProgramTest(unittest.TestCase):
             self.assertIn(f"error: {error}\nNothing was changed.\n", err)
             self.read_until(process, "config.reload_refused")
         conf.write_text("mqtt.max_packet_size = 64KB\n")
-        self.assertEqual(self.call("config", "reload"), (0, "Nothing has changed.\n", ""))
+        self.assertEqual(self.call("config", "reload"),
+                         (0, "packets up to 65536\nNo key has changed.\n", ""))
 
     def test_a_reload_that_the_service_refuses_changes_nothing(self):
         conf = self.folder / "x.conf"
