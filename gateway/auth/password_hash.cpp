@@ -256,7 +256,9 @@ bool verify_password(std::string_view encoded, std::string_view password) {
                    equal_in_constant_time(crypt_of(std::string{password}, std::string{encoded}),
                                           encoded);
         case Kind::pbkdf2:
-            return equal_in_constant_time(pbkdf2(parts->function, password, parts->salt,
+            // HMAC fills its key up with zero bytes: those at the end would make no difference.
+            return !password.ends_with('\0') &&
+                   equal_in_constant_time(pbkdf2(parts->function, password, parts->salt,
                                                  parts->iterations, parts->hash.size()),
                                           parts->hash);
         case Kind::salted_sha512:
