@@ -25,6 +25,7 @@ endforeach()
 gw_interop_test(mqttsn 180)
 gw_interop_test(mqttsn_life 180)
 gw_interop_test(mqttsn_dtls 180)
+gw_interop_test(auth 240)
 gw_interop_test(link_cut 300)
 gw_interop_test(scale 300 SLOTS 2)
 

@@ -28,12 +28,12 @@ struct HashParameters {
 Result<std::string> hash_password(std::string_view password, const HashParameters& parameters);
 
 /// Whether `encoded` is a hash that verify_password() can tell, at a cost that is bearable:
-///   $argon2id$v=19$m=..,t=..,p=..$salt$hash   up to 256 MiB, 64 passes, 16 lanes
-///   $2a$ $2b$ $2y$                            bcrypt, cost 4 to 16
-///   $pbkdf2-sha256$iterations$salt$hash       also -sha512; up to 10 million
+///   $argon2id$v=19$m=..,t=..,p=..$salt$hash   up to 256 MiB, 64 passes, 2 GiB in all, 16 lanes
+///   $2a$ $2b$ $2y$                            bcrypt, cost 4 to 14
+///   $pbkdf2-sha256$iterations$salt$hash       also -sha512; up to 2 million
 ///   $7$iterations$salt$hash                   PBKDF2 with SHA-512, of mosquitto 2
 ///   $6$salt$hash                              SHA-512 of password and salt, of mosquitto 1
-///   $6$[rounds=..$]salt$hash                  crypt(3) with SHA-512, up to 10 million rounds
+///   $6$[rounds=..$]salt$hash                  crypt(3) with SHA-512, up to 2 million rounds
 ///
 /// @error  invalid_argument  it is not; the text says why
 Result<void> check_password_hash(std::string_view encoded);
