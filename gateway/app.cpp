@@ -280,6 +280,15 @@ Result<std::vector<std::function<void()>>> App::prepare_mqttsn(const config::Con
     return all;
 }
 
+Result<void> App::check(const config::Config& config) {
+    const auto mqttsn = prepare_mqttsn(config);
+    if (!mqttsn) {
+        return mqttsn.error();
+    }
+    const auto modules = auth_->prepare(config.auth);
+    return modules ? Result<void>{} : Result<void>{modules.error()};
+}
+
 void App::apply_listener_settings(const config::Config& config) {
     const auto apply = [&](const std::string& name, const config::ListenerLimits& limits,
                            const std::vector<config::AccessRule>& access) {

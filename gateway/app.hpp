@@ -30,6 +30,7 @@ public:
     void start() override;
     std::string status_json() override;
     Result<std::vector<std::string>> reload(const config::Config& config) override;
+    Result<void> check(const config::Config& config) override;
     void users_changed() override { auth_->look_at_users(); }
     void stop() override;
 

@@ -24,7 +24,11 @@ ReloadOutcome reload_config(const config::Sources& sources, config::Loaded& curr
         return outcome;
     }
     if (mode == ReloadMode::dry_run) {
-        outcome.accepted = true;
+        const auto checked = service.check(loaded->config);
+        outcome.accepted = checked.has_value();
+        if (!checked) {
+            outcome.errors.push_back(checked.error().text());
+        }
         return outcome;
     }
     // Also when no key has changed: the files that keys name may have.

@@ -30,6 +30,12 @@ public:
     /// not at all. Returns what happened, a line for each thing.
     virtual Result<std::vector<std::string>> reload(const config::Config& config) = 0;
 
+    /// Whether reload() would take it: reads the files that it names, and changes nothing.
+    virtual Result<void> check(const config::Config& config) {
+        static_cast<void>(config);
+        return {};
+    }
+
     /// Somebody has changed the file of users: when this returns, logins see it, and the
     /// connections of users that are gone are being ended.
     virtual void users_changed() {}

@@ -1,7 +1,12 @@
 #include "config/parse/rules.hpp"
 
+#include "config/schema/schema.hpp"
+
 #include <algorithm>
+#include <iterator>
 #include <map>
+#include <string_view>
+#include <vector>
 
 namespace gw::config {
 
@@ -18,6 +23,7 @@ public:
         check_same_addresses();
         check_dtls();
         check_sleep_rules();
+        check_auth();
         warn_of_closed_listeners();
     }
 
@@ -50,6 +56,46 @@ private:
         check_mountpoint("listener.tcp.", config_.tcp_listeners);
         check_mountpoint("listener.unix.", config_.unix_listeners);
         check_mountpoint("listener.mqttsn.", config_.mqttsn_listeners);
+    }
+
+    void check_auth() {
+        constexpr std::string_view known[] = {"client_id", "users", "certificate",
+                                              "psk",       "jwt",   "cookie"};
+        std::vector<std::string_view> seen;
+        for (std::string_view name : split(config_.auth.order, ',')) {
+            const std::size_t first = name.find_first_not_of(" \t");
+            if (first == std::string_view::npos) {
+                continue;
+            }
+            name = name.substr(first, name.find_last_not_of(" \t") - first + 1);
+            if (std::find(std::begin(known), std::end(known), name) == std::end(known)) {
+                tell(Severity::error, "auth.order",
+                     "`" + std::string{name} +
+                         "` is not one of client_id, users, certificate, psk, jwt, cookie");
+            } else if (std::find(seen.begin(), seen.end(), name) != seen.end()) {
+                tell(Severity::error, "auth.order", "`" + std::string{name} + "` stands twice");
+            }
+            seen.push_back(name);
+        }
+        for (const auto& [number, entry] : config_.auth.user_entries) {
+            check_entry("auth.user." + std::to_string(number), ".username", entry.name.empty());
+            check_entry("auth.user." + std::to_string(number), ".password", entry.password.empty());
+        }
+        for (const auto& [number, entry] : config_.auth.client_entries) {
+            check_entry("auth.client." + std::to_string(number), ".clientid", entry.name.empty());
+        }
+    }
+
+    /// The setting that is missing has no place: the one beside it has.
+    void check_entry(const std::string& entry, const std::string& member, bool is_missing) {
+        if (!is_missing) {
+            return;
+        }
+        const auto beside =
+            std::find_if(loaded_.settings.begin(), loaded_.settings.end(),
+                         [&](const Setting& one) { return one.name.starts_with(entry + "."); });
+        const std::string name = beside == loaded_.settings.end() ? entry : beside->name;
+        tell(Severity::error, name, entry + member + " must be given too");
     }
 
     void check_same_addresses() {

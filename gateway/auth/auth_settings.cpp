@@ -160,21 +160,13 @@ Result<std::shared_ptr<const JwtOptions>> jwt_options(const config::AuthJwt& con
 }
 
 Result<KnownSecrets> entries_of(const std::map<std::uint32_t, config::AuthEntry>& entries,
-                                const std::string& prefix, const std::string& name_key,
-                                bool needs_password) {
+                                const std::string& prefix, const std::string& name_key) {
     KnownSecrets known;
     for (const auto& [number, entry] : entries) {
-        const std::string key = prefix + std::to_string(number);
-        if (entry.name.empty()) {
-            return bad(key + "." + name_key, "is missing");
-        }
-        if (entry.password.empty() && needs_password) {
-            return bad(key + ".password", "is missing");
-        }
         KnownSecret secret =
             entry.password.empty() ? KnownSecret{} : KnownSecret::of(entry.password);
         if (!known.emplace(entry.name, std::move(secret)).second) {
-            return bad(key + "." + name_key, "stands twice");
+            return bad(prefix + std::to_string(number) + "." + name_key, "stands twice");
         }
     }
     return known;
@@ -272,7 +264,7 @@ public:
 
 private:
     Result<std::shared_ptr<AuthModule>> client_ids() {
-        auto known = entries_of(config_.client_entries, "auth.client.", "clientid", false);
+        auto known = entries_of(config_.client_entries, "auth.client.", "clientid");
         if (!known) {
             return std::move(known).error();
         }
@@ -287,7 +279,7 @@ private:
     }
 
     Result<std::shared_ptr<AuthModule>> users(bool is_last_for_passwords) {
-        auto known = entries_of(config_.user_entries, "auth.user.", "username", true);
+        auto known = entries_of(config_.user_entries, "auth.user.", "username");
         if (!known) {
             return std::move(known).error();
         }

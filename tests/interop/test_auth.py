@@ -387,6 +387,7 @@ class Tokens(AuthTest):
         self.refused(broker, V311, 4, username="ann", password=tokens[2])
         self.refused(broker, V311, 4, username="ann", password=confused)
         public.write_text("no key at all")
+        command(broker, "config", "reload", "--dry-run", code=1)
         command(broker, "config", "reload", code=1)
         self.accepted(broker, username="ann", password=tokens[1]).close()
         public.write_text((folder / "public-2.pem").read_text())

@@ -364,6 +364,14 @@ TEST_CASE("an option needs its listener") {
 }
 
 TEST_CASE("values that do not fit together are told where they were given") {
+    CHECK(
+        wrong_file("auth.order = users, ldap,users\n") ==
+        "x.conf:1:14: error: auth.order: `ldap` is not one of client_id, users, certificate, psk, "
+        "jwt, cookie\n"
+        "x.conf:1:14: error: auth.order: `users` stands twice\n");
+    CHECK(wrong_file("auth.user.1.username = ann\nauth.user.2.password = x\n") ==
+          "x.conf:1:24: error: auth.user.1.username: auth.user.1.password must be given too\n"
+          "x.conf:2:24: error: auth.user.2.password: auth.user.2.username must be given too\n");
     CHECK(wrong_file("node.memory.pause_reading = 70%\n") ==
           "x.conf:1:29: error: node.memory.pause_reading: must not be less than "
           "node.memory.shed_qos0\n");
