@@ -101,7 +101,8 @@ void AuthService::put_in_place(const config::Auth& config, AuthModuleSetPtr modu
                     [](const auto& module) { return module->source() == AuthSource::users; });
     auto next = std::make_shared<const Present>(
         Present{.modules = std::move(modules),
-                .cache_count_max = config.cache_count_max / options_.worker_count + 1,
+                .cache_count_max =
+                    (config.cache_count_max + options_.worker_count - 1) / options_.worker_count,
                 .scram_iterations = config.users.scram_iterations,
                 .has_scram = config.users.scram && has_users && have_users_existed_});
     {
