@@ -154,9 +154,12 @@ Result<std::optional<JwtKey>> parse_jwk(const json::object& object) {
         return std::optional<JwtKey>{};
     }
     const auto name = text_of(object, "alg");
-    const auto only = name ? jwt_algorithm(*name) : std::nullopt;
-    if (name && !only) {
-        return std::optional<JwtKey>{};
+    std::optional<JwtAlgorithm> only{};
+    if (name) {
+        only = jwt_algorithm(*name);
+        if (!only) {
+            return std::optional<JwtKey>{};
+        }
     }
     std::optional<JwtKey> key;
     if (*kind == "oct") {

@@ -96,7 +96,7 @@ TEST_CASE("the shipped files stay right when every line is taken in") {
     std::string everything;
     for (const std::string_view file :
          {"config/gateway.conf", "config/plugins/retainer.conf", "config/plugins/presence.conf",
-           "config/plugins/store.conf", "config/plugins/mqttsn.conf", "config/plugins/auth.conf"}) {
+          "config/plugins/store.conf", "config/plugins/mqttsn.conf", "config/plugins/auth.conf"}) {
         std::istringstream lines{read_file(std::string{file})};
         std::string line;
         while (std::getline(lines, line)) {
