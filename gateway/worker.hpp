@@ -30,6 +30,7 @@ private:
     void take_inbox() override { exchange_.deliver(loop_.index(), broker_); }
     void on_deadline() override { broker_.on_deadline(); }
     MonotonicTime next_deadline() const override { return broker_.next_deadline(); }
+    void before_output() override { broker_.flush(); }
     void end_turn() override;
 
     transport::WorkerLoop& loop_;

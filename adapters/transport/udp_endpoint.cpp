@@ -60,10 +60,15 @@ UdpEndpoint::Counters UdpEndpoint::counters() const {
 void UdpEndpoint::on_events(std::uint32_t) {
     // Bounded, so that streams and timers get their turn; the loop comes again at once.
     constexpr int round_count = 8;
-    const auto take = [this](DatagramPeer& peer, std::span<std::uint8_t> bytes) {
+    bool is_first = true;
+    const auto take = [this, &is_first](DatagramPeer& peer, std::span<std::uint8_t> bytes) {
+        if (std::exchange(is_first, false)) {
+            loop_.take_inbox();
+        }
         on_received(peer, bytes);
     };
     for (int round = 0; round < round_count && socket_->receive(take); ++round) {
+        is_first = true;
     }
     if (group_socket_) {
         group_socket_->receive([this](DatagramPeer& peer, std::span<std::uint8_t> bytes) {

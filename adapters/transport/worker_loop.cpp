@@ -163,6 +163,7 @@ void WorkerLoop::turn() {
         for (LoopMember* const member : members_) {
             member->settle();
         }
+        handler_->before_output();
         settle();
         flush_members();
         handler_->end_turn();
@@ -177,6 +178,7 @@ bool WorkerLoop::handle_events() {
     constexpr int event_count_max = 256;
     epoll_event events[event_count_max];
     const int count = ::epoll_wait(epoll_fd_, events, event_count_max, 0);
+    take_inbox();
     for (int i = 0; i < count; ++i) {
         if (events[i].data.ptr == nullptr) {
             std::uint64_t value = 0;

@@ -30,6 +30,9 @@ public:
     /// Fires what is due.
     virtual void on_deadline() = 0;
     virtual MonotonicTime next_deadline() const = 0;
+    /// All input of the turn is dealt with, and no output of it is written yet: what other workers
+    /// must have before a client hears of it goes to them now.
+    virtual void before_output() = 0;
     /// Last in each turn, after output was written.
     virtual void end_turn() = 0;
 };
@@ -133,6 +136,9 @@ public:
     /// must not keep the clients that are in waiting.
     bool has_time_to_open() const { return opening_time_ < opening_time_max; }
     void spend_opening(std::chrono::nanoseconds time) { opening_time_ += time; }
+    /// Takes what came from other workers. To be called between reading a socket and working on
+    /// what was read: a client that was told of something on another worker finds it done here.
+    void take_inbox() { handler_->take_inbox(); }
 
 private:
     using Descriptor = boost::asio::posix::basic_stream_descriptor<Executor>;

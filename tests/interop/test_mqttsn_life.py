@@ -59,6 +59,21 @@ class Sleeping(SnTest):
             self.assertEqual([one.payload for one in client.wake()], [b"%d" % number])
 
     @ours_only("MQTT-SN")
+    def test_acknowledged_is_there(self):
+        """What was acknowledged to its publisher waits for whoever wakes up after that, though
+        the two are on different workers."""
+        mqtt = self.client(V5)
+        sleepers = [self.connected() for _ in range(4)]
+        for client in sleepers:
+            client.subscribe(self.topic(), qos=1)
+        for number in range(60):
+            for client in sleepers:
+                client.sleep(60)
+            mqtt.publish(self.topic(), b"%d" % number, 1)
+            for client in sleepers:
+                self.assertEqual([one.payload for one in client.wake()], [b"%d" % number])
+
+    @ours_only("MQTT-SN")
     def test_connects_instead(self):
         """CONNECT without the clean session flag: what waits is delivered; whatever the session."""
         for clean in (True, False):
@@ -151,8 +166,6 @@ class Sleeping(SnTest):
         for number in range(10):
             for topic in ("all", "state/a", "state/b", "log/a"):
                 mqtt.publish(topic, b"%d" % number, 1)
-        # The publisher's acks say nothing of a queue that is not stored: it is complete when the
-        # last message, on log/a, has pushed one out.
         wait_until(lambda: metric(broker, "messages/dropped/superseded") == 9 + 9 + 7, "superseded")
         found = {}
         for one in client.wake():

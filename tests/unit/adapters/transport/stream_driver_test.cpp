@@ -31,6 +31,7 @@ struct NoTurns final : TurnHandler {
     void take_inbox() override {}
     void on_deadline() override {}
     MonotonicTime next_deadline() const override { return never; }
+    void before_output() override {}
     void end_turn() override {}
 };
 
