@@ -5,3 +5,11 @@ gw_test(transport_test
     ${PROJECT_SOURCE_DIR}/tests/unit/adapters/transport/peer_table_test.cpp
     ${PROJECT_SOURCE_DIR}/tests/unit/adapters/transport/stream_driver_test.cpp
   DEPS gw::transport)
+
+gw_test(tls_test
+  SOURCES
+    ${PROJECT_SOURCE_DIR}/tests/support/doctest_main.cpp
+    ${PROJECT_SOURCE_DIR}/tests/support/test_pki.cpp
+    ${PROJECT_SOURCE_DIR}/tests/unit/adapters/transport/tls/certificate_test.cpp
+    ${PROJECT_SOURCE_DIR}/tests/unit/adapters/transport/tls/psk_file_test.cpp
+  DEPS gw::tls)
