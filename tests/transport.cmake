@@ -12,4 +12,7 @@ gw_test(tls_test
     ${PROJECT_SOURCE_DIR}/tests/support/test_pki.cpp
     ${PROJECT_SOURCE_DIR}/tests/unit/adapters/transport/tls/certificate_test.cpp
     ${PROJECT_SOURCE_DIR}/tests/unit/adapters/transport/tls/psk_file_test.cpp
+    ${PROJECT_SOURCE_DIR}/tests/unit/adapters/transport/tls/resumption_test.cpp
+    ${PROJECT_SOURCE_DIR}/tests/unit/adapters/transport/tls/tls_context_test.cpp
+    ${PROJECT_SOURCE_DIR}/tests/unit/adapters/transport/tls/tls_layer_test.cpp
   DEPS gw::tls)
