@@ -156,13 +156,18 @@ void App::start() {
 }
 
 void App::add_listeners() {
-    for (const config::TcpListener& tcp : config_.tcp_listeners) {
+    const auto add_tcp = [this](const std::string& name, const config::TcpListener& tcp) {
         const transport::ListenOptions options{
             .backlog = static_cast<int>(tcp.limits.backlog_count),
             .receive_buffer_bytes = static_cast<int>(tcp.receive_buffer_bytes),
             .send_buffer_bytes = static_cast<int>(tcp.send_buffer_bytes)};
-        add_listener("tcp." + tcp.name,
-                     transport::listen_tcp(tcp.address.host, tcp.address.port, options));
+        add_listener(name, transport::listen_tcp(tcp.address.host, tcp.address.port, options));
+    };
+    for (const config::TcpListener& tcp : config_.tcp_listeners) {
+        add_tcp("tcp." + tcp.name, tcp);
+    }
+    for (const config::SslListener& ssl : config_.ssl_listeners) {
+        add_tcp("ssl." + ssl.name, ssl);
     }
     for (const config::UnixListener& local : config_.unix_listeners) {
         add_listener(
@@ -234,6 +239,11 @@ Result<std::vector<std::string>> App::reload(const config::Config& config) {
     if (!modules) {
         return std::move(modules).error();
     }
+    const auto tls = tls_listeners_.read(config);
+    if (!tls) {
+        return tls.error();
+    }
+    auto notes = TlsListeners::report(*tls, transport::read_clocks().wall, log_);
     auth_->apply(config.auth, std::move(*modules));
     policy_->set(config.access.acl_nomatch == config::NoMatch::allow ? AccessDecision::allow
                                                                      : AccessDecision::deny);
@@ -248,7 +258,7 @@ Result<std::vector<std::string>> App::reload(const config::Config& config) {
     pause_percent_ = config.node.pause_reading_percent;
     refuse_percent_ = config.node.refuse_connect_percent;
     sys_interval_ms_ = config.sys.interval.count();
-    apply_listener_settings(config);
+    apply_listener_settings(config, *tls);
     for (const auto& apply : *apply_mqttsn) {
         apply();
     }
@@ -260,7 +270,7 @@ Result<std::vector<std::string>> App::reload(const config::Config& config) {
         loops_.front()->post([this] { schedule_sys_tick(); });
     }
     config_ = config;
-    return std::vector<std::string>{};
+    return notes;
 }
 
 Result<std::vector<std::function<void()>>> App::prepare_mqttsn(const config::Config& config) {
@@ -285,11 +295,15 @@ Result<void> App::check(const config::Config& config) {
     if (!mqttsn) {
         return mqttsn.error();
     }
+    const auto tls = tls_listeners_.read(config);
+    if (!tls) {
+        return tls.error();
+    }
     const auto modules = auth_->prepare(config.auth);
     return modules ? Result<void>{} : Result<void>{modules.error()};
 }
 
-void App::apply_listener_settings(const config::Config& config) {
+void App::apply_listener_settings(const config::Config& config, const TlsListeners::Setups& tls) {
     const auto apply = [&](const std::string& name, const config::ListenerLimits& limits,
                            const std::vector<config::AccessRule>& access) {
         for (const auto& listener : listeners_) {
@@ -298,12 +312,16 @@ void App::apply_listener_settings(const config::Config& config) {
                                  .administrators = config.sys.administrators,
                                  .access = access,
                                  .client_count_max = limits.client_count_max,
-                                 .connect_rate_max = limits.connect_rate_max});
+                                 .connect_rate_max = limits.connect_rate_max,
+                                 .tls = tls.contains(name) ? tls.at(name) : nullptr});
             }
         }
     };
     for (const config::TcpListener& tcp : config.tcp_listeners) {
         apply("tcp." + tcp.name, tcp.limits, tcp.access);
+    }
+    for (const config::SslListener& ssl : config.ssl_listeners) {
+        apply("ssl." + ssl.name, ssl.limits, ssl.access);
     }
     for (const config::UnixListener& local : config.unix_listeners) {
         apply("unix." + local.name, local.limits, {});

@@ -7,6 +7,7 @@
 #include "gateway/service.hpp"
 #include "gateway/store.hpp"
 #include "gateway/sys_topics.hpp"
+#include "gateway/tls_listeners.hpp"
 #include "gateway/worker.hpp"
 
 #include <boost/asio/basic_waitable_timer.hpp>
@@ -45,7 +46,7 @@ private:
     void add_mqttsn_listeners();
     /// Reads what the listeners' settings name, and gives what puts them in place.
     Result<std::vector<std::function<void()>>> prepare_mqttsn(const config::Config& config);
-    void apply_listener_settings(const config::Config& config);
+    void apply_listener_settings(const config::Config& config, const TlsListeners::Setups& tls);
     void schedule_housekeeping();
     void housekeep();
     void grade_memory();
@@ -70,6 +71,7 @@ private:
     std::vector<std::unique_ptr<Worker>> workers_;
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::vector<std::unique_ptr<MqttSnListener>> mqttsn_listeners_;
+    TlsListeners tls_listeners_;
     std::uint32_t next_worker_ = 0;  // for accepted sockets; the first worker's
 
     // On the first worker.

@@ -2,6 +2,7 @@
 
 #include "adapters/transport/worker_loop.hpp"
 
+#include <chrono>
 #include <system_error>
 #include <unistd.h>
 #include <utility>
@@ -37,6 +38,9 @@ Listener::~Listener() {
 }
 
 void Listener::apply(Settings settings) {
+    if (settings.tls) {
+        settings.tls->apply_limits();
+    }
     auto fresh = std::make_shared<const Settings>(std::move(settings));
     const std::lock_guard lock{settings_mutex_};
     settings_ = std::move(fresh);
@@ -98,11 +102,52 @@ void Listener::on_accept(int fd) {
     context_.place(fd, *this);
 }
 
+transport::LayerSetup Listener::make_layers(std::uint32_t) {
+    transport::LayerSetup setup;
+    if (const auto present = settings(); present->tls) {
+        present->tls->add_layer(setup);
+    }
+    return setup;
+}
+
+void Listener::on_opened(std::uint32_t worker) {
+    context_.broker(worker).metrics().handshakes_completed.add();
+}
+
+void Listener::on_open_failed(std::uint32_t worker, const transport::StreamLayer::Failure& failure,
+                              const PeerInfo& peer) {
+    Metrics& metrics = context_.broker(worker).metrics();
+    metrics.handshakes_failed.add();
+    metrics.handshakes_failed_by_reason[static_cast<std::size_t>(failure.reason)].add();
+    if (may_log_failure()) {
+        context_.log->info("connection.handshake_failed",
+                           {{"listener", name_},
+                            {"peer", peer.address},
+                            {"reason", handshake_failure_name(failure.reason)},
+                            {"text", failure.text}});
+    }
+}
+
+/// Strangers must not be able to fill the log: the counters have them all.
+bool Listener::may_log_failure() {
+    constexpr std::uint32_t lines_a_second = 10;
+    const std::int64_t second =
+        std::chrono::duration_cast<Seconds>(transport::read_clocks().monotonic.time_since_epoch())
+            .count();
+    if (failures_logged_in_.exchange(second, std::memory_order_relaxed) != second) {
+        failures_logged_.store(0, std::memory_order_relaxed);
+    }
+    return failures_logged_.fetch_add(1, std::memory_order_relaxed) < lines_a_second;
+}
+
 std::unique_ptr<StreamMachine> Listener::make_machine(std::uint32_t worker,
                                                       StreamConnection& connection, PeerInfo peer) {
     const auto present = settings();
     peer.listener = name_;
     peer.is_administrator = is_administrator(peer, present->administrators);
+    if (present->tls) {
+        present->tls->name_peer(peer);
+    }
     return present->machines->make(context_.broker(worker), connection, std::move(peer));
 }
 

@@ -7,6 +7,7 @@
 #include "broker-core/broker/broker.hpp"
 #include "config/model/config.hpp"
 #include "gateway/machine_factory.hpp"
+#include "gateway/tls_listeners.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -44,6 +45,7 @@ public:
         std::vector<config::AccessRule> access;
         std::uint32_t client_count_max = 0;
         std::uint32_t connect_rate_max = 0;
+        TlsSetupPtr tls;  // null: the machine's bytes come as they are
     };
     /// Settings for connections from now on. Any thread.
     void apply(Settings settings);
@@ -58,12 +60,17 @@ public:
     bool is_loopback() const { return socket_.is_loopback; }
     std::uint64_t client_count() const { return client_count_.load(std::memory_order_relaxed); }
 
+    transport::LayerSetup make_layers(std::uint32_t worker) override;
+    void on_opened(std::uint32_t worker) override;
+    void on_open_failed(std::uint32_t worker, const transport::StreamLayer::Failure& failure,
+                        const PeerInfo& peer) override;
     std::unique_ptr<StreamMachine> make_machine(std::uint32_t worker, StreamConnection& connection,
                                                 PeerInfo peer) override;
     void on_connection_closed(std::uint32_t worker) override;
 
 private:
     void on_accept(int fd);
+    bool may_log_failure();
     bool lets_in(int fd, const Settings& settings);
     std::shared_ptr<const Settings> settings() const;
 
@@ -76,6 +83,8 @@ private:
     std::unique_ptr<RateLimit> connect_rate_;
     std::uint32_t connect_rate_max_ = 0;  // that connect_rate_ was made for
     std::atomic<std::uint64_t> client_count_{0};
+    std::atomic<std::int64_t> failures_logged_in_{0};  // a second of the monotonic clock
+    std::atomic<std::uint32_t> failures_logged_{0};    // in it
 };
 
 }  // namespace gw

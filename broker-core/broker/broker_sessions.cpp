@@ -92,6 +92,20 @@ std::string Broker::make_client_id() {
 std::optional<AuthDecision> Broker::authenticate(const Credentials& credentials, SessionLink& link,
                                                  AuthToken& token) {
     token = next_auth_token_++;
+    if (credentials.peer.lacks_name) {
+        return AuthDecision{};  // its certificate says nothing of what the listener wants to know
+    }
+    if (!credentials.peer.username.empty()) {
+        AuthDecision proven;
+        proven.reason = ReasonCode::success;
+        proven.username = credentials.peer.username;
+        proven.is_anonymous = false;
+        proven.source =
+            credentials.peer.identity && !credentials.peer.identity->psk_identity.empty()
+                ? AuthSource::psk
+                : AuthSource::certificate;
+        return proven;
+    }
     auto decision = shared_.authenticator->authenticate(credentials, worker_, token);
     if (!decision) {
         await_auth(token, link, false);

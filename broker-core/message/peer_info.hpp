@@ -29,6 +29,11 @@ struct PeerInfo {
     std::string listener{};  // name in the configuration: "tcp.external"
     std::string cookie{};    // Cookie header of the upgrade request, for WebSocket and SockJS
     TransportIdentityPtr identity{};  // null: nothing was proven
+    /// The user name and client id that the identity proves, by the listener's rules; they stand in
+    /// the place of what the client says of itself. Empty: its own word counts.
+    std::string username{};
+    std::string client_id{};
+    bool lacks_name = false;  // the rules want a name that the certificate does not have: no entry
     bool is_unix = false;
     bool is_proxied = false;        // `address` and `ip` are a trusted proxy's word: never loopback
     bool is_administrator = false;  // may read $SYS

@@ -188,6 +188,19 @@ void visit_sessions(Sum& sum) {
                 std::mem_fn(&Metrics::connections_closed));
     sum.counter("connections/refused", "Connections refused before CONNECT.",
                 std::mem_fn(&Metrics::connections_refused));
+    sum.counter("connections/handshakes", "TLS and other handshakes below the protocol completed.",
+                std::mem_fn(&Metrics::handshakes_completed));
+    sum.counter("connections/handshakes/failed", "Handshakes that failed.",
+                std::mem_fn(&Metrics::handshakes_failed));
+    for (std::size_t reason = 0; reason < handshake_failure_count; ++reason) {
+        const std::string name =
+            "connections/handshakes/failed/" +
+            std::string{handshake_failure_name(static_cast<HandshakeFailure>(reason))};
+        sum.counter(name, "Handshakes that failed for this reason.",
+                    [reason](const Metrics& m) -> const Counter& {
+                        return m.handshakes_failed_by_reason[reason];
+                    });
+    }
     sum.by_reason("connections/closed/", "Connections ended for this reason.",
                   std::mem_fn(&Metrics::connections_closed_by_reason));
     sum.by_reason("connections/connect_refused/", "CONNECT packets refused for this reason.",

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "broker-core/message/handshake_failure.hpp"
 #include "broker-core/message/identity.hpp"
 #include "broker-core/message/reason.hpp"
 
@@ -80,6 +81,8 @@ struct Metrics {
     Counter connections_opened, connections_closed;
     /// By the reason that ended the connection, or that refused the CONNECT.
     std::array<Counter, 256> connections_closed_by_reason, connects_refused_by_reason;
+    Counter handshakes_completed, handshakes_failed;  // TLS and the like, below the protocol
+    std::array<Counter, handshake_failure_count> handshakes_failed_by_reason;
     Counter connections_refused;  // before CONNECT: access list, rate, count
     Counter sessions_created, sessions_resumed, sessions_taken_over, sessions_expired;
     Counter sessions_removed;

@@ -164,6 +164,52 @@ struct TcpListener {
     std::uint32_t send_buffer_bytes = 0;     ///< .sndbuf; 0: the system's
 };
 
+enum class TlsVerify { none, peer };
+enum class TlsCrlCheck { leaf, chain };
+enum class TlsVersions { tls_1_2_and_1_3, tls_1_3, tls_1_2 };
+enum class TlsAlpnMismatch { accept, refuse };
+/// Which name of a client's certificate is meant.
+enum class CertificateField { off, cn, dn, san_dns, san_uri, san_email, fingerprint };
+
+/// How a listener speaks TLS; file names may be empty.
+struct Tls {
+    /// .sni.<N>
+    struct NamedCertificate {
+        std::uint32_t number = 0;
+        std::string certificate_file;  ///< .certfile
+        std::string key_file;          ///< .keyfile
+    };
+
+    std::string certificate_file;  ///< .certfile
+    std::string key_file;          ///< .keyfile
+    std::string ca_file;           ///< .cacertfile
+    TlsVerify verify = TlsVerify::none;
+    bool requires_certificate = true;  ///< .fail_if_no_peer_cert
+    std::uint32_t verify_depth = 0;    ///< .depth
+    std::string crl_file;              ///< .crlfile
+    TlsCrlCheck crl_check = TlsCrlCheck::leaf;
+    std::vector<NamedCertificate> named_certificates;  ///< in ascending order of <N>
+    std::string psk_file;
+    std::string psk_hint;
+    TlsVersions versions = TlsVersions::tls_1_2_and_1_3;  ///< .tls_versions
+    std::string ciphers;
+    std::string groups;
+    bool honors_cipher_order = true;  ///< .honor_cipher_order
+    std::string dh_file;              ///< .dhfile
+    bool resumes_sessions = true;     ///< .reuse_sessions
+    TlsAlpnMismatch alpn_mismatch = TlsAlpnMismatch::accept;
+    Milliseconds handshake_timeout{0};
+    std::uint32_t handshake_count_max = 0;                    ///< .max_handshakes; 0: no limit
+    std::uint32_t handshake_rate_max = 0;                     ///< .max_handshake_rate; 0: no limit
+    CertificateField username_from = CertificateField::off;   ///< .peer_cert_as_username
+    CertificateField client_id_from = CertificateField::off;  ///< .peer_cert_as_clientid
+    bool psk_as_username = false;
+};
+
+struct SslListener : TcpListener {
+    Tls tls;
+};
+
 struct UnixListener {
     std::string name;  ///< the <name> of listener.unix.<name>
     std::string path;
@@ -238,6 +284,7 @@ struct Config {
     Presence presence;
     MqttSn mqttsn;
     std::vector<TcpListener> tcp_listeners;        ///< ordered by name
+    std::vector<SslListener> ssl_listeners;        ///< ordered by name
     std::vector<UnixListener> unix_listeners;      ///< ordered by name
     std::vector<MqttSnListener> mqttsn_listeners;  ///< ordered by name
 };

@@ -24,6 +24,7 @@ public:
         check_dtls();
         check_sleep_rules();
         check_auth();
+        check_named_certificates();
         warn_of_closed_listeners();
     }
 
@@ -54,6 +55,7 @@ private:
             }
         };
         check_mountpoint("listener.tcp.", config_.tcp_listeners);
+        check_mountpoint("listener.ssl.", config_.ssl_listeners);
         check_mountpoint("listener.unix.", config_.unix_listeners);
         check_mountpoint("listener.mqttsn.", config_.mqttsn_listeners);
     }
@@ -106,11 +108,15 @@ private:
                 tell(Severity::error, name, "listens at " + place + ", like " + first->second);
             }
         };
-        for (const TcpListener& listener : config_.tcp_listeners) {
-            if (listener.address.port != 0) {
-                check_one("listener.tcp." + listener.name, listener.address.text());
+        const auto check_ports = [&](const std::string& kind, const auto& listeners) {
+            for (const auto& listener : listeners) {
+                if (listener.address.port != 0) {
+                    check_one(kind + listener.name, listener.address.text());
+                }
             }
-        }
+        };
+        check_ports("listener.tcp.", config_.tcp_listeners);
+        check_ports("listener.ssl.", config_.ssl_listeners);
         for (const UnixListener& listener : config_.unix_listeners) {
             check_one("listener.unix." + listener.name, listener.path);
         }
@@ -148,11 +154,29 @@ private:
         }
     }
 
+    void check_named_certificates() {
+        for (const SslListener& listener : config_.ssl_listeners) {
+            for (const Tls::NamedCertificate& one : listener.tls.named_certificates) {
+                if (one.certificate_file.empty() || one.key_file.empty()) {
+                    tell(Severity::error, "listener.ssl." + listener.name,
+                         "sni." + std::to_string(one.number) + " needs both certfile and keyfile");
+                }
+            }
+        }
+    }
+
     /// A listener opened to a network lets nobody in who has no credentials; who opens one for the
     /// first time should learn that from us, not from a client that is refused.
     void warn_of_closed_listeners() {
         for (const TcpListener& listener : config_.tcp_listeners) {
             warn_if_closed("listener.tcp." + listener.name, listener.address, listener.limits);
+        }
+        for (const SslListener& listener : config_.ssl_listeners) {
+            // Certificates and pre-shared keys are credentials too.
+            if (listener.tls.username_from == CertificateField::off &&
+                !listener.tls.psk_as_username) {
+                warn_if_closed("listener.ssl." + listener.name, listener.address, listener.limits);
+            }
         }
         for (const MqttSnListener& listener : config_.mqttsn_listeners) {
             if (!listener.dtls.enabled && config_.mqttsn.username.empty()) {

@@ -56,6 +56,7 @@ constexpr Refused meaningless[] = {
     {"listener.*.*.tune_buffer", "an idle connection holds no read buffer"},
     {"listener.*.*.send_timeout", "see mqtt.client.max_unsent_bytes and the keep alive"},
     {"listener.*.*.send_timeout_close", "see mqtt.client.max_unsent_bytes and the keep alive"},
+    {"listener.*.*.secure_renegotiate", "TLS is never renegotiated"},
     {"listener.*.*.rate_limit", "see mqtt.client.max_byte_rate"},
     {"retainer.storage_type", "there is one retained store, held in memory"},
     {"module.retainer.storage_type", "there is one retained store, held in memory"},
@@ -68,19 +69,16 @@ constexpr Refused meaningless[] = {
 
 /// Names of EMQ 2.x or of this program that a later version will have.
 constexpr Refused later[] = {
-    {"listener.ssl.#", "TLS listeners"},
     {"listener.ws.#", "WebSocket listeners"},
     {"listener.wss.#", "WebSocket listeners over TLS"},
     {"listener.stomp.#", "STOMP"},
     {"listener.coap.#", "CoAP"},
     {"listener.sockjs.#", "SockJS"},
     {"listener.api.#", "the management API"},
-    {"mqtt.listener.ssl.#", "TLS listeners"},
     {"mqtt.listener.http.#", "WebSocket listeners"},
     {"mqtt.listener.https.#", "WebSocket listeners over TLS"},
     {"listener.*.*.proxy_protocol", "the PROXY protocol"},
     {"listener.*.*.proxy_protocol_timeout", "the PROXY protocol"},
-    {"listener.*.*.peer_cert_as_username", "TLS listeners"},
     {"mqtt.websocket_protocol_header", "WebSocket listeners"},
     {"mqtt.acl_file", "access rules"},
     {"mqtt.cache_acl", "access rules"},

@@ -76,9 +76,11 @@ std::optional<Placeholders> match_pattern(std::string_view pattern, std::string_
 
 /// EMQ 2.0 had one listener of a kind: mqtt.listener.tcp is listener.tcp.external since 2.2.
 std::string without_alias(std::string_view written) {
-    constexpr std::string_view single = "mqtt.listener.tcp";
-    if (written == single || written.starts_with(std::string{single} + ".")) {
-        return "listener.tcp.external" + std::string{written.substr(single.size())};
+    for (const std::string kind : {"tcp", "ssl"}) {
+        const std::string single = "mqtt.listener." + kind;
+        if (written == single || written.starts_with(single + ".")) {
+            return "listener." + kind + ".external" + std::string{written.substr(single.size())};
+        }
     }
     if (written == "mqtt.sn.port") {  // of EMQ's only one
         return "listener.mqttsn.external";

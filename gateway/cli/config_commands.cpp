@@ -4,6 +4,7 @@
 #include "gateway/cli/data_folder.hpp"
 #include "gateway/control/control_client.hpp"
 #include "gateway/control/messages.hpp"
+#include "gateway/tls_files.hpp"
 
 #include <cstdio>
 
@@ -16,9 +17,17 @@ ExitCode config_check(const CommonOptions& options) {
     if (!loaded) {
         return ExitCode::bad_input;
     }
+    const std::vector<std::string> wrong = tls_file_errors(loaded->config);
+    for (const std::string& error : wrong) {
+        std::fprintf(stderr, "error: %s\n", error.c_str());
+    }
+    if (!wrong.empty()) {
+        return ExitCode::bad_input;
+    }
     std::printf("The configuration is right: %zu values; listeners: %zu.\n",
                 loaded->settings.size(),
-                loaded->config.tcp_listeners.size() + loaded->config.unix_listeners.size());
+                loaded->config.tcp_listeners.size() + loaded->config.ssl_listeners.size() +
+                    loaded->config.unix_listeners.size());
     return ExitCode::success;
 }
 

@@ -82,10 +82,10 @@ ConnectionMachine::Step ConnectionMachine::on_connect(Bytes body) {
 ConnectionMachine::Step ConnectionMachine::begin_connect(const ConnectPacket& packet, Bytes body) {
     const bool may_be_empty = is_v5() || (packet.version == Version::v3_1_1 && packet.clean_start);
     if (packet.client_id.empty() && may_be_empty && connecting_->assigned_id.empty()) {
-        connecting_->assigned_id = broker_.make_client_id();
+        const std::string& proven = connecting_->peer.client_id;
+        connecting_->assigned_id = proven.empty() ? broker_.make_client_id() : proven;
     }
-    const std::string_view client_id =
-        packet.client_id.empty() ? std::string_view{connecting_->assigned_id} : packet.client_id;
+    const std::string_view client_id = client_id_of(packet);
     if (!check_connect(packet, client_id)) {
         return Step::done;
     }
@@ -101,10 +101,23 @@ ConnectionMachine::Step ConnectionMachine::begin_connect(const ConnectPacket& pa
     return authenticate(packet, client_id);
 }
 
+/// What the transport has proven comes first, then the client's own word, then ours.
+std::string_view ConnectionMachine::client_id_of(const ConnectPacket& packet) const {
+    if (!connecting_->peer.client_id.empty()) {
+        return connecting_->peer.client_id;
+    }
+    return packet.client_id.empty() ? std::string_view{connecting_->assigned_id} : packet.client_id;
+}
+
 bool ConnectionMachine::check_connect(const ConnectPacket& packet, std::string_view client_id) {
     if (client_id.empty() || client_id.size() > options_->client_id_bytes_max) {
         refuse_connect(packet, client_id, ReasonCode::client_identifier_not_valid,
                        client_id.empty() ? "client id missing" : "client id too long");
+        return false;
+    }
+    if (connecting_->peer.lacks_name) {
+        refuse_connect(packet, client_id, ReasonCode::not_authorized,
+                       "the certificate lacks the name wanted");
         return false;
     }
     if (packet.user_properties.count() > options_->user_properties_max) {
@@ -116,7 +129,7 @@ bool ConnectionMachine::check_connect(const ConnectPacket& packet, std::string_v
 
 bool ConnectionMachine::check_will(const ConnectPacket& packet) {
     const Will& will = *packet.will;
-    const std::string_view id = packet.client_id;
+    const std::string_view id = client_id_of(packet);
     if (will.qos > options_->qos_max) {
         refuse_connect(packet, id, ReasonCode::qos_not_supported, "will QoS");
         return false;
@@ -139,10 +152,12 @@ bool ConnectionMachine::check_will(const ConnectPacket& packet) {
 
 Credentials ConnectionMachine::credentials_of(const ConnectPacket& packet,
                                               std::string_view client_id) const {
+    const PeerInfo& peer = connecting_->peer;
     return {.client_id = client_id,
-            .username = packet.username,
+            .username = peer.username.empty() ? packet.username
+                                              : std::optional<std::string_view>{peer.username},
             .password = packet.password,
-            .peer = connecting_->peer,
+            .peer = peer,
             .protocol = protocol_of(packet.version),
             .allow_anonymous = options_->allow_anonymous};
 }
@@ -202,8 +217,7 @@ OpenSession ConnectionMachine::open_request(const ConnectPacket& packet,
 void ConnectionMachine::finish_connect(const ConnectPacket& packet, const AuthDecision& decision,
                                        std::string_view auth_data) {
     const std::string assigned_id = connecting_->assigned_id;
-    const std::string_view client_id =
-        packet.client_id.empty() ? std::string_view{assigned_id} : packet.client_id;
+    const std::string client_id{client_id_of(packet)};
     const OpenedSession opened =
         broker_.open_session(open_request(packet, client_id), decision, *this);
     if (opened.session == nullptr) {
@@ -374,10 +388,7 @@ void ConnectionMachine::take_connect_step(const ConnectPacket& packet, const Aut
             broker_.metrics()
                 .auth_denied_by_source[static_cast<std::size_t>(step.decision.source)]
                 .add();
-            refuse_connect(packet,
-                           packet.client_id.empty() ? std::string_view{connecting_->assigned_id}
-                                                    : packet.client_id,
-                           step.decision.reason, {});
+            refuse_connect(packet, client_id_of(packet), step.decision.reason, {});
             return;
     }
 }

@@ -92,6 +92,7 @@ private:
 
     // connect.cpp
     Step on_connect(Bytes body);
+    std::string_view client_id_of(const ConnectPacket& packet) const;
     bool check_connect(const ConnectPacket& packet, std::string_view client_id);
     bool check_will(const ConnectPacket& packet);
     Step begin_connect(const ConnectPacket& packet, Bytes body);

@@ -299,7 +299,7 @@ TEST_CASE("all errors of all sources are told at once, each with its place") {
                                    "mqtt.receive_maximum = 0\n"
                                    "nonsense\n"
                                    "  mqtt.max_qos_allowed =   high\n"
-                                   "listener.ssl.a = 8883\n"
+                                   "listener.coap.a = 5683\n"
                                    "node.cookie = secret\n");
     folder.write("plugins/p.conf", "retainer.max_bytes =\n");
     CHECK(
@@ -314,7 +314,7 @@ TEST_CASE("all errors of all sources are told at once, each with its place") {
         "x.conf:1:1: error: unknown key mqtt.max_paket_size; did you mean mqtt.max_packet_size?\n"
         "x.conf:2:24: error: mqtt.receive_maximum: `0` is less than the least allowed, 1\n"
         "x.conf:4:28: error: mqtt.max_qos_allowed: `high` is not a whole number\n"
-        "x.conf:5:1: error: listener.ssl.a: not available in this version: TLS listeners\n"
+        "x.conf:5:1: error: listener.coap.a: not available in this version: CoAP\n"
         "x.conf:6:1: error: node.cookie: EMQ key without meaning here: there is no Erlang "
         "distribution to protect\n"
         "plugins/p.conf:1:21: error: retainer.max_bytes: the value is missing: a byte size is "
@@ -442,4 +442,48 @@ TEST_CASE("the difference of two configurations says what a reload may do") {
           "listener.unix.b:  -> sock restart\n"
           "mqtt.max_packet_size: 64KB -> 2MB new_connections\n"
           "listener.tcp.a.access.1: deny all ->  new_connections\n");
+}
+
+TEST_CASE("a TLS listener is read with EMQ's names, its further certificates in order") {
+    const auto loaded = load(Sources{.settings = {
+                                         "mqtt.listener.ssl = 127.0.0.1:8883",
+                                         "mqtt.listener.ssl.handshake_timeout = 20",
+                                         "listener.ssl.external.keyfile = key.pem",
+                                         "listener.ssl.external.certfile = cert.pem",
+                                         "listener.ssl.external.cacertfile = ca.pem",
+                                         "listener.ssl.external.verify = verify_peer",
+                                         "listener.ssl.external.fail_if_no_peer_cert = true",
+                                         "listener.ssl.external.tls_versions = tlsv1.2,tlsv1.3",
+                                         "listener.ssl.external.peer_cert_as_username = cn",
+                                         "listener.ssl.external.sni.10.certfile = b.pem",
+                                         "listener.ssl.external.sni.10.keyfile = b.key",
+                                         "listener.ssl.external.sni.2.certfile = a.pem",
+                                         "listener.ssl.external.sni.2.keyfile = a.key",
+                                     }});
+    REQUIRE(loaded.has_value());
+    REQUIRE(loaded->config.ssl_listeners.size() == 1);
+    const gw::config::SslListener& listener = loaded->config.ssl_listeners[0];
+    CHECK(listener.name == "external");
+    CHECK(listener.address.port == 8883);
+    CHECK(listener.limits.backlog_count == 1024);
+    CHECK(listener.tls.certificate_file == "cert.pem");
+    CHECK(listener.tls.verify == gw::config::TlsVerify::peer);
+    CHECK(listener.tls.requires_certificate);
+    CHECK(listener.tls.versions == gw::config::TlsVersions::tls_1_2_and_1_3);
+    CHECK(listener.tls.handshake_timeout == gw::Milliseconds{20000});
+    CHECK(listener.tls.username_from == gw::config::CertificateField::cn);
+    REQUIRE(listener.tls.named_certificates.size() == 2);
+    CHECK(listener.tls.named_certificates[0].key_file == "a.key");
+    CHECK(listener.tls.named_certificates[1].certificate_file == "b.pem");
+}
+
+TEST_CASE("a further certificate needs its key, and old versions of TLS are no values") {
+    const auto half = load(Sources{
+        .settings = {"listener.ssl.a = 127.0.0.1:0", "listener.ssl.a.sni.3.certfile = b.pem"}});
+    REQUIRE_FALSE(half.has_value());
+    CHECK(half.error().diagnostics[0].text ==
+          "listener.ssl.a: sni.3 needs both certfile and keyfile");
+    const auto old = load(Sources{
+        .settings = {"listener.ssl.a = 127.0.0.1:0", "listener.ssl.a.tls_versions = tlsv1.1"}});
+    CHECK_FALSE(old.has_value());
 }

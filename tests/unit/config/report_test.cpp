@@ -72,6 +72,7 @@ TEST_CASE("the shipped files name every key with its default, and pass the check
         for (const auto& key : group.keys) {
             std::string name{key.name};
             for (const auto& [placeholder, example] : {std::pair{"tcp.<name>", "tcp.default"},
+                                                       {"ssl.<name>", "ssl.external"},
                                                        {"unix.<name>", "unix.local"},
                                                        {"mqttsn.<name>", "mqttsn.default"},
                                                        {"<N>", "1"}}) {
