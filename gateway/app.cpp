@@ -192,11 +192,7 @@ void App::add_listener(const std::string& name, Result<transport::ListenSocket> 
                               [this](int fd, transport::MachineSource& source) {
                                   connection_count_.fetch_add(1, std::memory_order_relaxed);
                                   const std::uint32_t to = next_worker_++ % shared_->worker_count;
-                                  if (to == 0) {
-                                      loops_[0]->adopt(fd, source);
-                                  } else {
-                                      loops_[to]->post_socket(fd, source);
-                                  }
+                                  loops_[to]->post_socket(fd, source);
                               },
                           .has_room = [this] { return has_room(); },
                           .on_closed =

@@ -5,16 +5,22 @@ if(NOT TARGET mangrove OR NOT GW_PYTHON3)
   return()
 endif()
 
-# gw_interop_test(name SECONDS [SLOTS n] [variable=value ...]): test_<name>.py with a time limit;
-# SLOTS is how many processors it keeps busy.
+# gw_interop_test(name SECONDS [SLOTS n] [TLS] [variable=value ...]): test_<name>.py with a time
+# limit; SLOTS is how many processors it keeps busy; TLS: all connections speak it.
 function(gw_interop_test name seconds)
-  cmake_parse_arguments(ARG "" "SLOTS" "" ${ARGN})
+  cmake_parse_arguments(ARG "TLS" "SLOTS" "" ${ARGN})
   if(NOT ARG_SLOTS)
     set(ARG_SLOTS 1)
   endif()
-  add_test(NAME interop_${name}
-    COMMAND ${GW_PYTHON3} -B ${CMAKE_CURRENT_SOURCE_DIR}/interop/test_${name}.py)
-  set_tests_properties(interop_${name} PROPERTIES
+  set(test interop_${name})
+  set(options)
+  if(ARG_TLS)
+    set(test interop_${name}_tls)
+    set(options --tls)
+  endif()
+  add_test(NAME ${test}
+    COMMAND ${GW_PYTHON3} -B ${CMAKE_CURRENT_SOURCE_DIR}/interop/test_${name}.py ${options})
+  set_tests_properties(${test} PROPERTIES
     LABELS interop TIMEOUT ${seconds} PROCESSORS ${ARG_SLOTS}
     ENVIRONMENT "MANGROVE_BIN=$<TARGET_FILE:mangrove>;${ARG_UNPARSED_ARGUMENTS}")
 endfunction()
@@ -26,6 +32,10 @@ gw_interop_test(mqttsn 180)
 gw_interop_test(mqttsn_life 180)
 gw_interop_test(mqttsn_dtls 180)
 gw_interop_test(auth 240)
+foreach(chapter connect publish subscribe session will flow shared malformed races)
+  gw_interop_test(${chapter} 180 TLS)
+endforeach()
+gw_interop_test(tls 180)
 gw_interop_test(link_cut 300)
 gw_interop_test(scale 300 SLOTS 2)
 

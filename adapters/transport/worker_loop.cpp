@@ -121,10 +121,6 @@ StreamDriver& WorkerLoop::add_driver(int fd, MachineSource& source) {
     return *drivers_.back();
 }
 
-void WorkerLoop::adopt(int fd, MachineSource& source) {
-    add_driver(fd, source).start_accepted();
-}
-
 void WorkerLoop::shut_down_connections(ReasonCode reason) {
     for (LoopMember* const member : members_) {
         member->shut_down(reason);
@@ -206,7 +202,7 @@ void WorkerLoop::take_posted() {
         tasks.swap(posted_tasks_);
     }
     for (const PostedSocket& socket : sockets) {
-        adopt(socket.fd, *socket.source);
+        add_driver(socket.fd, *socket.source).start_accepted();
     }
     for (MovedSocket& socket : moved) {
         add_driver(socket.fd, *socket.source)

@@ -83,9 +83,8 @@ public:
     /// Runs a task in the next turn. Any thread.
     void post(std::function<void()> task);
 
-    /// Takes an accepted, non-blocking socket over. This worker's thread; others use post_socket().
-    void adopt(int fd, MachineSource& source);
-    /// As adopt(), from any thread.
+    /// Takes an accepted, non-blocking socket over, in the next turn: a connection's deadlines need
+    /// a turn's clock. Any thread.
     void post_socket(int fd, MachineSource& source);
 
     /// Lets a member take part in the turns. It must be removed before it is destroyed, or outlive

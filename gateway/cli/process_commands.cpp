@@ -3,6 +3,7 @@
 #include "gateway/control/control_client.hpp"
 #include "gateway/control/messages.hpp"
 #include "gateway/data_lock.hpp"
+#include "gateway/tls_files.hpp"
 
 #include <algorithm>
 #include <array>
@@ -143,6 +144,10 @@ ExitCode restart(const CommonOptions& options, std::chrono::seconds timeout) {
     const auto loaded = config::load(options.sources());
     if (!loaded) {
         print_diagnostics(loaded.error().diagnostics);
+        return ExitCode::bad_input;
+    }
+    if (const auto errors = tls_file_errors(loaded->config); !errors.empty()) {
+        std::fprintf(stderr, "mangrove: %s\n", errors.front().c_str());
         return ExitCode::bad_input;
     }
     const ExitCode stopped = stop(options, timeout);

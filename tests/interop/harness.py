@@ -21,6 +21,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ import time
 import unittest
 
 import mqtt_wire as wire
+import pki
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MOSQUITTO = "/usr/sbin/mosquitto"
@@ -37,6 +39,7 @@ START_DEADLINE = 20.0
 STOP_DEADLINE = 15.0
 
 PEER = "mangrove"
+TLS_FILES = None  # certificate and key, with --tls
 BINARY = None
 
 
@@ -73,17 +76,29 @@ def wait_until(condition, what, timeout=wire.DEFAULT_TIMEOUT):
         time.sleep(0.01)
 
 
+def default_listener(settings):
+    """The listener at the broker's port: it speaks TLS if the settings say how."""
+    return "listener.ssl.default" if "listener.ssl.default.handshake_timeout" in settings else \
+        "listener.tcp.default"
+
+
 def mangrove_command(settings, port, data):
     """Command line of our own broker: everything as --set, so that no file is read but the empty
     one."""
     config = data / "gateway.conf"
     config.write_text("# Everything is set on the command line.\n")
     merged = {
-        "listener.tcp.default": f"127.0.0.1:{port}",
+        default_listener(settings): f"127.0.0.1:{port}",
         "allow_anonymous": "true",
         "log.console.level": "warning",
     }
     merged.update(settings)
+    if wire.TLS is not None:
+        merged = {key.replace("listener.tcp.default", "listener.ssl.default"): value
+                  for key, value in merged.items()}
+        certificate, key_file = TLS_FILES
+        merged |= {"listener.ssl.default.certfile": certificate,
+                   "listener.ssl.default.keyfile": key_file}
     merged = {key: str(value).replace("{data}", str(data)) for key, value in merged.items()}
     command = [BINARY, "run", "--config", str(config), "--data", str(data / "data")]
     for key, value in merged.items():
@@ -401,6 +416,14 @@ def _run_one(test):
     return test, result, time.monotonic() - start
 
 
+def speak_tls():
+    """From now on brokers listen for TLS where they would for TCP, and clients speak it."""
+    global TLS_FILES
+    authority = pki.Authority()
+    TLS_FILES = authority.server()
+    wire.TLS = ssl.create_default_context(cafile=authority.certificate)
+
+
 def main(module_name="__main__", jobs=8):
     """Runs the tests of a module, `jobs` at a time, and exits with the outcome."""
     global PEER, BINARY
@@ -408,6 +431,7 @@ def main(module_name="__main__", jobs=8):
     parser.add_argument("--binary", default=os.environ.get("MANGROVE_BIN"),
                         help="the mangrove program")
     parser.add_argument("--peer", choices=["mangrove", "mosquitto"], default="mangrove")
+    parser.add_argument("--tls", action="store_true", help="every TCP connection speaks TLS")
     parser.add_argument("--jobs", type=int, default=jobs, help="tests at a time")
     parser.add_argument("-k", dest="pattern", default="", help="only tests with this in their name")
     parser.add_argument("-v", "--verbose", action="store_true")
@@ -420,6 +444,8 @@ def main(module_name="__main__", jobs=8):
         print("no mangrove program: give --binary FILE or MANGROVE_BIN", file=sys.stderr)
         sys.exit(2)
     BINARY = BINARY and os.path.abspath(BINARY)
+    if arguments.tls:
+        speak_tls()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules[module_name])

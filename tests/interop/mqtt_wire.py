@@ -471,14 +471,18 @@ def check_reason(found):
 # --- a connection
 # --------------------------------------------------------------------------------------------
 
+# An ssl.SSLContext: all connections but those over Unix sockets speak TLS.
+TLS = None
+
+
 class Client:
     """One connection. Not for use by several threads at once, except that one may send while one
-    reads."""
+    reads (not over TLS)."""
 
     def __init__(self, address, version=V311, source=None, receive_buffer=None,
-                 timeout=DEFAULT_TIMEOUT):
+                 timeout=DEFAULT_TIMEOUT, tls=None):
         """`address`: (host, port), or a path for a Unix socket. `source`: local address to bind
-        to."""
+        to. `tls`: an ssl.SSLContext."""
         self.version, self.timeout = version, timeout
         self.client_id = None
         self._input = bytearray()
@@ -496,6 +500,9 @@ class Client:
             self.socket.connect(address)
             if family != socket.AF_UNIX:
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                context = tls or TLS
+                if context is not None:
+                    self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
         except OSError:
             self.socket.close()
             raise

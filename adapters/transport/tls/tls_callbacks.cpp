@@ -74,6 +74,7 @@ bool TlsContext::use(SSL* ssl, const NamedCertificate& chosen) const {
     for (const X509Ptr& one : chosen.chain) {
         is_done = is_done && sk_X509_push(chain, one.get()) > 0;
     }
+    SSL_certs_clear(ssl);  // else one of another kind of key, for another name, might be preferred
     is_done = is_done &&
               SSL_use_cert_and_key(ssl, chosen.certificate.get(), chosen.key.get(), chain, 1) == 1;
     sk_X509_free(chain);  // the certificates are ours

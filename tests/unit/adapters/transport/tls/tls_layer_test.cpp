@@ -442,8 +442,9 @@ TEST_CASE("an identity that was named and not used proves nothing") {
 TEST_CASE("the certificate is chosen by the name that the client asks for") {
     World world;
     for (const std::string name : {"a.example", "*.b.example"}) {
-        const auto issued =
-            world.authority.issue({.common_names = {name}, .alternative_names = "DNS:" + name});
+        const auto issued = world.authority.issue({.common_names = {name},
+                                                   .alternative_names = "DNS:" + name,
+                                                   .uses_rsa = name[0] == '*'});
         world.settings.named_certificates.push_back(
             {world.folder.write(name.substr(2) + ".pem", issued.certificate_pem()),
              world.folder.write(name.substr(2) + ".key", issued.key_pem())});
