@@ -342,7 +342,14 @@ void App::housekeep() {
     report_memory(broker);
     report_store(broker);
     constexpr std::size_t expire_budget = 1000;  // retained messages looked at a tick
-    shared_->retained.expire(transport::read_clocks().monotonic, expire_budget);
+    const std::uint64_t change = shared_->retained.next_version();
+    std::vector<MessagePtr> expired;
+    shared_->retained.expire(transport::read_clocks().monotonic, expire_budget,
+                             store_->is_open() ? &expired : nullptr);
+    if (!expired.empty()) {
+        broker.forget_retained(expired, change);
+        loops_.front()->wake();
+    }
 }
 
 std::uint64_t App::memory_used() const {

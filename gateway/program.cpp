@@ -209,7 +209,9 @@ ExitCode run_program(const RunOptions& options, const ServiceFactory& make_servi
     if (options.ready_descriptor >= 0) {
         ::fcntl(options.ready_descriptor, F_SETFD, FD_CLOEXEC);
     }
-    std::signal(SIGPIPE, SIG_IGN);  // a peer that is gone is an error of write(), not our end
+    // A peer that is gone, a file above a limit: errors of write(), not our end.
+    std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN);
     auto loaded = config::load(options.sources);
     if (!loaded) {
         for (const config::Diagnostic& one : loaded.error().diagnostics) {

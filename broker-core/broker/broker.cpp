@@ -9,25 +9,14 @@ namespace gw {
 
 namespace {
 
-MessagePtr copy_of(const Message& message) {
-    return Message::create({.topic = message.topic(),
-                            .payload = message.payload(),
-                            .properties = message.properties(),
-                            .qos = message.qos(),
-                            .retain = message.retain(),
-                            .arrival = message.arrival(),
-                            .expires_at = message.expires_at(),
-                            .publisher = message.publisher()});
-}
-
 bool is_sys_topic(std::string_view topic) {
     return topic.starts_with("$SYS") && (topic.size() == 4 || topic[4] == '/');
 }
 
 }  // namespace
 
-std::uint32_t BrokerShared::partition_of(std::string_view client_id) const {
-    return static_cast<std::uint32_t>(hash_text(client_id, hash_key) % partition_count);
+std::uint32_t BrokerShared::partition_of(std::string_view client_id, std::uint64_t key) {
+    return static_cast<std::uint32_t>(hash_text(client_id, key) % partition_count);
 }
 
 Broker::Broker(BrokerShared& shared, const BrokerOptions& options, std::uint32_t worker,
@@ -59,7 +48,7 @@ void Broker::flush() {
     // To the store before to other workers: what they store refers to it.
     const bool has_own = storage_.submit(epoch_);
     if (has_own || has_tracked_) {
-        epochs_.push_back({epoch_, has_own, false, {}});
+        epochs_.push_back({epoch_, has_own, StoreOutcome::stored, {}});
     }
     for (std::uint32_t to = 0; to < outgoing_.size(); ++to) {
         if (!outgoing_[to].empty()) {
@@ -74,6 +63,7 @@ void Broker::flush() {
         has_tracked_ = false;
         ++epoch_;
     }
+    body_stored_again_ = 0;
 }
 
 void Broker::on_batch(std::uint32_t from, CrossBatch& batch, StoreTicket ticket) {
@@ -82,9 +72,10 @@ void Broker::on_batch(std::uint32_t from, CrossBatch& batch, StoreTicket ticket)
     }
     for (CrossDelivery& item : batch) {
         if (item.match) {
-            deliver_targets(item.message, item.match->targets(worker_));
+            deliver_targets(item.message, item.match->targets(worker_), item.passage.is_refusable);
+            let_go(item.passage.hold, item.message->store_id());
         } else {
-            deliver_shared(item.message, item.group, item.target);
+            deliver_shared(item.message, item.group, item.target, item.passage);
         }
     }
     batch.clear();
@@ -135,22 +126,20 @@ PublishOutcome Broker::publish(Session& session, MessagePtr message) {
             return {};
         }
     }
-    const Routed routed = route(message);
+    const bool is_refusable = session.waits_for_store && message->qos() != Qos::at_most_once;
+    const bool is_qos2 = message->qos() == Qos::exactly_once;
+    const Routed routed = route(message, is_refusable, is_qos2 && is_stored(session));
     PublishOutcome outcome;
     if (!routed.matched) {
         metrics_.messages_without_subscriber.add();
         outcome.reason = ReasonCode::no_matching_subscribers;
     }
     // At QoS 2 the packet id is stored too; a publish that was stored nowhere waits for nothing.
-    const bool waits =
-        message->qos() == Qos::at_least_once
-            ? routed.stored
-            : message->qos() == Qos::exactly_once && (routed.stored || is_stored(session));
+    const bool waits = message->qos() == Qos::at_least_once
+                           ? routed.stored
+                           : is_qos2 && (routed.stored || is_stored(session));
     if (waits && (storage_.has_pending() || has_tracked_)) {
         outcome.ticket = await(session, epoch_);
-        if (message->qos() == Qos::exactly_once && routed.crosses && is_stored(session)) {
-            hold_publish(*message);
-        }
     }
     return outcome;
 }
@@ -211,7 +200,7 @@ void Broker::publish_internal(std::string_view topic, std::string_view payload, 
     route(message);
 }
 
-Broker::Routed Broker::route(const MessagePtr& message) {
+Broker::Routed Broker::route(const MessagePtr& message, bool is_refusable, bool is_to_hold) {
     Routed routed;
     if (message->retain()) {
         routed.stored = retain(message);
@@ -230,11 +219,14 @@ Broker::Routed Broker::route(const MessagePtr& message) {
     }
     for (const MatchResult::WorkerRun& run : match->runs()) {
         if (run.worker == worker_) {
-            deliver_targets(message, match->targets(run));
+            deliver_targets(message, match->targets(run), is_refusable);
         } else {
-            outgoing_[run.worker].push_back({message, match, nullptr, {}});
+            Passage passage{is_refusable, {}};
+            if (is_to_store && is_to_hold) {
+                passage.hold = hold(*message, worker_text(run.worker));
+            }
+            outgoing_[run.worker].push_back({message, match, nullptr, {}, passage});
             track(run.worker, is_to_store);
-            routed.crosses = routed.crosses || is_to_store;
         }
     }
     for (const SharedGroupPtr& group : match->groups()) {
@@ -243,9 +235,11 @@ Broker::Routed Broker::route(const MessagePtr& message) {
             const bool is_stored_target =
                 can_store && target->session.is_persistent() && target->options.qos != 0;
             routed.stored = routed.stored || is_stored_target;
-            routed.crosses =
-                routed.crosses || (is_stored_target && target->session.worker() != worker_);
-            dispatch_shared(message, group, *target);
+            Passage passage{is_refusable, {}};
+            if (is_to_hold && is_stored_target && target->session.worker() != worker_) {
+                passage.hold = hold(*message, group->text());
+            }
+            dispatch_shared(message, group, *target, passage);
         }
     }
     return routed;
@@ -259,31 +253,33 @@ void Broker::track(std::uint32_t worker, bool may_be_stored) {
 }
 
 std::uint64_t Broker::store_body(const Message& message) {
+    // The store gives up a body that no delivery has named for some seconds. When this worker came
+    // so late to it, the body goes with the deliveries, once a turn.
+    constexpr Milliseconds late_after{1000};
     if (const std::uint64_t id = message.store_id(); id != 0) {
+        if (message.arrival() + late_after < now_.monotonic && body_stored_again_ != id) {
+            storage_.put_message(id, message, now_);
+            body_stored_again_ = id;
+        }
         return id;
     }
     const std::uint64_t id = next_message_id_++;
     if (message.claim_store_id(id)) {
         storage_.put_message(id, message, now_);
+        body_stored_again_ = id;
     }
     return message.store_id();
 }
 
 void Broker::store_delivery(const Session& session, Delivery& delivery) {
-    if (delivery.extra && delivery.extra->group) {
-        // The store lets a body go with its last delivery: one that is handed from member to member
-        // is stored anew each time.
-        delivery.message_id = next_message_id_++;
-        storage_.put_message(delivery.message_id, *delivery.message, now_);
-    } else {
-        delivery.message_id = store_body(*delivery.message);
-    }
+    delivery.message_id = store_body(*delivery.message);
     storage_.put_delivery({.session_id = session.store_id,
                            .sequence = delivery.sequence,
                            .message_id = delivery.message_id,
                            .qos = delivery.qos,
                            .retain = delivery.retain,
-                           .identifiers = delivery.identifiers()});
+                           .identifiers = delivery.identifiers(),
+                           .group = delivery.group_text()});
 }
 
 void Broker::settle(const Session& session, const Delivery& delivery) {
@@ -306,12 +302,13 @@ bool Broker::retain(const MessagePtr& message) {
                                 .expires_at = expires_at,
                                 .publisher = message->publisher()});
     }
-    switch (shared_.retained.set(kept)) {
+    std::uint64_t version = 0;
+    switch (shared_.retained.set(kept, &version)) {
         case RetainOutcome::stored:
         case RetainOutcome::replaced:
         case RetainOutcome::cleared:
             if (storage_.is_durable()) {
-                storage_.put_retained(*kept, now_);
+                storage_.put_retained(*kept, version, now_);
             }
             return storage_.is_durable();
         case RetainOutcome::nothing_to_clear:
@@ -321,13 +318,13 @@ bool Broker::retain(const MessagePtr& message) {
         case RetainOutcome::payload_too_large:
             // The topic has no retained message now: an older one would be taken for current.
             metrics_.retained_refused.add();
-            retain_nothing(*message);
+            retain_nothing(*message, version);
             return false;
     }
     GW_UNREACHABLE();
 }
 
-void Broker::retain_nothing(const Message& message) {
+void Broker::retain_nothing(const Message& message, std::uint64_t version) {
     if (!storage_.is_durable()) {
         return;
     }
@@ -339,37 +336,46 @@ void Broker::retain_nothing(const Message& message) {
                                               .arrival = message.arrival(),
                                               .expires_at = never,
                                               .publisher = message.publisher()});
-    storage_.put_retained(*empty, now_);
+    storage_.put_retained(*empty, version, now_);
+}
+
+void Broker::forget_retained(std::span<const MessagePtr> expired, std::uint64_t version) {
+    for (const MessagePtr& message : expired) {
+        retain_nothing(*message, version);
+    }
 }
 
 void Broker::dispatch_shared(const MessagePtr& message, const SharedGroupPtr& group,
-                             const RouteTarget& target) {
+                             const RouteTarget& target, const Passage& passage) {
     if (target.session.worker() == worker_) {
-        deliver_shared(message, group, target);
+        deliver_shared(message, group, target, passage);
     } else {
-        outgoing_[target.session.worker()].push_back({message, nullptr, group, target});
+        outgoing_[target.session.worker()].push_back({message, nullptr, group, target, passage});
         track(target.session.worker(), storage_.is_durable() && target.session.is_persistent());
     }
 }
 
 void Broker::deliver_shared(const MessagePtr& message, const SharedGroupPtr& group,
-                            const RouteTarget& target) {
+                            const RouteTarget& target, const Passage& passage) {
     Session* const session = sessions_.find(target.session);
     if (session != nullptr) {
-        deliver(*session, message, {&target, 1}, &group);
+        deliver(*session, message, {&target, 1}, &group, passage.is_refusable);
+        let_go(passage.hold, message->store_id());
         return;
     }
     // The member ended while the message was under way.
     const auto other = group->pick(*message, random_, target.session);
     if (!other) {
         metrics_.drop(DropReason::no_group_member);
+        let_go(passage.hold, message->store_id());
         return;
     }
     metrics_.messages_redispatched.add();
-    dispatch_shared(message, group, *other);
+    dispatch_shared(message, group, *other, passage);
 }
 
-void Broker::deliver_targets(const MessagePtr& message, std::span<const RouteTarget> targets) {
+void Broker::deliver_targets(const MessagePtr& message, std::span<const RouteTarget> targets,
+                             bool is_refusable) {
     for (std::size_t begin = 0; begin < targets.size();) {
         std::size_t end = begin + 1;
         while (end < targets.size() && targets[end].session == targets[begin].session) {
@@ -377,7 +383,7 @@ void Broker::deliver_targets(const MessagePtr& message, std::span<const RouteTar
         }
         Session* const session = sessions_.find(targets[begin].session);
         if (session != nullptr) {
-            deliver(*session, message, targets.subspan(begin, end - begin), nullptr);
+            deliver(*session, message, targets.subspan(begin, end - begin), nullptr, is_refusable);
         } else {
             metrics_.drop(DropReason::session_gone);
         }
@@ -386,7 +392,8 @@ void Broker::deliver_targets(const MessagePtr& message, std::span<const RouteTar
 }
 
 void Broker::deliver(Session& session, const MessagePtr& message,
-                     std::span<const RouteTarget> targets, const SharedGroupPtr* group) {
+                     std::span<const RouteTarget> targets, const SharedGroupPtr* group,
+                     bool is_refusable) {
     const bool is_echo =
         message->publisher() && message->publisher()->session == targets.front().session;
     Delivery delivery;
@@ -434,7 +441,7 @@ void Broker::deliver(Session& session, const MessagePtr& message,
     delivery.retain = message->retain() && retain_as_published;
     delivery.message = message;
     number(session, delivery);
-    enqueue(session, std::move(delivery));
+    enqueue(session, std::move(delivery), is_refusable);
 }
 
 /// Gives a delivery its place in the session's order, and stores it where it must not be lost.
@@ -453,7 +460,7 @@ void Broker::number(Session& session, Delivery& delivery) {
 
 // ----------------------------------------------------------------------------------- delivery
 
-void Broker::enqueue(Session& session, Delivery delivery) {
+void Broker::enqueue(Session& session, Delivery delivery, bool is_refusable) {
     const bool is_qos0 = delivery.qos == Qos::at_most_once;
     if (!delivery.is_unstored && session.link != nullptr && !session.link->is_output_blocked &&
         session.queue.empty() && session.unsent_resends == 0 && !session.is_starting) [[likely]] {
@@ -486,7 +493,8 @@ void Broker::enqueue(Session& session, Delivery delivery) {
     });
     const bool is_to_unload = !is_of_group && session.queue.count() > loaded_count_max(session);
     if (sequence != 0 && (is_to_unload || is_unstored)) {
-        when_stored_.push_back({epoch_, session.ref(), sequence, is_to_unload});
+        when_stored_.push_back(
+            {epoch_, session.ref(), sequence, is_to_unload, is_refusable && is_unstored});
     }
     count_load(session);
 }
@@ -685,11 +693,11 @@ void Broker::send_retained_message(Session& session, SubscriptionOptions options
                                         : std::min(message->qos(), options.max_qos());
     delivery.retain = true;
     // The retained message itself is not numbered: several workers may send it at one time.
-    delivery.message = is_stored(session) && delivery.qos != Qos::at_most_once ? copy_of(*message)
+    delivery.message = is_stored(session) && delivery.qos != Qos::at_most_once ? message->copy()
                                                                                : std::move(message);
     number(session, delivery);
     if (delivery.is_unstored) {
-        enqueue(session, std::move(delivery));
+        enqueue(session, std::move(delivery), false);
     } else {
         send_new(session, std::move(delivery));
     }

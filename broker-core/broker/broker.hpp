@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -36,7 +37,8 @@ struct OpenSession {
     bool clean_start = true;
     std::uint32_t expiry_interval = 0;  // seconds, or session_never_expires
     std::uint16_t receive_maximum = 65535;
-    std::unique_ptr<Will> will;  // taken over when the session opens
+    bool waits_for_store = true;  // the client is told only of what is stored
+    std::unique_ptr<Will> will;   // taken over when the session opens
 };
 
 struct OpenedSession {
@@ -44,6 +46,11 @@ struct OpenedSession {
     Session* session = nullptr;  // null when refused
     bool session_present = false;
     std::uint32_t expiry_interval = 0;  // granted; may be less than asked for
+    /// When not 0, what the answer promises is not stored yet: the client may be told only after
+    /// SessionLink::on_stored() named a ticket as high.
+    StoreTicket ticket = 0;
+    /// Whether the session cannot be opened if that fails; else a restart would find it as it is.
+    bool must_be_stored = false;
 };
 
 /// How a connection ended, as far as the session cares.
@@ -93,7 +100,8 @@ struct StoredSession {
     SessionState state;
     std::vector<std::pair<TopicFilter, SubscriptionOptions>> subscriptions;
     std::vector<Delivery> deliveries;
-    std::vector<std::uint64_t> released;  // sequences
+    std::vector<std::pair<std::uint64_t, std::string>> groups;  // sequence, shared filter
+    std::vector<std::uint64_t> released;                        // sequences
     std::vector<std::uint16_t> inbound_qos2;
 };
 
@@ -129,9 +137,23 @@ public:
     void on_loaded(SessionRef ref, const std::vector<LoadedBody>& bodies);
     /// Puts back what the store has of a session. Before the first turn.
     void restore_session(StoredSession&& restored);
-    /// Goes on with a publish that hold_publish() has kept: delivers to those of its targets that
-    /// are sessions here, are stored, and have not got it. After all sessions are restored.
-    void resume_publish(const MessagePtr& message, const MatchResult& match);
+    /// After all sessions are restored: finds the shared groups of their deliveries.
+    void finish_restore();
+    /// Goes on with a publish that was held for workers of an earlier process: delivers to those of
+    /// its targets that are sessions here, are stored, and that `was_held_for` says. After
+    /// finish_restore().
+    void resume_publish(const MessagePtr& message, const MatchResult& match,
+                        const std::function<bool(std::string_view client_id)>& was_held_for);
+    /// The same for the one member of a shared group that is to get it.
+    void resume_shared(const MessagePtr& message, const SharedGroupPtr& group,
+                       const RouteTarget& target) {
+        deliver_shared(message, group, target, {});
+    }
+    /// Whether a session here has this message of the store still to get.
+    bool owes_message(SessionRef ref, std::uint64_t message_id);
+    /// Retained messages have expired: the store may forget them. See
+    /// RetainedStore::next_version().
+    void forget_retained(std::span<const MessagePtr> expired, std::uint64_t version);
     /// Client id under which held publishes are stored; no client can have it.
     static std::string hold_client_id(std::uint32_t worker);
     /// The store's session of an earlier run's held publishes may go.
@@ -205,14 +227,18 @@ public:
                           Qos qos = Qos::at_most_once);
 
     /// Adds or replaces a subscription, whose filter authorize() has allowed. The result is the
-    /// granted QoS or an error. Retained messages follow at send_retained().
-    ReasonCode subscribe(Session& session, const SubscribeRequest& request);
+    /// granted QoS or an error; `is_new` says whether there was none. Retained messages follow at
+    /// send_retained().
+    ReasonCode subscribe(Session& session, const SubscribeRequest& request, bool* is_new = nullptr);
     /// success or no_subscription_existed.
     ReasonCode unsubscribe(Session& session, const TopicFilter& filter);
     /// After SUBACK: begins to send the retained messages that subscribe() has found due.
     void send_retained(Session& session) { pump(session); }
     /// What a reply has to wait for that promises all done for this session so far; 0: nothing.
     StoreTicket store_ticket(const Session& session);
+    /// The same for a reply that also rests on what an earlier turn did: while the store fails it
+    /// waits until the store works again, or is refused.
+    StoreTicket firm_ticket(Session& session);
 
     // --- for adapters: acknowledgements of deliveries; false: the packet id is not in use so
 
@@ -270,7 +296,7 @@ private:
     struct Epoch {
         StoreTicket ticket;
         bool waits_for_own;
-        bool has_failed;
+        StoreOutcome outcome;
         std::vector<std::uint32_t> waits_for;  // workers
     };
     /// A queued delivery that may be sent, or whose body may leave memory, once it is stored.
@@ -279,12 +305,25 @@ private:
         SessionRef session;
         std::uint64_t sequence;
         bool is_to_unload;
+        bool is_refusable;
     };
-    /// A publish at QoS 2 that other workers have a part in; see hold_publish().
-    struct HeldPublish {
+    /// A hold of this worker that may have to be taken back; see hold().
+    struct Held {
         StoreTicket ticket;
         std::uint64_t sequence;
         std::uint64_t message_id;
+    };
+    /// A shared message that its member gives back and another gets.
+    struct HandedOn {
+        MessagePtr message;
+        SharedGroupPtr group;
+        RouteTarget target;
+    };
+    /// The same while its body is on its way from the store.
+    struct LoadingHandOn {
+        SharedGroupPtr group;
+        SessionRef from;
+        Hold hold;
     };
 
     // broker_sessions.cpp
@@ -299,8 +338,6 @@ private:
     Session& create_session(const OpenSession& request, const AuthDecision& auth,
                             std::uint64_t store_id);
     void end_session(Session& session, ReasonCode reason);
-    void redispatch_shared(Session& session, ReasonCode reason);
-    void drop_waiting(Session& session);
     void publish_will(Session& session);
     void schedule(Session& session);
     void emit_connected(const Session& session, bool clean_start, ReasonCode reason);
@@ -311,12 +348,11 @@ private:
     /// What route() found.
     struct Routed {
         bool matched = false;
-        bool stored = false;   // or may be, by another worker
-        bool crosses = false;  // other workers store deliveries of it
+        bool stored = false;  // or may be, by another worker
     };
-    Routed route(const MessagePtr& message);
+    Routed route(const MessagePtr& message, bool is_refusable = false, bool is_to_hold = false);
     bool retain(const MessagePtr& message);
-    void retain_nothing(const Message& message);
+    void retain_nothing(const Message& message, std::uint64_t version);
     std::uint64_t store_body(const Message& message);
     void track(std::uint32_t worker, bool may_be_stored);
     void number(Session& session, Delivery& delivery);
@@ -324,10 +360,11 @@ private:
     void store_delivery(const Session& session, Delivery& delivery);
     /// The delivery will not go on: the store may forget it.
     void settle(const Session& session, const Delivery& delivery);
-    void keep_state(const Session& session);
+    void keep_state(Session& session);
     bool is_stored(const Session& session) const { return session.store_id != 0; }
     void complete_epochs();
     void report_stored(StoreTicket ticket, StoreOutcome outcome);
+    void withdraw(StoreTicket ticket);
     /// Of a long queue only the head stays in memory; the rest is in the store already.
     static std::size_t loaded_count_max(const Session& session) {
         return session.link != nullptr ? 256 : 8;
@@ -335,18 +372,32 @@ private:
     void unload_queue(const Session& session);
     void stored_up_to(StoreTicket ticket);
     void settle_stored(StoreTicket ticket);
-    void hold_publish(const Message& message);
-    void release_publishes(StoreTicket ticket);
+    // broker_held.cpp
+    Hold hold(const Message& message, std::string_view whom);
+    Hold hold(std::uint64_t message_id, Qos qos, std::string_view whom);
+    std::string worker_text(std::uint32_t worker) const;
+    void let_go(const Hold& hold, std::uint64_t message_id);
+    void take_back_holds(StoreTicket ticket);
+    void redispatch_shared(Session& session);
+    bool claim(Session& session, const Delivery& delivery, bool is_ending,
+               std::vector<HandedOn>& claimed, std::vector<std::uint64_t>& to_load);
+    void hand_on(const HandedOn& one);
+    bool hand_on_loaded(const LoadedBody& body);
+    SharedGroupPtr find_group(std::string_view text);
+
+    // broker_storage.cpp
+    void put_in_place(Session& session, const std::vector<LoadedBody>& bodies);
     void request_load(Session& session);
-    void deliver_targets(const MessagePtr& message, std::span<const RouteTarget> targets);
+    void deliver_targets(const MessagePtr& message, std::span<const RouteTarget> targets,
+                         bool is_refusable);
     void deliver(Session& session, const MessagePtr& message, std::span<const RouteTarget> targets,
-                 const SharedGroupPtr* group);
+                 const SharedGroupPtr* group, bool is_refusable);
     void deliver_shared(const MessagePtr& message, const SharedGroupPtr& group,
-                        const RouteTarget& target);
+                        const RouteTarget& target, const Passage& passage);
     void dispatch_shared(const MessagePtr& message, const SharedGroupPtr& group,
-                         const RouteTarget& target);
+                         const RouteTarget& target, const Passage& passage);
     bool may_receive(const Session& session, const Message& message);
-    void enqueue(Session& session, Delivery delivery);
+    void enqueue(Session& session, Delivery delivery, bool is_refusable);
     void conflate(Session& session, std::string_view topic);
     void send_new(Session& session, Delivery delivery);
     bool send(Session& session, const Delivery& delivery);
@@ -373,9 +424,18 @@ private:
     AuthToken next_auth_token_ = 1;
     std::deque<StoreWait> store_waits_;
     std::deque<WhenStored> when_stored_;
-    std::deque<HeldPublish> held_publishes_;
+    std::deque<Held> held_;
     std::uint64_t hold_session_id_ = 0;  // the store's, for held publishes; 0: none so far
     std::uint64_t hold_sequence_ = 0;
+    std::map<std::uint64_t, LoadingHandOn> loading_hand_ons_;  // by message id
+    struct UnknownGroup {
+        SessionRef session;
+        std::uint64_t sequence;
+        std::string text;
+    };
+    std::vector<UnknownGroup> unknown_groups_;  // while sessions are restored
+    std::uint64_t body_stored_again_ = 0;       // in this turn, the last one's message id
+    bool is_store_failing_ = false;             // the last turn that was reported on was not stored
     std::deque<Epoch> epochs_;
     StoreTicket epoch_ = 1;  // the present turn's ticket
     std::uint64_t next_message_id_;

@@ -267,6 +267,9 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
     }
     OpenedSession opened;
     Session* session = sessions_.find(request.client_id);
+    // The answer rests on the store where it changes what a restart would find.
+    bool is_changing = request.will != nullptr;
+    bool has_ended_stored = false;
     if (session != nullptr) {
         const bool same_principal =
             session->identity->is_anonymous == auth.is_anonymous &&
@@ -277,7 +280,11 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
         if (session->link != nullptr) {
             take_over(*session);
         }
+        is_changing = is_changing || session->will ||
+                      session->expiry_interval != request.expiry_interval ||
+                      (is_store_failing_ && !session->inflight.empty());
         if (request.clean_start || session->ends_at <= now_.monotonic) {
+            has_ended_stored = is_stored(*session);
             end_session(*session, ReasonCode::success);
             session = nullptr;
         }
@@ -294,8 +301,12 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
     opened.session_present = session != nullptr;
     if (session == nullptr) {
         const bool is_to_store = storage_.is_durable() && request.expiry_interval != 0;
+        is_changing = true;
         session = &create_session(request, auth, is_to_store ? storage_.new_session_id() : 0);
     } else {
+        if (session->will && session->will_at <= now_.monotonic) {
+            publish_will(*session);  // due already, though the timer has not come to it
+        }
         session->identity = make_identity(request, auth, session->ref());
         session->will.reset();  // not published: the client came back within its delay
         timers_.cancel(*session);
@@ -308,6 +319,7 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
     session->inflight_max = std::min(options_.inflight_max, request.receive_maximum);
     session->no_local_always =
         request.is_bridge || (options_.ignore_loop_deliver && request.protocol != Protocol::mqtt_5);
+    session->waits_for_store = request.waits_for_store;
     session->is_starting = true;
     if (session->load) {
         session->load->online.store(true, std::memory_order_relaxed);
@@ -316,6 +328,10 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
     keep_state(*session);
     metrics_.clients_online.add();
     metrics_.auth_allowed_by_source[static_cast<std::size_t>(auth.source)].add();
+    opened.must_be_stored = has_ended_stored || (is_changing && is_stored(*session));
+    if (has_ended_stored || is_stored(*session)) {
+        opened.ticket = await(*session, epoch_);
+    }
     opened.session = session;
     opened.expiry_interval = session->expiry_interval;
     for (const auto& hook : shared_.hooks) {
@@ -388,7 +404,7 @@ void Broker::close_connection(Session& session, const ConnectionEnd& end) {
         end_session(session, end.reason);
         return;
     }
-    redispatch_shared(session, end.reason);
+    redispatch_shared(session);
     schedule(session);
     keep_state(session);
     unload_queue(session);
@@ -460,7 +476,8 @@ void Broker::publish_will(Session& session) {
         }
     }
     metrics_.wills_published.add();
-    if (!route(message).matched) {
+    // What the store has of the session forgets the will in this turn.
+    if (!route(message, false, is_stored(session)).matched) {
         metrics_.messages_without_subscriber.add();
     }
 }
@@ -473,7 +490,7 @@ void Broker::end_session(Session& session, ReasonCode reason) {
     }
     // Out of the router first, so that its shared messages cannot come back to it.
     shared_.router.unsubscribe_all(session.subscriptions, session.ref());
-    redispatch_shared(session, reason);
+    redispatch_shared(session);
     session.inflight.for_each([&](const Delivery& delivery) {
         if (delivery.state == DeliveryState::published) {
             metrics_.drop(DropReason::session_ended);
@@ -492,53 +509,6 @@ void Broker::end_session(Session& session, ReasonCode reason) {
     shared_.session_count.fetch_sub(1, std::memory_order_relaxed);
     metrics_.sessions_removed.add();
     metrics_.sessions.subtract();
-}
-
-void Broker::redispatch_shared(Session& session, ReasonCode /*reason*/) {
-    if (!session.load) {
-        return;  // never was in a shared group
-    }
-    const bool is_ending = !session.is_persistent() || session.subscriptions.size() == 0;
-    struct Orphan {
-        MessagePtr message;
-        SharedGroupPtr group;
-        RouteTarget target;
-    };
-    std::vector<Orphan> orphans;
-    // While the session lives, its messages go to others only when one of those is online.
-    const auto claim = [&](const Delivery& delivery) {
-        if (!delivery.extra || !delivery.extra->group || !delivery.message) {
-            return false;
-        }
-        SharedGroup& group = *delivery.extra->group;
-        if (!is_ending && !group.has_online_member(session.ref())) {
-            return false;
-        }
-        const auto target = group.pick(*delivery.message, random_, session.ref());
-        if (!target) {
-            return false;
-        }
-        orphans.push_back({delivery.message, delivery.extra->group, *target});
-        settle(session, delivery);
-        return true;
-    };
-    std::vector<std::uint16_t> handed_on;
-    session.inflight.for_each([&](const Delivery& delivery) {
-        // QoS 2 that was sent must never reach another member (MQTT 5.0, 4.8.2).
-        if (delivery.state == DeliveryState::published && delivery.qos == Qos::at_least_once &&
-            claim(delivery)) {
-            handed_on.push_back(delivery.packet_id());
-        }
-    });
-    for (const std::uint16_t packet_id : handed_on) {
-        session.inflight.complete(*session.inflight.find(packet_id));
-    }
-    session.queue.remove_if(claim);
-    count_load(session);
-    for (const Orphan& orphan : orphans) {
-        metrics_.messages_redispatched.add();
-        dispatch_shared(orphan.message, orphan.group, orphan.target);
-    }
 }
 
 // --------------------------------------------------------------------------- adapters' own state

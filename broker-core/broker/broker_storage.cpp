@@ -26,17 +26,25 @@ StoreTicket Broker::store_ticket(const Session& session) {
     return await(session, epochs_.empty() ? 0 : epochs_.back().ticket);
 }
 
+StoreTicket Broker::firm_ticket(Session& session) {
+    if (is_store_failing_ && is_stored(session)) {
+        // The store repeats in order what it could not write: once this is stored, so is that.
+        keep_state(session);
+    }
+    return store_ticket(session);
+}
+
 void Broker::on_store_progress(const StoreProgress& progress) {
     for (Epoch& epoch : epochs_) {
         if (epoch.ticket == progress.own_ticket) {
             epoch.waits_for_own = false;
-            epoch.has_failed = epoch.has_failed || progress.outcome == StoreOutcome::failed;
+            epoch.outcome = std::max(epoch.outcome, progress.outcome);
         }
         for (const StoreProgress::Cover& cover : progress.covers) {
             if (epoch.ticket <= cover.ticket) {
-                const auto waited = std::erase(epoch.waits_for, cover.worker);
-                epoch.has_failed =
-                    epoch.has_failed || (waited != 0 && cover.outcome == StoreOutcome::failed);
+                if (std::erase(epoch.waits_for, cover.worker) != 0) {
+                    epoch.outcome = std::max(epoch.outcome, cover.outcome);
+                }
             }
         }
     }
@@ -49,7 +57,8 @@ void Broker::complete_epochs() {
            epochs_.front().waits_for.empty()) {
         const Epoch epoch = std::move(epochs_.front());
         epochs_.pop_front();
-        if (!epoch.has_failed) {
+        is_store_failing_ = epoch.outcome != StoreOutcome::stored;
+        if (!is_store_failing_) {
             stored = epoch.ticket;
             continue;
         }
@@ -57,14 +66,9 @@ void Broker::complete_epochs() {
             report_stored(stored, StoreOutcome::stored);
             stored_up_to(std::exchange(stored, 0));
         }
-        report_stored(epoch.ticket, StoreOutcome::failed);
-        // What the store does not have stays in memory: it could not be loaded again.
-        for (WhenStored& entry : when_stored_) {
-            if (entry.ticket > epoch.ticket) {
-                break;
-            }
-            entry.is_to_unload = false;
-        }
+        report_stored(epoch.ticket, epoch.outcome);
+        withdraw(epoch.ticket);
+        take_back_holds(epoch.ticket);
         stored_up_to(epoch.ticket);
     }
     if (stored != 0) {
@@ -73,8 +77,33 @@ void Broker::complete_epochs() {
     }
 }
 
+/// A turn was not stored. Its bodies stay in memory, for they could not be loaded again. QoS 2 that
+/// waited for the store is given up where its publisher was told so: that one will send it anew,
+/// as another message.
+void Broker::withdraw(StoreTicket ticket) {
+    for (WhenStored& entry : when_stored_) {
+        if (entry.ticket > ticket) {
+            break;
+        }
+        entry.is_to_unload = false;
+        Session* const session = entry.is_refusable ? sessions_.find(entry.session) : nullptr;
+        const Delivery* const found =
+            session != nullptr ? session->queue.find(entry.sequence) : nullptr;
+        if (found == nullptr || !found->is_unstored) {
+            continue;
+        }
+        settle(*session, *found);
+        metrics_.drop(DropReason::not_stored);
+        session->queue.remove_if(
+            [&entry](const Delivery& delivery) { return delivery.sequence == entry.sequence; });
+        count_load(*session);
+    }
+}
+
 void Broker::stored_up_to(StoreTicket ticket) {
-    release_publishes(ticket);
+    while (!held_.empty() && held_.front().ticket <= ticket) {
+        held_.pop_front();
+    }
     settle_stored(ticket);
 }
 
@@ -122,60 +151,9 @@ void Broker::unload_queue(const Session& session) {
         const bool is_of_group = delivery.extra && delivery.extra->group;
         if (++position > loaded_count_max(session) && delivery.message && !is_of_group &&
             delivery.message_id != 0) {
-            when_stored_.push_back({epoch_, session.ref(), delivery.sequence, true});
+            when_stored_.push_back({epoch_, session.ref(), delivery.sequence, true, false});
         }
     });
-}
-
-// ------------------------------------------------------------------------- publishes at QoS 2
-
-std::string Broker::hold_client_id(std::uint32_t worker) {
-    return std::string{"\0publishes/", 11} + std::to_string(worker);
-}
-
-/// The message and the client's packet id are stored with this worker's turn, deliveries on other
-/// workers with theirs. Should the process die between, the client's repetition would be taken for
-/// a duplicate and its message be lost. So the message is held, as a delivery to nobody, until all
-/// have stored; what is held at start is routed again.
-void Broker::hold_publish(const Message& message) {
-    if (hold_session_id_ == 0) {
-        hold_session_id_ = storage_.new_session_id();
-        storage_.put_session(hold_session_id_, hold_client_id(worker_), {});
-    }
-    const std::uint64_t id = store_body(message);
-    storage_.put_delivery({.session_id = hold_session_id_,
-                           .sequence = ++hold_sequence_,
-                           .message_id = id,
-                           .qos = message.qos(),
-                           .retain = false,
-                           .identifiers = {}});
-    held_publishes_.push_back({epoch_, hold_sequence_, id});
-}
-
-void Broker::release_publishes(StoreTicket ticket) {
-    while (!held_publishes_.empty() && held_publishes_.front().ticket <= ticket) {
-        const HeldPublish& held = held_publishes_.front();
-        storage_.complete(hold_session_id_, held.sequence, held.message_id);
-        held_publishes_.pop_front();
-    }
-}
-
-void Broker::resume_publish(const MessagePtr& message, const MatchResult& match) {
-    for (const RouteTarget& target : match.targets(worker_)) {
-        Session* const session = sessions_.find(target.session);
-        if (session == nullptr || !is_stored(*session)) {
-            continue;
-        }
-        bool has_it = false;
-        const auto look = [&](const Delivery& delivery) {
-            has_it = has_it || delivery.message_id == message->store_id();
-        };
-        session->queue.for_each(look);
-        session->inflight.for_each(look);
-        if (!has_it) {
-            deliver(*session, message, {&target, 1}, nullptr);
-        }
-    }
 }
 
 // ------------------------------------------------------------------------------------- loading
@@ -197,13 +175,21 @@ void Broker::request_load(Session& session) {
 
 void Broker::on_loaded(SessionRef ref, const std::vector<LoadedBody>& bodies) {
     Session* const session = sessions_.find(ref);
-    if (session == nullptr) {
+    if (session != nullptr) {
+        session->is_loading = false;
+        put_in_place(*session, bodies);
+        pump(*session);
         return;
     }
-    session->is_loading = false;
+    for (const LoadedBody& body : bodies) {
+        hand_on_loaded(body);
+    }
+}
+
+void Broker::put_in_place(Session& session, const std::vector<LoadedBody>& bodies) {
     // In the order in which they were asked for, which is the queue's.
     std::size_t next = 0;
-    session->queue.for_front(bodies.size() * 2, [&](Delivery& delivery) {
+    session.queue.for_front(bodies.size() * 2, [&](Delivery& delivery) {
         while (next < bodies.size() && delivery.is_unloaded()) {
             const LoadedBody& body = bodies[next];
             if (body.message_id == delivery.message_id) {
@@ -226,19 +212,18 @@ void Broker::on_loaded(SessionRef ref, const std::vector<LoadedBody>& bodies) {
             ++next;
         }
     });
-    session->queue.remove_if([&](const Delivery& delivery) {
+    session.queue.remove_if([&](const Delivery& delivery) {
         const bool is_lost = !delivery.message && delivery.message_id == 0;
         if (is_lost) {
             metrics_.drop(DropReason::session_gone);
         }
         return is_lost;
     });
-    pump(*session);
 }
 
 // ------------------------------------------------------------------------------------ starting
 
-void Broker::keep_state(const Session& session) {
+void Broker::keep_state(Session& session) {
     if (!is_stored(session)) {
         return;
     }
@@ -250,6 +235,16 @@ void Broker::keep_state(const Session& session) {
     state.expiry_interval = session.expiry_interval;
     state.disconnected_at = now_.wall;
     state.last_sequence = session.last_sequence;
+    const auto note_sent = [&state](const Delivery& delivery) {
+        state.sent_sequence = std::max(state.sent_sequence, delivery.sequence);
+    };
+    session.inflight.for_each(note_sent);
+    session.queue.for_front_while([&](const Delivery& delivery) {
+        if (delivery.is_resend) {
+            note_sent(delivery);
+        }
+        return delivery.is_resend;
+    });
     if (session.will) {
         state.will = std::make_unique<Will>(*session.will);
     }
@@ -282,9 +277,8 @@ void Broker::restore_session(StoredSession&& restored) {
             session.subscriptions, session.ref(), filter, options,
             filter.kind == FilterKind::shared ? session.load : SessionLoadPtr{});
     }
-    // What was in flight when the process ended cannot be told from what was about to be: as much
-    // as fits into the window may have been received.
-    std::size_t maybe_sent = state.is_online ? options_.inflight_max : 0;
+    // What was in flight when the process ended cannot be told from what was about to be: not even
+    // by the size of the window, since acknowledgements that had come may not have been stored.
     for (Delivery& delivery : restored.deliveries) {
         session.last_sequence = std::max(session.last_sequence, delivery.sequence);
         if (std::binary_search(restored.released.begin(), restored.released.end(),
@@ -293,9 +287,11 @@ void Broker::restore_session(StoredSession&& restored) {
             session.inflight.add(std::move(delivery));
             continue;
         }
-        delivery.is_resend = maybe_sent != 0;
-        maybe_sent -= maybe_sent != 0 ? 1 : 0;
+        delivery.is_resend = state.is_online || delivery.sequence <= state.sent_sequence;
         session.queue.restore(std::move(delivery));
+    }
+    for (auto& [sequence, group] : restored.groups) {
+        unknown_groups_.push_back({session.ref(), sequence, std::move(group)});
     }
     for (const std::uint16_t packet_id : restored.inbound_qos2) {
         if (!session.inbound_qos2) {
@@ -323,6 +319,30 @@ void Broker::restore_session(StoredSession&& restored) {
         keep_state(session);
     }
     count_load(session);
+}
+
+/// The members of a group are restored in any order, so its deliveries come to know it at the end.
+void Broker::finish_restore() {
+    std::string text;
+    SharedGroupPtr group;
+    for (const UnknownGroup& unknown : std::exchange(unknown_groups_, {})) {
+        Session* const session = sessions_.find(unknown.session);
+        Delivery* const delivery =
+            session != nullptr ? session->queue.find(unknown.sequence) : nullptr;
+        if (delivery == nullptr) {
+            continue;
+        }
+        if (text != unknown.text) {
+            text = unknown.text;
+            group = find_group(text);
+        }
+        if (group) {
+            if (!delivery->extra) {
+                delivery->extra = std::make_unique<DeliveryExtra>();
+            }
+            delivery->extra->group = group;
+        }
+    }
 }
 
 }  // namespace gw

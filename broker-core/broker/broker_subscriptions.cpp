@@ -6,7 +6,7 @@
 
 namespace gw {
 
-ReasonCode Broker::subscribe(Session& session, const SubscribeRequest& request) {
+ReasonCode Broker::subscribe(Session& session, const SubscribeRequest& request, bool* is_new) {
     const TopicFilter& filter = request.filter;
     if (filter.has_wildcard && !options_.wildcard_subscriptions) {
         return ReasonCode::wildcard_subscriptions_not_supported;
@@ -30,10 +30,17 @@ ReasonCode Broker::subscribe(Session& session, const SubscribeRequest& request) 
         // The same filters again and again without reading what is retained.
         return ReasonCode::quota_exceeded;
     }
+    // Many clients subscribe again on each connection: what does not change is not written.
+    const bool is_stored_already =
+        is_stored(session) &&
+        shared_.router.find_subscription(session.ref(), filter) == request.options;
     const SubscribeOutcome outcome = shared_.router.subscribe(
         session.subscriptions, session.ref(), filter, request.options,
         filter.kind == FilterKind::shared ? session.load : SessionLoadPtr{});
-    if (is_stored(session)) {
+    if (is_new != nullptr) {
+        *is_new = outcome == SubscribeOutcome::created;
+    }
+    if (is_stored(session) && !is_stored_already) {
         storage_.put_subscription(session.store_id, filter.text,
                                   std::bit_cast<std::uint32_t>(request.options));
     }

@@ -13,6 +13,19 @@ namespace gw {
 
 class Broker;
 
+/// Names a delivery to nobody that keeps a message in the store until the worker it is on its way
+/// to has stored its own deliveries of it: that one completes it with them. 0: none.
+struct Hold {
+    std::uint64_t session_id = 0;
+    std::uint64_t sequence = 0;
+};
+
+/// How a message comes to where it is delivered.
+struct Passage {
+    bool is_refusable = false;  // the publisher is told when it cannot be stored
+    Hold hold;
+};
+
 /// A message on its way from one worker to another: to all targets that `match` has there, or, when
 /// `match` is null, to the one member that a shared group chose.
 struct CrossDelivery {
@@ -20,6 +33,7 @@ struct CrossDelivery {
     MatchPtr match;
     SharedGroupPtr group;
     RouteTarget target;
+    Passage passage;
 };
 
 using CrossBatch = std::vector<CrossDelivery>;

@@ -61,7 +61,10 @@ struct BrokerShared {
 
     /// Partitions a client id belongs to; the same that a cluster would spread over its nodes.
     static constexpr std::uint32_t partition_count = 256;
-    std::uint32_t partition_of(std::string_view client_id) const;
+    static std::uint32_t partition_of(std::string_view client_id, std::uint64_t key);
+    std::uint32_t partition_of(std::string_view client_id) const {
+        return partition_of(client_id, hash_key);
+    }
     std::uint32_t worker_of(std::string_view client_id) const {
         return partition_of(client_id) % worker_count;
     }

@@ -11,8 +11,6 @@
 
 namespace gw {
 
-enum class StoreOutcome : std::uint8_t { stored, failed };
-
 /// One copy of a message as it is handed to a connection; borrowed for the call.
 struct DeliveryView {
     const Message& message;
@@ -41,7 +39,7 @@ public:
     virtual void on_session_lost(ReasonCode reason) = 0;
     /// What was written up to `ticket` is safe: acknowledgements that wait for it may leave. Or
     /// what belongs to just this ticket could not be stored, and must not be acknowledged; then
-    /// everything before it was reported.
+    /// everything before it was reported. reason_of() says what to tell the client.
     virtual void on_stored(StoreTicket ticket, StoreOutcome outcome) = 0;
     /// The access policy has an answer to what was pending.
     virtual void on_access_decided() = 0;

@@ -64,6 +64,17 @@ MessagePtr Message::create(const MessageFields& fields) {
     return message;
 }
 
+MessagePtr Message::copy() const {
+    return create({.topic = topic(),
+                   .payload = payload(),
+                   .properties = properties(),
+                   .qos = qos(),
+                   .retain = retain(),
+                   .arrival = arrival(),
+                   .expires_at = expires_at(),
+                   .publisher = publisher()});
+}
+
 void Message::dispose(const Message* message) {
     local_footprint.add(-static_cast<std::int64_t>(message->footprint()));
     message->~Message();

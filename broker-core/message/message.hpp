@@ -32,6 +32,8 @@ struct MessageFields {
 class Message final : public RefCounted<Message> {
 public:
     static MessagePtr create(const MessageFields& fields);
+    /// The same message without a number in the store.
+    MessagePtr copy() const;
 
     std::string_view topic() const { return {body(), topic_bytes_}; }
     Bytes properties() const { return as_bytes({body() + topic_bytes_, properties_bytes_}); }

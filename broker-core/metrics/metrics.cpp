@@ -37,6 +37,8 @@ std::string_view drop_reason_name(DropReason reason) {
             return "session_gone";
         case DropReason::superseded:
             return "superseded";
+        case DropReason::not_stored:
+            return "not_stored";
     }
     GW_UNREACHABLE();
 }
@@ -218,6 +220,8 @@ void visit_sessions(Sum& sum) {
                 std::mem_fn(&Metrics::wills_published));
     sum.counter("subscribes/refused", "Filters refused in a SUBSCRIBE.",
                 std::mem_fn(&Metrics::subscribes_refused));
+    sum.counter("store/replies/refused", "Acknowledgements kept back because the store failed.",
+                std::mem_fn(&Metrics::replies_refused_store));
 }
 
 void visit_logins(Sum& sum) {

@@ -41,8 +41,9 @@ enum class DropReason : std::uint8_t {
     invalid,            // topic alias, payload format and the like; the publisher was told
     session_gone,       // the session ended while the message crossed workers
     superseded,         // by a newer one of its topic, for a client that sleeps
+    not_stored,         // QoS 2 that could not be stored; the publisher was told
 };
-inline constexpr std::size_t drop_reason_count = 14;
+inline constexpr std::size_t drop_reason_count = 15;
 std::string_view drop_reason_name(DropReason reason);
 
 /// Why a datagram of an adapter over UDP was given up. Each has a counter.
@@ -96,7 +97,8 @@ struct Metrics {
     Counter subscribes_refused;
     Counter datagrams_dropped;
     std::array<Counter, datagram_drop_count> datagrams_dropped_by_reason;
-    Counter retransmissions;  // of what a client of a datagram protocol did not acknowledge
+    Counter retransmissions;        // of what a client of a datagram protocol did not acknowledge
+    Counter replies_refused_store;  // not acknowledged, since the store failed
     /// Gauges.
     Counter sessions, clients_online;
 

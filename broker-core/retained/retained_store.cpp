@@ -49,11 +49,14 @@ void RetainedStore::release(const Message& message) {
     bytes_.fetch_sub(message.footprint(), std::memory_order_relaxed);
 }
 
-RetainOutcome RetainedStore::set(const MessagePtr& message) {
+RetainOutcome RetainedStore::set(const MessagePtr& message, std::uint64_t* version) {
     const std::string_view topic = message->topic();
     Shard& shard = shards_[shard_of(topic)];
     MessagePtr old;  // outlives the lock: freeing a large one need not hold it
     const std::lock_guard lock{shard.mutex};
+    if (version != nullptr) {
+        *version = next_version();  // under the lock, so in the order of the changes
+    }
 
     OrderedTopics::Position position = shard.topics.find(topic);
     const Message* existing = shard.topics.at(position);

@@ -50,8 +50,14 @@ class RetainedStore {
 public:
     explicit RetainedStore(const RetainedOptions& options) : options_(options) {}
 
-    /// Keeps the message for its topic, or with an empty payload clears the topic. Any thread.
-    RetainOutcome set(const MessagePtr& message);
+    /// Keeps the message for its topic, or with an empty payload clears the topic. `version`, if
+    /// not null, gets a number by which this change comes behind all earlier ones of the topic and
+    /// before all later ones. Any thread.
+    RetainOutcome set(const MessagePtr& message, std::uint64_t* version = nullptr);
+    /// A version behind all changes so far and before all that follow.
+    std::uint64_t next_version() {
+        return last_version_.fetch_add(1, std::memory_order_relaxed) + 1;
+    }
 
     /// The topic's message, or null when there is none or it has expired. Any thread.
     MessagePtr find(std::string_view topic, MonotonicTime now) const;
@@ -102,6 +108,7 @@ private:
     std::array<Shard, shard_count> shards_;
     std::atomic<std::size_t> count_{0};
     std::atomic<std::size_t> bytes_{0};
+    std::atomic<std::uint64_t> last_version_{0};
 
     std::mutex sweep_mutex_;  // taken before a shard's
     RetainedCursor sweep_;

@@ -278,6 +278,17 @@ std::optional<SubscriptionOptions> Router::find_subscription(SessionRef session,
     return subscriber ? std::optional{subscriber->options} : std::nullopt;
 }
 
+SharedGroupPtr Router::find_group(const TopicFilter& filter) {
+    const std::lock_guard lock{locks_};
+    RouteNode* node = find_node(hash_of(filter), filter.filter());
+    if (node == nullptr || node->extension() == nullptr) {
+        return {};
+    }
+    const auto& groups = node->extension()->groups;
+    const auto found = groups.find(prefix_of(filter));
+    return found == groups.end() ? SharedGroupPtr{} : found->second;
+}
+
 void Router::list_subscriptions(const SubscriptionList& list, SessionRef session, std::size_t first,
                                 std::size_t max, std::vector<SubscriptionInfo>& out) {
     const std::size_t end = first + std::min(max, list.size() - std::min(first, list.size()));

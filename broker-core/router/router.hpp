@@ -80,6 +80,10 @@ public:
     std::optional<SubscriptionOptions> find_subscription(SessionRef session,
                                                          const TopicFilter& filter);
 
+    /// The shared group of this filter, or null when it has no members. Any thread; not for what is
+    /// done often, since it takes the writers' lock.
+    SharedGroupPtr find_group(const TopicFilter& filter);
+
     /// Appends up to `max` subscriptions, from the `first` in the list on; 0 is the first. The
     /// order changes only when one is removed. Threads as subscribe().
     void list_subscriptions(const SubscriptionList& list, SessionRef session, std::size_t first,

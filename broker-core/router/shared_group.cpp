@@ -2,6 +2,7 @@
 
 #include "broker-core/base/assert.hpp"
 #include "broker-core/base/hash.hpp"
+#include "broker-core/router/route_node.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -25,7 +26,19 @@ std::uint32_t load_of(const SharedGroup::Member& member) {
 }  // namespace
 
 SharedGroup::SharedGroup(RouteNode& node, std::string_view prefix, ShareStrategy strategy)
-    : node_(node), prefix_(prefix), strategy_(strategy) {}
+    : node_(node),
+      text_(std::string{prefix} + std::string{node.filter()}),
+      prefix_bytes_(prefix.size()),
+      strategy_(strategy) {}
+
+std::vector<RouteTarget> SharedGroup::members() const {
+    const std::lock_guard lock{mutex_};
+    std::vector<RouteTarget> all;
+    for (const Member& member : members_) {
+        all.push_back({member.session, member.options});
+    }
+    return all;
+}
 
 std::optional<RouteTarget> SharedGroup::pick(const Message& message, Random& random,
                                              std::optional<SessionRef> exclude) {

@@ -24,7 +24,7 @@ class RouteNode;
 /// `$share/$queue/f` and `$queue/f` are two groups, as are `$share/g/f` and `$local/$share/g/f`.
 class SharedGroup final : public RefCounted<SharedGroup> {
 public:
-    /// `prefix` is what stands in front of the filter, as "$share/g/".
+    /// `prefix` is what stands in front of the node's filter, as "$share/g/".
     SharedGroup(RouteNode& node, std::string_view prefix, ShareStrategy strategy);
 
     /// Chooses the member for a message, or nobody when there is none but `exclude`. A member that
@@ -38,7 +38,11 @@ public:
     /// Whether a member other than `exclude` is online. Any thread.
     bool has_online_member(SessionRef exclude) const;
 
-    std::string_view prefix() const { return prefix_; }
+    std::string_view prefix() const { return std::string_view{text_}.substr(0, prefix_bytes_); }
+    /// The whole filter, with its prefix. Any thread.
+    std::string_view text() const { return text_; }
+    /// Its members at this moment. Any thread.
+    std::vector<RouteTarget> members() const;
     /// Members at this moment. Any thread.
     std::size_t size() const;
 
@@ -80,7 +84,8 @@ private:
     Choice choose_least_inflight(const Wanted& wanted) const;
 
     RouteNode& node_;
-    const std::string prefix_;
+    const std::string text_;
+    const std::size_t prefix_bytes_;
     const ShareStrategy strategy_;
 
     mutable std::mutex mutex_;

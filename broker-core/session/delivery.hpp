@@ -23,7 +23,6 @@ enum class DeliveryState : std::uint8_t {
 struct DeliveryExtra {
     std::vector<std::uint32_t> identifiers;
     SharedGroupPtr group;
-    SubscriptionOptions group_options;
 };
 
 /// The packet id of a delivery follows from its place in the session's order, so that it is the
@@ -47,6 +46,10 @@ struct Delivery {
     bool is_resend : 1 = false;    // goes out again: DUP is set
     bool is_unstored : 1 = false;  // QoS 2 on its way to the store: not to be sent before
 
+    /// The whole filter of the shared group that chose the session, or empty.
+    std::string_view group_text() const {
+        return extra && extra->group ? extra->group->text() : std::string_view{};
+    }
     std::uint16_t packet_id() const { return packet_id_of(sequence); }
     bool is_over() const { return state == DeliveryState::done; }
     /// Whether the body must be loaded before it can be sent.

@@ -92,6 +92,15 @@ public:
             }
         }
     }
+    /// Visits entries from the front on as long as `visit` gives true.
+    template <class Visit>
+    void for_front_while(const Visit& visit) const {
+        for (std::size_t i = 0; i < entries_.size(); ++i) {
+            if (!entries_[i].is_over() && !visit(entries_[i])) {
+                return;
+            }
+        }
+    }
     /// The entry with this sequence, or null.
     Delivery* find(std::uint64_t sequence);
     void clear();

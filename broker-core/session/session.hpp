@@ -56,6 +56,7 @@ struct Session : TimerNode {
     std::uint32_t dropped_count = 0;
     std::uint32_t unsent_resends = 0;  // in-flight deliveries not yet sent on this connection
     std::uint16_t inflight_max = 0;
+    bool waits_for_store : 1 = true;   // its client hears only of what is stored
     bool no_local_always : 1 = false;  // bridges, and 3.x clients by mqtt.ignore_loop_deliver
     bool is_starting : 1 = false;  // between open_session() and start_delivery(): nothing goes out
     bool is_pumping : 1 = false;

@@ -6,8 +6,8 @@ namespace gw {
 
 namespace {
 
-/// 2: adapter_state at the end.
-constexpr std::uint8_t format_version = 2;
+/// 2: adapter_state at the end. 3: `sent_sequence`.
+constexpr std::uint8_t format_version = 3;
 
 // Bits of the flags.
 constexpr unsigned anonymous = 1;
@@ -15,6 +15,7 @@ constexpr unsigned online = 2;
 constexpr unsigned has_will = 4;
 constexpr unsigned will_retain = 8;
 constexpr unsigned will_expires = 16;
+constexpr unsigned has_sent = 32;
 
 void put_u64(ByteBuffer& out, std::uint64_t value) {
     out.u32_be(static_cast<std::uint32_t>(value >> 32));
@@ -41,6 +42,7 @@ void encode_session_state(ByteBuffer& out, const SessionState& state) {
     unsigned flags = 0;
     flags |= state.is_anonymous ? anonymous : 0U;
     flags |= state.is_online ? online : 0U;
+    flags |= state.sent_sequence != 0 ? has_sent : 0U;
     if (state.will) {
         flags |= has_will;
         flags |= state.will->retain ? will_retain : 0U;
@@ -52,6 +54,9 @@ void encode_session_state(ByteBuffer& out, const SessionState& state) {
     out.u32_be(state.expiry_interval);
     put_u64(out, static_cast<std::uint64_t>(state.disconnected_at.time_since_epoch().count()));
     put_u64(out, state.last_sequence);
+    if (state.sent_sequence != 0) {
+        put_u64(out, state.sent_sequence);
+    }
     put_text(out, state.username);
     if (state.will) {
         out.u8(static_cast<std::uint8_t>(state.will->qos));
@@ -78,6 +83,7 @@ Result<SessionState> decode_session_state(Bytes bytes) {
     state.expiry_interval = in.u32_be();
     state.disconnected_at = WallTime{Milliseconds{static_cast<std::int64_t>(get_u64(in))}};
     state.last_sequence = get_u64(in);
+    state.sent_sequence = (flags & has_sent) != 0 ? get_u64(in) : 0;
     state.username = get_text(in);
     if ((flags & has_will) != 0) {
         state.will = std::make_unique<Will>();

@@ -21,6 +21,7 @@ struct SessionState {
     std::uint32_t expiry_interval = 0;  // seconds, or session_never_expires
     WallTime disconnected_at{};         // while it is not online
     std::uint64_t last_sequence = 0;    // of its deliveries, at least
+    std::uint64_t sent_sequence = 0;    // while offline: deliveries up to it may have been sent
     std::unique_ptr<Will> will;         // to be published after its delay, or when it was online
     std::string adapter_state;          // what the client's adapter keeps; its own format
 };

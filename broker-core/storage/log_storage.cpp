@@ -72,7 +72,7 @@ void LogStorage::put_delivery(const StoredDelivery& delivery) {
                                        .qos = delivery.qos,
                                        .retain = delivery.retain,
                                        .identifiers = delivery.identifiers,
-                                       .group = {}});
+                                       .group = delivery.group});
 }
 
 void LogStorage::complete(std::uint64_t session_id, std::uint64_t sequence,
@@ -100,15 +100,15 @@ void LogStorage::remove_subscription(std::uint64_t session_id, std::string_view 
     pending_.operations.emplace_back(RemoveSubscription{session_id, std::string{filter}});
 }
 
-void LogStorage::put_retained(const Message& message, Now now) {
+void LogStorage::put_retained(const Message& message, std::uint64_t version, Now now) {
     if (message.payload().empty()) {
-        pending_.operations.emplace_back(RemoveRetained{std::string{message.topic()}});
+        pending_.operations.emplace_back(RemoveRetained{std::string{message.topic()}, version});
         return;
     }
     ByteBuffer body;
     append_message_body(body, record_of(1, message, now));
     pending_.operations.emplace_back(
-        PutRetained{std::string{message.topic()}, std::string{as_text(body.view())}});
+        PutRetained{std::string{message.topic()}, std::string{as_text(body.view())}, version});
 }
 
 void LogStorage::put_inbound(std::uint64_t session_id, std::uint16_t packet_id) {

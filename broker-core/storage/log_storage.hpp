@@ -1,7 +1,7 @@
 #pragma once
 
 #include "broker-core/base/bytes.hpp"
-#include "broker-core/storage/log_store/log_store.hpp"
+#include "broker-core/storage/log_store/submission_store.hpp"
 #include "broker-core/storage/storage.hpp"
 
 #include <functional>
@@ -19,7 +19,7 @@ public:
 
     LogStorage(std::uint32_t worker, OnLoaded on_loaded);
     /// The store must be there before the first new_session_id(), load() and submit().
-    void attach(LogStore& store) { store_ = &store; }
+    void attach(SubmissionStore& store) { store_ = &store; }
 
     bool is_durable() const override { return true; }
     void put_message(std::uint64_t id, const Message& message, Now now) override;
@@ -33,7 +33,7 @@ public:
     void put_subscription(std::uint64_t session_id, std::string_view filter,
                           std::uint32_t options) override;
     void remove_subscription(std::uint64_t session_id, std::string_view filter) override;
-    void put_retained(const Message& message, Now now) override;
+    void put_retained(const Message& message, std::uint64_t version, Now now) override;
     void put_inbound(std::uint64_t session_id, std::uint16_t packet_id) override;
     void remove_inbound(std::uint64_t session_id, std::uint16_t packet_id) override;
     void put_released(std::uint64_t session_id, std::uint64_t sequence) override;
@@ -44,7 +44,7 @@ public:
     void load(SessionRef session, std::vector<std::uint64_t> message_ids) override;
 
 private:
-    LogStore* store_ = nullptr;
+    SubmissionStore* store_ = nullptr;
     const std::uint32_t worker_;
     OnLoaded on_loaded_;
     Submission pending_;

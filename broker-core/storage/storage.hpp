@@ -2,6 +2,7 @@
 
 #include "broker-core/base/clock.hpp"
 #include "broker-core/message/message.hpp"
+#include "broker-core/message/reason.hpp"
 
 #include <cstdint>
 #include <span>
@@ -13,6 +14,26 @@ namespace gw {
 /// Names a point in the order of what one worker had stored. 0: nothing to wait for.
 using StoreTicket = std::uint64_t;
 
+/// What became of what was to be stored.
+enum class StoreOutcome : std::uint8_t {
+    stored,
+    no_room,  // disk or quota full
+    failed,   // anything else: I/O error, read-only, damaged
+};
+
+/// Why a client is refused what could not be stored (MQTT 5.0, 2.4).
+inline ReasonCode reason_of(StoreOutcome outcome) {
+    switch (outcome) {
+        case StoreOutcome::stored:
+            return ReasonCode::success;
+        case StoreOutcome::no_room:
+            return ReasonCode::quota_exceeded;
+        case StoreOutcome::failed:
+            break;
+    }
+    return ReasonCode::implementation_specific_error;
+}
+
 /// A delivery as it is stored: one message for one session (architecture, section 7).
 struct StoredDelivery {
     std::uint64_t session_id = 0;  // the store's, see Storage::new_session_id()
@@ -21,6 +42,7 @@ struct StoredDelivery {
     Qos qos = Qos::at_least_once;
     bool retain = false;
     std::span<const std::uint32_t> identifiers;
+    std::string_view group;  // whole text of the shared filter that chose the session, or empty
 };
 
 /// Where a worker's sessions, queues and retained messages are kept. One object a worker, called by
@@ -48,8 +70,9 @@ public:
     virtual void put_subscription(std::uint64_t session_id, std::string_view filter,
                                   std::uint32_t options) = 0;
     virtual void remove_subscription(std::uint64_t session_id, std::string_view filter) = 0;
-    /// A retained message was set, or cleared by an empty payload.
-    virtual void put_retained(const Message& message, Now now) = 0;
+    /// A retained message was set, or cleared by an empty payload. Of what different workers give
+    /// for one topic, the highest version counts, whoever comes last: see RetainedStore::set().
+    virtual void put_retained(const Message& message, std::uint64_t version, Now now) = 0;
     /// Packet ids of QoS 2 from the client that are not released.
     virtual void put_inbound(std::uint64_t session_id, std::uint16_t packet_id) = 0;
     virtual void remove_inbound(std::uint64_t session_id, std::uint16_t packet_id) = 0;
@@ -80,7 +103,7 @@ public:
     void remove_session(std::uint64_t) override {}
     void put_subscription(std::uint64_t, std::string_view, std::uint32_t) override {}
     void remove_subscription(std::uint64_t, std::string_view) override {}
-    void put_retained(const Message&, Now) override {}
+    void put_retained(const Message&, std::uint64_t, Now) override {}
     void put_inbound(std::uint64_t, std::uint16_t) override {}
     void remove_inbound(std::uint64_t, std::uint16_t) override {}
     void put_released(std::uint64_t, std::uint64_t) override {}

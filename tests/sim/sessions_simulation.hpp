@@ -22,23 +22,31 @@ public:
     void on_client_disconnected(const ClientIdentity& client, ReasonCode reason) override;
     bool on_message_publish(MessagePtr& message) override;
     void on_message_acked(const ClientIdentity& receiver, const Message& message) override;
+    /// The process died; nobody told.
+    void forget_connections() { online_.clear(); }
 
     std::map<std::string, std::string> retained;  // topic -> payload, as it has to be in the end
-    std::map<const Message*, int> group_acks;     // messages to groups, by routed message
+    std::map<std::string, int> group_routed;      // messages to groups, by payload
+    std::map<std::string, int> group_acks;
+    bool may_restart = false;
     std::size_t takeover_count = 0;
 
 private:
     std::vector<std::string>& failures_;
     std::set<std::string> online_;
-    std::vector<MessagePtr> kept_;  // so that no address is used twice
 };
 
 /// One run with one seed: clients of all versions publish and subscribe while the network breaks,
 /// then all is quiet, and everything that was promised has to have come true.
 class SessionsSimulation {
 public:
-    /// `is_tight`: queues are small, readers slow: messages may be lost, but no bound exceeded.
-    SessionsSimulation(std::uint64_t seed, bool is_tight);
+    enum class Trouble {
+        network,  // connections break, and no more
+        tight,    // queues are small, readers slow: messages may be lost, but no bound exceeded
+        crashes,  // the process dies, and starts again from what was stored
+    };
+
+    SessionsSimulation(std::uint64_t seed, Trouble trouble);
 
     /// Runs; empty when all is well, else what was wrong.
     std::vector<std::string> run();
@@ -49,6 +57,7 @@ public:
     std::size_t duplicate_count = 0;
     std::size_t takeover_count = 0;
     std::size_t dropped_count = 0;
+    std::size_t crash_count = 0;
 
 private:
     struct Sent {
@@ -65,7 +74,7 @@ private:
         bool is_persistent = true;
     };
 
-    static SimOptions make_options(std::uint64_t seed, bool is_tight);
+    static SimOptions make_options(std::uint64_t seed, Trouble trouble);
     void make_clients();
     void subscribe_all();
     void disturb();
@@ -76,6 +85,7 @@ private:
     void check_arrivals(const Member& member);
     void check_deliveries(const Member& member);
     void check_group();
+    void check_group_arrivals();
     void check_retained();
     Qos granted(const Member& member, const std::string& topic) const;
     bool is_sure(const Sent& sent) const;
@@ -88,6 +98,7 @@ private:
         return static_cast<std::uint32_t>(world_.random().below(world_.worker_count()));
     }
 
+    const Trouble trouble_;
     const bool is_tight_;
     std::vector<std::string> failures_;
     SimWorld world_;

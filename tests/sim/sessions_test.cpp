@@ -14,12 +14,15 @@ struct Totals {
     std::size_t duplicates = 0;
     std::size_t takeovers = 0;
     std::size_t dropped = 0;
+    std::size_t crashes = 0;
 };
 
-Totals run_all(const char* name, std::uint64_t count, bool is_tight) {
+using Trouble = SessionsSimulation::Trouble;
+
+Totals run_all(const char* name, std::uint64_t count, Trouble trouble) {
     Totals totals;
     for (const std::uint64_t seed : sim_seeds(count)) {
-        SessionsSimulation simulation{seed, is_tight};
+        SessionsSimulation simulation{seed, trouble};
         const std::vector<std::string> failures = simulation.run();
         for (const std::string& failure : failures) {
             FAIL_CHECK(sim_repeat(name, seed) << ": " << failure);
@@ -29,6 +32,7 @@ Totals run_all(const char* name, std::uint64_t count, bool is_tight) {
         totals.duplicates += simulation.duplicate_count;
         totals.takeovers += simulation.takeover_count;
         totals.dropped += simulation.dropped_count;
+        totals.crashes += simulation.crash_count;
     }
     return totals;
 }
@@ -36,7 +40,7 @@ Totals run_all(const char* name, std::uint64_t count, bool is_tight) {
 }  // namespace
 
 TEST_CASE("sessions keep their promises over a bad network") {
-    const Totals totals = run_all("sessions keep*", 200, false);
+    const Totals totals = run_all("sessions keep*", 200, Trouble::network);
     // That it was worth it: each kind of trouble did happen.
     CHECK(totals.arrivals > 0);
     CHECK(totals.cuts > 0);
@@ -46,7 +50,15 @@ TEST_CASE("sessions keep their promises over a bad network") {
 }
 
 TEST_CASE("small queues and slow readers break no bound, no order and no QoS 2") {
-    const Totals totals = run_all("small queues*", 100, true);
+    const Totals totals = run_all("small queues*", 100, Trouble::tight);
     CHECK(totals.arrivals > 0);
     MESSAGE("arrivals " << totals.arrivals << ", dropped " << totals.dropped);
+}
+
+TEST_CASE("what was acknowledged outlives the process") {
+    const Totals totals = run_all("what was*", 200, Trouble::crashes);
+    CHECK(totals.crashes > 0);
+    CHECK(totals.dropped == 0);
+    MESSAGE("arrivals " << totals.arrivals << ", duplicates " << totals.duplicates << ", crashes "
+                        << totals.crashes);
 }

@@ -173,3 +173,59 @@ TEST_CASE("wills are published exactly when they are due") {
     }
     CHECK(count > 0);
 }
+
+TEST_CASE("a will outlives the process, once") {
+    for (const std::uint64_t seed : sim_seeds(60)) {
+        INFO(sim_repeat("a will outlives*", seed));
+        Random random{seed};
+        SimOptions options;
+        options.seed = seed;
+        options.worker_count = 1U << (seed % 3);
+        options.storage_delay_max = Milliseconds{20};
+        options.exchange_delay_max = Milliseconds{10};
+        options.broker.presence_events = false;
+        SimWorld world{options};
+        SimClientOptions reader_options;
+        reader_options.client_id = "reader";
+        SimClient reader{world, reader_options};
+        reader.connect(0);
+        reader.subscribe("will", Qos::exactly_once);
+        world.run_for(Milliseconds{200});
+
+        const std::uint32_t delay = static_cast<std::uint32_t>(random.below(3) * 5);
+        const bool is_back = random.below(3) == 0;
+        mqtt::Will will;
+        will.topic = "will";
+        will.payload = as_bytes("gone");
+        will.qos = static_cast<Qos>(1 + random.below(2));
+        will.delay_interval = delay;
+        SimClientOptions options_of_client;
+        options_of_client.client_id = "client";
+        options_of_client.will = will;
+        SimClient client{world, options_of_client};
+        client.connect(0);
+        world.run_for(Milliseconds{200});
+        REQUIRE(client.is_online());
+        if (random.below(2) == 0) {
+            // The end of the connection and the death of the process, close together.
+            client.cut();
+            world.run_for(Milliseconds{random.below(40)});
+        }
+        world.crash();
+        world.run_for(Milliseconds{random.below(40)});
+        world.crash();
+        reader.connect(0);
+        if (is_back) {
+            client.options().will.reset();
+            client.connect(0);
+        }
+        world.run_for(Seconds{delay} + Milliseconds{1000});
+        // Without a delay it was due before the client could be back.
+        const bool is_due = !is_back || delay == 0;
+        CHECK(reader.arrivals.empty() != is_due);
+        if (will.qos == Qos::exactly_once) {
+            CHECK(reader.arrivals.size() < 2);
+        }
+        CHECK(reader.violations.empty());
+    }
+}

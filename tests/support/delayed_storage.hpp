@@ -51,7 +51,7 @@ public:
         has_pending_ = true;
     }
     void remove_subscription(std::uint64_t, std::string_view) override { has_pending_ = true; }
-    void put_retained(const Message&, Now) override { has_pending_ = true; }
+    void put_retained(const Message&, std::uint64_t, Now) override { has_pending_ = true; }
     void put_inbound(std::uint64_t, std::uint16_t) override { has_pending_ = true; }
     void remove_inbound(std::uint64_t, std::uint16_t) override { has_pending_ = true; }
     void put_released(std::uint64_t, std::uint64_t) override { has_pending_ = true; }

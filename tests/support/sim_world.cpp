@@ -1,5 +1,7 @@
 #include "tests/support/sim_world.hpp"
 
+#include "broker-core/broker/core_restorer.hpp"
+
 #include <algorithm>
 
 namespace gw::test {
@@ -8,44 +10,90 @@ SimWorld::SimWorld(const SimOptions& options)
     : options_(options),
       random_(options.seed),
       listener_(std::make_shared<mqtt::MachineOptions>(options.machine)) {
-    RetainedOptions retained = options.retained;
-    retained.hash_key = options.seed;
-    shared_ = std::make_unique<BrokerShared>(RouterOptions{.worker_count = options.worker_count,
-                                                           .hash_key = options.seed,
-                                                           .share_strategy = options.share_strategy,
-                                                           .cache_slot_count = 64},
-                                             retained, options.seed);
-    shared_->worker_count = options.worker_count;
+    last_exchange_.resize(std::size_t{options.worker_count} * options.worker_count);
+    if (options.storage_delay_max != Milliseconds{0}) {
+        disk_ = std::make_unique<SimDisk>([this] { return now_; });
+        // One writer for all workers: what was submitted first is safe first.
+        disk_->on_submit = [this] {
+            run_in_process(after_last(last_commit_, options_.storage_delay_max),
+                           [this] { commit_one(); });
+        };
+        disk_->on_read = [this](std::vector<LoadedMessage> messages, StoreReader::Done done) {
+            auto taken = std::make_shared<std::vector<LoadedMessage>>(std::move(messages));
+            run_in_process(now_ + delay(options_.storage_delay_max),
+                           [taken, done = std::move(done)] { done(std::move(*taken)); });
+        };
+    }
+    make_core();
+}
+
+void SimWorld::make_core() {
+    // Each process draws its own key, so sessions move between workers with each start.
+    const std::uint64_t key = options_.seed + life_ - 1;
+    RetainedOptions retained = options_.retained;
+    retained.hash_key = key;
+    shared_ =
+        std::make_unique<BrokerShared>(RouterOptions{.worker_count = options_.worker_count,
+                                                     .hash_key = key,
+                                                     .share_strategy = options_.share_strategy,
+                                                     .cache_slot_count = 64},
+                                       retained, key);
+    shared_->worker_count = options_.worker_count;
     shared_->access = std::make_shared<NoMatchPolicy>(AccessDecision::allow);
     shared_->authenticator = std::make_shared<AnonymousAuthenticator>();
     shared_->log = &log_;
-    last_stored_.resize(options.worker_count);
-    last_exchange_.resize(std::size_t{options.worker_count} * options.worker_count);
-    for (std::uint32_t worker = 0; worker < options.worker_count; ++worker) {
-        if (options.storage_delay_max == Milliseconds{0}) {
-            owned_storages_.push_back(std::make_unique<MemoryStorage>());
-            storages_.push_back(nullptr);
+    for (std::uint32_t worker = 0; worker < options_.worker_count; ++worker) {
+        if (disk_) {
+            auto storage = std::make_unique<LogStorage>(
+                worker, [this, worker](SessionRef ref, const std::vector<LoadedMessage>& messages) {
+                    load(worker, ref, messages);
+                });
+            storage->attach(*disk_);
+            storages_.push_back(std::move(storage));
         } else {
-            auto storage = std::make_unique<DelayedStorage>(
-                [this, worker](StoreTicket ticket, DelayedStorage::Covers covers) {
-                    run_at(
-                        after_last(last_stored_[worker], options_.storage_delay_max),
-                        [this, worker, ticket, covers] { report_stored(worker, ticket, covers); });
-                },
-                [this, worker](SessionRef ref, std::vector<LoadedBody> bodies) {
-                    run_at(now_ + delay(options_.storage_delay_max), [this, worker, ref, bodies] {
-                        turn(worker, [&](Broker& broker) { broker.on_loaded(ref, bodies); });
-                    });
-                },
-                stored_bodies_);
-            storages_.push_back(storage.get());
-            owned_storages_.push_back(std::move(storage));
+            storages_.push_back(std::make_unique<MemoryStorage>());
         }
         Exchange& exchange = *this;
-        brokers_.push_back(std::make_unique<Broker>(*shared_, options.broker, worker, exchange,
-                                                    *owned_storages_.back(), clocks(),
-                                                    random_.next()));
+        brokers_.push_back(std::make_unique<Broker>(*shared_, options_.broker, worker, exchange,
+                                                    *storages_.back(), clocks(), random_.next()));
     }
+}
+
+void SimWorld::restore_core() {
+    std::vector<Broker*> brokers;
+    for (const auto& broker : brokers_) {
+        brokers.push_back(broker.get());
+    }
+    CoreRestorer restorer{brokers, *shared_, log_, clocks()};
+    disk_->restore(restorer);
+    restorer.finish([this](const std::vector<std::uint64_t>& ids) { return disk_->fetch(ids); });
+    for (std::uint32_t worker = 0; worker < options_.worker_count; ++worker) {
+        turn(worker, [](Broker&) {});
+    }
+}
+
+void SimWorld::crash() {
+    GW_ASSERT(disk_);
+    HookList hooks = std::move(shared_->hooks);
+    shared_->hooks.clear();
+    for (const auto& link : links_) {
+        if (!link->is_cut) {
+            break_link(*link);
+        }
+        link->machine.reset();
+        link->is_moving = false;
+        link->connection.written.clear();
+        link->connection.closed = CloseMode::abort;
+    }
+    brokers_.clear();
+    storages_.clear();
+    disk_->lose_pending();
+    ++life_;  // what the dying one has begun above is nobody's any more
+    now_ += Milliseconds{1};
+    last_commit_ = now_;
+    make_core();
+    restore_core();
+    shared_->hooks = std::move(hooks);
 }
 
 SimWorld::~SimWorld() {
@@ -73,6 +121,14 @@ MonotonicTime SimWorld::after_last(MonotonicTime& last, Milliseconds max) {
 
 void SimWorld::run_at(MonotonicTime time, std::function<void()> action) {
     events_.emplace(time, std::move(action));
+}
+
+void SimWorld::run_in_process(MonotonicTime time, std::function<void()> action) {
+    run_at(time, [this, life = life_, action = std::move(action)] {
+        if (life == life_) {
+            action();
+        }
+    });
 }
 
 void SimWorld::at(Milliseconds time, std::function<void()> action) {
@@ -158,29 +214,36 @@ void SimWorld::tell_peer_closed(Link& link) {
     }
 }
 
+/// Of what is under way, to any byte.
+std::vector<std::uint8_t> SimWorld::arriving(std::deque<std::vector<std::uint8_t>>& under_way) {
+    std::vector<std::uint8_t> bytes;
+    for (const auto& chunk : under_way) {
+        bytes.insert(bytes.end(), chunk.begin(), chunk.end());
+    }
+    under_way.clear();
+    bytes.resize(random_.below(bytes.size() + 1));
+    return bytes;
+}
+
+/// The peer's side of a link that breaks.
+void SimWorld::break_link(Link& link) {
+    link.is_cut = true;
+    if (const auto bytes = arriving(link.to_client); !bytes.empty()) {
+        link.peer->on_bytes(bytes);
+    }
+    tell_peer_closed(link);
+}
+
 void SimWorld::cut(LinkId id) {
     Link& link = *links_[id];
     if (link.is_cut) {
         return;
     }
-    link.is_cut = true;
-    const auto arriving = [this](std::deque<std::vector<std::uint8_t>>& under_way) {
-        std::vector<std::uint8_t> bytes;
-        for (const auto& chunk : under_way) {
-            bytes.insert(bytes.end(), chunk.begin(), chunk.end());
-        }
-        under_way.clear();
-        bytes.resize(random_.below(bytes.size() + 1));
-        return bytes;
-    };
-    if (const auto bytes = arriving(link.to_client); !bytes.empty()) {
-        link.peer->on_bytes(bytes);
-    }
-    tell_peer_closed(link);
-    run_at(after_last(link.last_to_server, options_.network_delay_max),
-           [this, &link, bytes = arriving(link.to_server)] { receive(link, bytes); });
-    run_at(after_last(link.last_to_server, options_.loss_notice_max),
-           [this, &link] { tell_server_lost(link); });
+    break_link(link);
+    run_in_process(after_last(link.last_to_server, options_.network_delay_max),
+                   [this, &link, bytes = arriving(link.to_server)] { receive(link, bytes); });
+    run_in_process(after_last(link.last_to_server, options_.loss_notice_max),
+                   [this, &link] { tell_server_lost(link); });
 }
 
 void SimWorld::set_reading(LinkId id, bool is_reading) {
@@ -213,7 +276,7 @@ void SimWorld::look_after(Link& link) {
         link.machine.reset();
         link.worker = worker;
         link.is_moving = true;
-        run_at(now_ + delay(options_.exchange_delay_max), [this, &link] {
+        run_in_process(now_ + delay(options_.exchange_delay_max), [this, &link] {
             link.is_moving = false;
             if (link.connection.closed) {
                 return;  // cut while it was between the workers
@@ -293,28 +356,42 @@ void SimWorld::finish_turn(std::uint32_t worker) {
     }
 }
 
-void SimWorld::report_stored(std::uint32_t worker, StoreTicket ticket,
-                             const DelayedStorage::Covers& covers) {
-    if (ticket != 0) {
-        storages_[worker]->complete(ticket);
-        turn(worker, [ticket](Broker& broker) {
+void SimWorld::commit_one() {
+    bool has_orphans = false;
+    const Submission done = disk_->commit(has_orphans);
+    const StoreOutcome outcome = has_orphans ? StoreOutcome::failed : StoreOutcome::stored;
+    if (done.ticket != 0) {
+        turn(done.worker, [&](Broker& broker) {
+            broker.on_store_progress({.own_ticket = done.ticket, .outcome = outcome, .covers = {}});
+        });
+    }
+    for (const auto& [from, covered] : done.covers) {
+        turn(from, [&, ticket = covered](Broker& broker) {
             broker.on_store_progress(
-                {.own_ticket = ticket, .outcome = StoreOutcome::stored, .covers = {}});
+                {.own_ticket = 0,
+                 .outcome = outcome,
+                 .covers = {{.worker = done.worker, .ticket = ticket, .outcome = outcome}}});
         });
     }
-    for (const auto& [from, covered] : covers) {
-        turn(from, [worker, ticket = covered](Broker& broker) {
-            broker.on_store_progress({.own_ticket = 0,
-                                      .outcome = StoreOutcome::stored,
-                                      .covers = {{.worker = worker, .ticket = ticket}}});
-        });
-    }
+}
+
+void SimWorld::load(std::uint32_t worker, SessionRef ref,
+                    const std::vector<LoadedMessage>& messages) {
+    turn(worker, [&](Broker& broker) {
+        std::vector<LoadedBody> bodies;
+        for (const LoadedMessage& message : messages) {
+            bodies.push_back({message.id, message.state == LoadedMessage::State::loaded
+                                              ? message_of(message.record, broker.now())
+                                              : MessagePtr{}});
+        }
+        broker.on_loaded(ref, bodies);
+    });
 }
 
 void SimWorld::post(std::uint32_t from, std::uint32_t to, CrossBatch& batch, StoreTicket ticket) {
     auto taken = std::make_shared<CrossBatch>(std::move(batch));
     batch.clear();
-    run_at(
+    run_in_process(
         after_last(last_exchange_[from * options_.worker_count + to], options_.exchange_delay_max),
         [this, from, to, taken, ticket] {
             turn(to, [&](Broker& broker) { broker.on_batch(from, *taken, ticket); });
@@ -322,8 +399,8 @@ void SimWorld::post(std::uint32_t from, std::uint32_t to, CrossBatch& batch, Sto
 }
 
 void SimWorld::post_task(std::uint32_t to, BrokerTask task) {
-    run_at(now_ + delay(options_.exchange_delay_max),
-           [this, to, task = std::move(task)] { turn(to, task); });
+    run_in_process(now_ + delay(options_.exchange_delay_max),
+                   [this, to, task = std::move(task)] { turn(to, task); });
 }
 
 // --------------------------------------------------------------------------------------- time

@@ -3,8 +3,9 @@
 #include "adapters/mqtt/machine/connection_machine.hpp"
 #include "broker-core/base/random.hpp"
 #include "broker-core/broker/broker.hpp"
-#include "tests/support/delayed_storage.hpp"
+#include "broker-core/storage/log_storage.hpp"
 #include "tests/support/fake_connection.hpp"
+#include "tests/support/sim_disk.hpp"
 
 #include <cstdint>
 #include <deque>
@@ -75,6 +76,10 @@ public:
     /// Whether the client takes what the server writes.
     void set_reading(LinkId link, bool is_reading);
 
+    /// The process dies and another one starts on what is on the disk: links break, and what was
+    /// submitted and not committed is gone. There must be a disk (storage_delay_max). Hooks stay.
+    void crash();
+
     // --- time
 
     Milliseconds now() const { return now_.time_since_epoch(); }
@@ -101,7 +106,7 @@ public:
     FakeConnection& connection(LinkId link) { return links_[link]->connection; }
     std::uint32_t worker_of_link(LinkId link) const { return links_[link]->worker; }
     bool has_machine(LinkId link) const { return links_[link]->machine != nullptr; }
-    const DelayedStorage& storage(std::uint32_t worker) const { return *storages_[worker]; }
+    const SimDisk& disk() const { return *disk_; }
     std::uint64_t sum(const std::function<std::uint64_t(const Metrics&)>& get);
     /// Called at the end of every turn of a worker, before what it says leaves it.
     std::function<void(std::uint32_t worker)> on_settle;
@@ -134,13 +139,19 @@ private:
     };
 
     void post(std::uint32_t from, std::uint32_t to, CrossBatch& batch, StoreTicket ticket) override;
-    void report_stored(std::uint32_t worker, StoreTicket ticket,
-                       const DelayedStorage::Covers& covers);
+    void make_core();
+    void restore_core();
+    void commit_one();
+    void load(std::uint32_t worker, SessionRef ref, const std::vector<LoadedMessage>& messages);
     void post_task(std::uint32_t to, BrokerTask task) override;
 
+    std::vector<std::uint8_t> arriving(std::deque<std::vector<std::uint8_t>>& under_way);
+    void break_link(Link& link);
     Milliseconds delay(Milliseconds max);
     MonotonicTime after_last(MonotonicTime& last, Milliseconds max);
     void run_at(MonotonicTime time, std::function<void()> action);
+    /// Not when the process has died before.
+    void run_in_process(MonotonicTime time, std::function<void()> action);
     void make_machine(Link& link);
     void receive(Link& link, Bytes bytes);
     void tell_server_lost(Link& link);
@@ -161,12 +172,11 @@ private:
     NullLog log_;
     std::shared_ptr<const mqtt::MachineOptions> listener_;
     std::multimap<MonotonicTime, std::function<void()>> events_;
-    std::vector<std::unique_ptr<Storage>> owned_storages_;
-    std::vector<DelayedStorage*> storages_;
-    DelayedStorage::Bodies stored_bodies_ =
-        std::make_shared<DelayedStorage::Bodies::element_type>();
+    std::unique_ptr<SimDisk> disk_;  // null: nothing is kept
+    std::uint64_t life_ = 1;         // of the process: how often it was started
+    std::vector<std::unique_ptr<Storage>> storages_;
     std::vector<std::unique_ptr<Broker>> brokers_;
-    std::vector<MonotonicTime> last_stored_;    // by worker
+    MonotonicTime last_commit_{};
     std::vector<MonotonicTime> last_exchange_;  // by (from, to)
     std::vector<std::unique_ptr<Link>> links_;
 };

@@ -199,6 +199,7 @@ OpenSession ConnectionMachine::open_request(const ConnectPacket& packet,
     request.is_bridge = packet.is_bridge;
     request.clean_start = packet.clean_start;
     request.receive_maximum = packet.receive_maximum;
+    request.waits_for_store = options_->waits_for_store;
     if (is_v5()) {
         request.expiry_interval = packet.session_expiry_interval;
     } else if (!packet.clean_start) {
@@ -226,11 +227,45 @@ void ConnectionMachine::finish_connect(const ConnectPacket& packet, const AuthDe
         return;
     }
     session_ = opened.session;
-    state_ = State::connected;
     keep_connection_settings(packet);
-    send_connack(packet, opened, packet.client_id.empty() ? assigned_id : std::string{}, auth_data);
+    const std::string told_id = packet.client_id.empty() ? assigned_id : std::string{};
+    if (opened.ticket != 0 && options_->waits_for_store) {
+        // CONNACK promises a session, or that an older one is gone (MQTT 5.0, 3.2.2.1.1).
+        state_ = State::opening;
+        connecting_->connack_ticket = opened.ticket;
+        connecting_->has_resumed = opened.session_present;
+        connecting_->must_be_stored = opened.must_be_stored;
+        encode_connack_to(connecting_->connack, packet, opened, told_id, auth_data);
+        connection_.pause_reading();
+        return;
+    }
+    state_ = State::connected;
+    encode_connack_to(connection_.output(), packet, opened, told_id, auth_data);
+    count_sent(PacketType::connack);
     connecting_.reset();
     arm_deadline();
+    broker_.start_delivery(*session_);
+}
+
+void ConnectionMachine::on_connack_stored(StoreOutcome outcome) {
+    if (outcome != StoreOutcome::stored && connecting_->must_be_stored) {
+        broker_.metrics().replies_refused_store.add();
+        const ReasonCode reason = reason_of(outcome);
+        // A session that was there stays as it was stored.
+        const auto expiry = connecting_->has_resumed ? std::nullopt : std::optional{0U};
+        Session& session = *std::exchange(session_, nullptr);
+        broker_.close_connection(
+            session, {.reason = reason, .discard_will = true, .expiry_interval = expiry});
+        refuse_connect(version_, reason, "the session cannot be stored");
+        return;
+    }
+    state_ = State::connected;
+    connection_.output().append(connecting_->connack.view());
+    count_sent(PacketType::connack);
+    connecting_.reset();
+    last_received_ = now();  // the silence was ours
+    arm_deadline();
+    connection_.resume_reading();
     broker_.start_delivery(*session_);
 }
 
@@ -247,8 +282,9 @@ void ConnectionMachine::keep_connection_settings(const ConnectPacket& packet) {
     }
 }
 
-void ConnectionMachine::send_connack(const ConnectPacket& packet, const OpenedSession& opened,
-                                     std::string_view assigned_id, std::string_view auth_data) {
+void ConnectionMachine::encode_connack_to(ByteBuffer& out, const ConnectPacket& packet,
+                                          const OpenedSession& opened, std::string_view assigned_id,
+                                          std::string_view auth_data) {
     ConnackPacket connack;
     connack.session_present = opened.session_present;
     if (is_v5()) {
@@ -280,8 +316,7 @@ void ConnectionMachine::send_connack(const ConnectPacket& packet, const OpenedSe
             }
         }
     }
-    encode_connack(connection_.output(), version_, connack);
-    count_sent(PacketType::connack);
+    encode_connack(out, version_, connack);
 }
 
 void ConnectionMachine::refuse_connect(const ConnectPacket& packet, std::string_view client_id,

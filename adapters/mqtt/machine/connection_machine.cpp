@@ -34,7 +34,7 @@ ConnectionMachine::~ConnectionMachine() {
 
 std::size_t ConnectionMachine::on_bytes(Bytes bytes) {
     std::size_t consumed = 0;
-    while (state_ != State::closed) {
+    while (state_ != State::closed && state_ != State::opening) {
         const std::size_t limit =
             connecting_ ? std::min(options_->unauthenticated_bytes_max, options_->packet_bytes_max)
                         : options_->packet_bytes_max;
@@ -242,11 +242,20 @@ void ConnectionMachine::arm_deadline() {
     } else if (keep_alive_ms_ != 0) {
         deadline = last_received_ + Milliseconds{keep_alive_ms_};
     }
+    if (rare_) {
+        deadline = std::min(deadline, rare_->gives_up_at);
+    }
     connection_.set_deadline(deadline);
 }
 
 void ConnectionMachine::on_deadline() {
     if (state_ == State::closed) {
+        return;
+    }
+    if (rare_ && rare_->gives_up_at <= now()) {
+        const ReasonCode reason = rare_->gives_up_reason;
+        say_goodbye(reason, "the store failed");
+        end_session({.reason = reason, .discard_will = false, .expiry_interval = {}});
         return;
     }
     if (connecting_) {
@@ -419,6 +428,13 @@ void ConnectionMachine::on_access_decided() {
 }
 
 void ConnectionMachine::on_stored(StoreTicket ticket, StoreOutcome outcome) {
+    if (state_ == State::opening) {
+        if (connecting_->connack_ticket <= ticket) {
+            on_connack_stored(connecting_->connack_ticket == ticket ? outcome
+                                                                    : StoreOutcome::stored);
+        }
+        return;
+    }
     if (!rare_ || state_ == State::closed) {
         return;
     }
@@ -427,25 +443,47 @@ void ConnectionMachine::on_stored(StoreTicket ticket, StoreOutcome outcome) {
         const PendingReply reply = std::move(replies.front());
         replies.pop_front();
         rare_->pending_puback_count -= reply.type == PacketType::puback ? 1 : 0;
-        if (outcome == StoreOutcome::failed && reply.ticket == ticket) {
-            refuse_unstored(reply);
-        } else if (reply.bytes) {
-            connection_.output().append(reply.bytes->view());
-            count_sent(reply.type);
+        if (outcome != StoreOutcome::stored && reply.ticket == ticket) {
+            refuse_unstored(reply, outcome);
+        } else if (reply.filters) {
+            send_filter_reply(reply.type, reply.packet_id, *reply.filters);
         } else {
             send_ack(reply.type, reply.packet_id, reply.reason);
         }
     }
 }
 
-/// What could not be stored is not acknowledged: MQTT 5 has words for it, a 3.x client hears
-/// nothing and sends again on its next connection.
-void ConnectionMachine::refuse_unstored(const PendingReply& reply) {
+/// Acknowledgements keep the order of what they acknowledge (MQTT 5.0, 4.6), so one that could
+/// leave at once waits behind those that cannot.
+bool ConnectionMachine::is_held_back(StoreTicket ticket) const {
+    return (ticket != 0 && options_->waits_for_store) || (rare_ && !rare_->pending_replies.empty());
+}
+
+/// What could not be stored is not acknowledged. MQTT 5 has words for most of it; where there are
+/// none the peer hears nothing, and a little later loses its connection: on the next one it sends
+/// again what it has not heard of (MQTT 5.0, 4.4).
+void ConnectionMachine::refuse_unstored(const PendingReply& reply, StoreOutcome outcome) {
+    broker_.metrics().replies_refused_store.add();
+    if (reply.filters) {
+        refuse_unstored(reply.type, reply.packet_id, *reply.filters, outcome);
+        return;
+    }
     if (reply.type == PacketType::pubrec) {
         broker_.forget_inbound(*session_, reply.packet_id);
     }
     if (is_v5() && (reply.type == PacketType::puback || reply.type == PacketType::pubrec)) {
-        send_ack(reply.type, reply.packet_id, ReasonCode::quota_exceeded);
+        send_ack(reply.type, reply.packet_id, reason_of(outcome));
+        return;
+    }
+    give_up_later(reason_of(outcome));
+}
+
+void ConnectionMachine::give_up_later(ReasonCode reason) {
+    constexpr Milliseconds patience{5000};
+    if (rare().gives_up_at == never) {
+        rare_->gives_up_at = now() + patience;
+        rare_->gives_up_reason = reason;
+        arm_deadline();
     }
 }
 

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace gw::mqtt {
 
@@ -36,6 +37,7 @@ private:
     enum class State : std::uint8_t {
         awaiting_connect,
         authenticating,  // AUTH packets go to and fro
+        opening,         // has its session; CONNACK waits for the store
         connected,
         closed,  // says and hears nothing more
     };
@@ -50,6 +52,17 @@ private:
         AuthToken token = 0;
         bool is_waiting = false;  // for on_auth_decided() or on_auth_step()
         MonotonicTime timeout_at = never;
+        // While `opening`:
+        ByteBuffer connack;
+        StoreTicket connack_ticket = 0;
+        bool has_resumed = false;     // there was a session before
+        bool must_be_stored = false;  // else CONNACK leaves though the store fails
+    };
+
+    /// What SUBACK and UNSUBACK say.
+    struct FilterReply {
+        std::vector<ReasonCode> reasons;
+        std::vector<TopicFilter> added;  // new subscriptions: they go if they cannot be stored
     };
 
     /// A reply that waits until what it promises is stored.
@@ -58,7 +71,7 @@ private:
         std::uint16_t packet_id;
         ReasonCode reason;
         PacketType type;
-        std::unique_ptr<ByteBuffer> bytes;  // of SUBACK and UNSUBACK
+        std::unique_ptr<FilterReply> filters;  // of SUBACK and UNSUBACK
     };
 
     /// What few connections need, made when first needed.
@@ -73,6 +86,8 @@ private:
         std::optional<RateLimit> message_rate;
         std::optional<RateLimit> byte_rate;
         MonotonicTime paused_until = never;  // by a rate
+        MonotonicTime gives_up_at = never;   // something could not be stored nor be said
+        ReasonCode gives_up_reason = ReasonCode::success;
     };
 
     /// Whether a packet was dealt with, or must be given again later.
@@ -103,8 +118,10 @@ private:
                         std::string_view auth_data);
     OpenSession open_request(const ConnectPacket& packet, std::string_view client_id) const;
     void keep_connection_settings(const ConnectPacket& packet);
-    void send_connack(const ConnectPacket& packet, const OpenedSession& opened,
-                      std::string_view assigned_id, std::string_view auth_data);
+    void on_connack_stored(StoreOutcome outcome);
+    void encode_connack_to(ByteBuffer& out, const ConnectPacket& packet,
+                           const OpenedSession& opened, std::string_view assigned_id,
+                           std::string_view auth_data);
     void refuse_connect(Version version, ReasonCode reason, std::string_view text);
     void refuse_connect(const ConnectPacket& packet, std::string_view client_id, ReasonCode reason,
                         std::string_view text);
@@ -124,7 +141,11 @@ private:
     bool exceeds_receive_maximum(const PublishPacket& packet) const;
     void on_ack(const Frame& frame);
     void reply(PacketType type, std::uint16_t packet_id, ReasonCode reason, StoreTicket ticket);
-    void refuse_unstored(const PendingReply& reply);
+    bool is_held_back(StoreTicket ticket) const;
+    void refuse_unstored(const PendingReply& reply, StoreOutcome outcome);
+    void refuse_unstored(PacketType type, std::uint16_t packet_id, FilterReply& reply,
+                         StoreOutcome outcome);
+    void give_up_later(ReasonCode reason);
     void send_ack(PacketType type, std::uint16_t packet_id, ReasonCode reason);
 
     // subscribe.cpp
@@ -132,9 +153,10 @@ private:
     Step on_unsubscribe(const Frame& frame);
     std::optional<TopicFilter> mounted_filter(std::string_view text) const;
     ReasonCode subscribe_one(const SubscribePacket& packet, const SubscriptionEntry& entry,
-                             const std::optional<TopicFilter>& filter, AccessDecision access);
-    void send_reply(PacketType type, std::uint16_t packet_id, std::span<const ReasonCode> reasons,
-                    StoreTicket ticket);
+                             const std::optional<TopicFilter>& filter, AccessDecision access,
+                             bool& is_new);
+    void reply(PacketType type, std::uint16_t packet_id, FilterReply&& filters, StoreTicket ticket);
+    void send_filter_reply(PacketType type, std::uint16_t packet_id, const FilterReply& filters);
 
     void on_disconnect(const Frame& frame);
     /// Ends the connection for what the peer did: tells it where the version can, and the session.

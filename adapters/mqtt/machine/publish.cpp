@@ -109,7 +109,7 @@ ConnectionMachine::Step ConnectionMachine::on_publish(const Frame& frame) {
         // It was taken already; PUBREC was lost, or comes. Whatever would be decided now is too
         // late: an error would free the packet id for the client and not here (MQTT 5.0, 4.3.3).
         reply(PacketType::pubrec, packet.packet_id, ReasonCode::success,
-              broker_.store_ticket(*session_));
+              broker_.firm_ticket(*session_));
         return Step::done;
     }
     const AccessDecision access = broker_.authorize(*session_, {.client = *session_->identity,
@@ -197,7 +197,7 @@ void ConnectionMachine::on_ack(const Frame& frame) {
                     send_ack(PacketType::pubrel, id, ReasonCode::packet_identifier_not_found);
                 }
             } else if (!is_error(packet->reason)) {
-                reply(PacketType::pubrel, id, ReasonCode::success, broker_.store_ticket(*session_));
+                reply(PacketType::pubrel, id, ReasonCode::success, broker_.firm_ticket(*session_));
             }
             return;
         case PacketType::pubcomp:
@@ -208,7 +208,7 @@ void ConnectionMachine::on_ack(const Frame& frame) {
             const bool known = broker_.release_inbound(*session_, id);
             reply(PacketType::pubcomp, id,
                   known ? ReasonCode::success : ReasonCode::packet_identifier_not_found,
-                  known ? broker_.store_ticket(*session_) : 0);
+                  broker_.firm_ticket(*session_));
             return;
         }
     }
@@ -216,10 +216,7 @@ void ConnectionMachine::on_ack(const Frame& frame) {
 
 void ConnectionMachine::reply(PacketType type, std::uint16_t packet_id, ReasonCode reason,
                               StoreTicket ticket) {
-    // Acknowledgements keep the order of what they acknowledge (MQTT 5.0, 4.6), so one that could
-    // leave at once waits behind those that cannot.
-    const bool waits = ticket != 0 && options_->waits_for_store;
-    if (waits || (rare_ && !rare_->pending_replies.empty())) {
+    if (is_held_back(ticket)) {
         rare().pending_replies.push_back({ticket, packet_id, reason, type, nullptr});
         rare_->pending_puback_count += type == PacketType::puback ? 1 : 0;
         return;

@@ -76,17 +76,23 @@ ConnectionMachine::Step ConnectionMachine::on_subscribe(const Frame& frame) {
         wait_for_access();
         return Step::wait;
     }
-    std::vector<ReasonCode> reasons;
+    FilterReply answer;
     std::size_t index = 0;
     for (const SubscriptionEntry& entry : packet->subscriptions) {
-        const ReasonCode reason = subscribe_one(*packet, entry, filters[index], decisions[index]);
+        bool is_new = false;
+        const ReasonCode reason =
+            subscribe_one(*packet, entry, filters[index], decisions[index], is_new);
         if (is_error(reason)) {
             broker_.metrics().subscribes_refused.add();
         }
-        reasons.push_back(reason);
+        answer.reasons.push_back(reason);
+        if (is_new) {
+            answer.added.push_back(std::move(*filters[index]));
+        }
         ++index;
     }
-    send_reply(PacketType::suback, packet->packet_id, reasons, broker_.store_ticket(*session_));
+    reply(PacketType::suback, packet->packet_id, std::move(answer),
+          broker_.store_ticket(*session_));
     broker_.send_retained(*session_);
     return Step::done;
 }
@@ -94,7 +100,7 @@ ConnectionMachine::Step ConnectionMachine::on_subscribe(const Frame& frame) {
 ReasonCode ConnectionMachine::subscribe_one(const SubscribePacket& packet,
                                             const SubscriptionEntry& entry,
                                             const std::optional<TopicFilter>& filter,
-                                            AccessDecision access) {
+                                            AccessDecision access, bool& is_new) {
     if (!filter) {
         return ReasonCode::topic_filter_invalid;
     }
@@ -108,7 +114,8 @@ ReasonCode ConnectionMachine::subscribe_one(const SubscribePacket& packet,
     options.retain_as_published = entry.retain_as_published ? 1 : 0;
     return broker_.subscribe(
         *session_,
-        {.filter = *filter, .options = options, .retained = retained_of(entry.retain_handling)});
+        {.filter = *filter, .options = options, .retained = retained_of(entry.retain_handling)},
+        &is_new);
 }
 
 ConnectionMachine::Step ConnectionMachine::on_unsubscribe(const Frame& frame) {
@@ -117,38 +124,59 @@ ConnectionMachine::Step ConnectionMachine::on_unsubscribe(const Frame& frame) {
         fail(packet.error());
         return Step::done;
     }
-    std::vector<ReasonCode> reasons;
+    FilterReply answer;
     for (const std::string_view text : packet->filters) {
         const auto filter = mounted_filter(text);
-        reasons.push_back(filter ? broker_.unsubscribe(*session_, *filter)
-                                 : ReasonCode::topic_filter_invalid);
+        answer.reasons.push_back(filter ? broker_.unsubscribe(*session_, *filter)
+                                        : ReasonCode::topic_filter_invalid);
     }
-    send_reply(PacketType::unsuback, packet->packet_id, reasons, broker_.store_ticket(*session_));
+    reply(PacketType::unsuback, packet->packet_id, std::move(answer),
+          broker_.store_ticket(*session_));
     return Step::done;
 }
 
-void ConnectionMachine::send_reply(PacketType type, std::uint16_t packet_id,
-                                   std::span<const ReasonCode> reasons, StoreTicket ticket) {
-    SubackPacket packet;
-    packet.packet_id = packet_id;
-    packet.reasons = as_reason_bytes(reasons);
-    const auto encode = [&](ByteBuffer& out) {
-        if (type == PacketType::suback) {
-            encode_suback(out, version_, packet);
-        } else {
-            encode_unsuback(out, version_, packet);
-        }
-    };
-    const bool waits = ticket != 0 && options_->waits_for_store;
-    if (waits || (rare_ && !rare_->pending_replies.empty())) {
-        auto bytes = std::make_unique<ByteBuffer>();
-        encode(*bytes);
-        rare().pending_replies.push_back(
-            {ticket, packet_id, ReasonCode::success, type, std::move(bytes)});
+void ConnectionMachine::reply(PacketType type, std::uint16_t packet_id, FilterReply&& filters,
+                              StoreTicket ticket) {
+    if (is_held_back(ticket)) {
+        rare().pending_replies.push_back({ticket, packet_id, ReasonCode::success, type,
+                                          std::make_unique<FilterReply>(std::move(filters))});
         return;
     }
-    encode(connection_.output());
+    send_filter_reply(type, packet_id, filters);
+}
+
+void ConnectionMachine::send_filter_reply(PacketType type, std::uint16_t packet_id,
+                                          const FilterReply& filters) {
+    SubackPacket packet;
+    packet.packet_id = packet_id;
+    packet.reasons = as_reason_bytes(filters.reasons);
+    if (type == PacketType::suback) {
+        encode_suback(connection_.output(), version_, packet);
+    } else {
+        encode_unsuback(connection_.output(), version_, packet);
+    }
     count_sent(type);
+}
+
+/// Subscriptions that were made go again. One that was there before has its new options all the
+/// same: only the client's old ones are stored so far, and it is told that they may hold.
+void ConnectionMachine::refuse_unstored(PacketType type, std::uint16_t packet_id,
+                                        FilterReply& reply, StoreOutcome outcome) {
+    for (const TopicFilter& filter : reply.added) {
+        broker_.unsubscribe(*session_, filter);
+    }
+    // UNSUBACK knows no quota, and in 3.x neither a quota nor that anything can fail (3.11.3).
+    const bool is_suback = type == PacketType::suback;
+    if (!is_suback && !is_v5()) {
+        give_up_later(reason_of(outcome));
+        return;
+    }
+    const ReasonCode reason =
+        is_suback ? reason_of(outcome) : ReasonCode::implementation_specific_error;
+    for (ReasonCode& one : reply.reasons) {
+        one = is_error(one) ? one : reason;
+    }
+    send_filter_reply(type, packet_id, reply);
 }
 
 }  // namespace gw::mqtt

@@ -187,7 +187,7 @@ void Connection::on_stored(StoreTicket ticket, StoreOutcome outcome) {
             kept.push_back(reply);
             continue;
         }
-        if (outcome == StoreOutcome::failed && reply.ticket == ticket) {
+        if (outcome != StoreOutcome::stored && reply.ticket == ticket) {
             // Not acknowledged: the client may try again later.
             if (reply.type == MessageType::pubrec) {
                 broker().forget_inbound(*session_, reply.message_id);

@@ -169,8 +169,8 @@ bool Connection::is_over_rate() {
 }
 
 void Connection::on_pubrel(std::uint16_t message_id) {
-    const bool is_known = broker().release_inbound(*session_, message_id);
-    reply({.ticket = is_known ? broker().store_ticket(*session_) : 0,
+    broker().release_inbound(*session_, message_id);
+    reply({.ticket = broker().firm_ticket(*session_),
            .type = MessageType::pubcomp,
            .message_id = message_id});
 }

@@ -76,7 +76,10 @@ void Checkpointer::run() {
     bool is_tidy = true;
     std::unique_lock lock{mutex_};
     while (!is_stopping_) {
-        const bool due = due_.wait_for(lock, options_.tidy_after, is_due);
+        const bool is_retry = !is_healthy();
+        const bool due = is_retry ? !due_.wait_for(lock, options_.checkpoint_retry_after,
+                                                   [this] { return is_stopping_; })
+                                  : due_.wait_for(lock, options_.tidy_after, is_due);
         if (is_stopping_) {
             return;
         }
@@ -99,11 +102,11 @@ void Checkpointer::run() {
 void Checkpointer::run_checkpoint() {
     int copied_before = 0;
     int round_before = 0;
-    bool went_well = true;
+    Result<void> done;
     for (int round = 0; round < round_count_max; ++round) {
         const auto progress = database_.checkpoint();
-        went_well = progress.has_value();
-        if (!went_well) {
+        if (!progress) {
+            done = progress.error();
             break;
         }
         const int round_pages = progress->copied_pages - copied_before;
@@ -113,16 +116,20 @@ void Checkpointer::run_checkpoint() {
         copied_before = progress->copied_pages;
         round_before = round_pages;
     }
-    if (went_well && copy_rest()) {
+    if (done) {
+        done = copy_rest();
+    }
+    if (done) {
         ++checkpoints_;
     }
+    note(done);
     pages_due_.store(wal_pages_.load(std::memory_order_relaxed) + pages_max_,
                      std::memory_order_relaxed);
 }
 
 /// Copies what is left while no commit runs, so that the next one starts the log anew. Should it
 /// fail, nothing is lost: the log goes on growing, and the next checkpoint tries again.
-bool Checkpointer::copy_rest() {
+Result<void> Checkpointer::copy_rest() {
     gate_.pause();
     const auto start = std::chrono::steady_clock::now();
     const auto progress = database_.checkpoint();
@@ -131,7 +138,7 @@ bool Checkpointer::copy_rest() {
     gate_.resume();
     longest_pause_us_ =
         std::max<std::uint64_t>(longest_pause_us_, static_cast<std::uint64_t>(pause.count()));
-    return progress.has_value();
+    return progress ? Result<void>{} : Result<void>{progress.error()};
 }
 
 /// Nothing has been written for a while: empties the log, and gives back what a burst or a long
@@ -155,6 +162,20 @@ void Checkpointer::tidy() {
         ++checkpoints_;
     }
     gate_.resume();
+    note(progress ? Result<void>{} : Result<void>{progress.error()});
+}
+
+/// Somebody who reads or writes just now is no failure.
+void Checkpointer::note(const Result<void>& done) {
+    const bool is_healthy = done || done.error().code() == Errc::unavailable;
+    const std::scoped_lock lock{mutex_};
+    last_error_ = is_healthy ? std::string{} : "checkpoint: " + done.error().text();
+    is_healthy_.store(is_healthy, std::memory_order_relaxed);
+}
+
+std::string Checkpointer::last_error() const {
+    const std::scoped_lock lock{mutex_};
+    return last_error_;
 }
 
 }  // namespace gw

@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <string>
 #include <thread>
 
 namespace gw {
@@ -32,12 +33,16 @@ public:
     std::uint64_t checkpoints() const { return checkpoints_.load(); }
     std::uint64_t longest_pause_us() const { return longest_pause_us_.load(); }
     std::uint64_t page_bytes() const { return page_bytes_; }
+    /// False while the last checkpoint failed: the log grows until one succeeds. Any thread.
+    bool is_healthy() const { return is_healthy_.load(std::memory_order_relaxed); }
+    std::string last_error() const;
 
 private:
     void run();
     void run_checkpoint();
     void tidy();
-    bool copy_rest();
+    Result<void> copy_rest();
+    void note(const Result<void>& done);
 
     Database database_;
     CommitGate& gate_;
@@ -52,9 +57,12 @@ private:
     // next checkpoint waits for as much growth again.
     std::atomic<std::uint64_t> pages_due_;
 
-    std::mutex mutex_;
+    std::atomic<bool> is_healthy_{true};
+
+    mutable std::mutex mutex_;
     std::condition_variable due_;
     bool is_stopping_ = false;
+    std::string last_error_;
     std::thread thread_;
 };
 

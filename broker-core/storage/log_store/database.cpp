@@ -3,14 +3,25 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <vector>
 
 namespace gw {
 
 namespace {
 
-Errc kind_of(int code) {
+/// `system_error`: of the last operation on the file, where SQLite says only that it went wrong.
+Errc kind_of(int code, int extended, int system_error) {
     switch (code & 0xff) {
+        case SQLITE_FULL:
+            return Errc::resource_limit;
+        case SQLITE_IOERR:
+            // The shared memory beside the log could not grow: SQLite keeps no error number of
+            // that.
+            return system_error == ENOSPC || system_error == EDQUOT ||
+                           extended == SQLITE_IOERR_SHMSIZE
+                       ? Errc::resource_limit
+                       : Errc::io;
         case SQLITE_CORRUPT:
         case SQLITE_NOTADB:
             return Errc::corrupt;
@@ -34,7 +45,8 @@ Error error_of(sqlite3* handle, int code) {
     }
     text +=
         " (SQLite " + std::to_string((extended & 0xff) == (code & 0xff) ? extended : code) + ")";
-    return Error{kind_of(code), std::move(text)};
+    return Error{kind_of(code, extended, handle != nullptr ? sqlite3_system_errno(handle) : 0),
+                 std::move(text)};
 }
 
 int on_commit(void* pages, sqlite3*, const char*, int log_pages) {

@@ -79,9 +79,9 @@ struct CheckpointProgress {
     int copied_pages = 0;
 };
 
-/// A connection to an SQLite file. Errors: io (disk full, read-only, cannot open), corrupt (damaged
-/// or no database), unavailable (locked by somebody else); the text has SQLite's own words. One
-/// thread at a time, but for interrupt().
+/// A connection to an SQLite file. Errors: resource_limit (disk or quota full), io (read-only,
+/// cannot open), corrupt (damaged or no database), unavailable (locked by somebody else); the text
+/// has SQLite's own words. One thread at a time, but for interrupt().
 class Database {
 public:
     static Result<Database> open(const std::string& path, const DatabaseOpen& how);
@@ -93,6 +93,27 @@ public:
     /// Runs statements that give no rows that matter.
     Result<void> execute(const std::string& sql);
     Result<Statement> prepare(std::string_view sql);
+    /// Calls `take(const Statement&)` for each row; it gives a Result<void>, whose error ends it.
+    template <class Take>
+    Result<void> for_each_row(std::string_view sql, Take&& take) {
+        auto rows = prepare(sql);
+        if (!rows) {
+            return rows.error();
+        }
+        for (;;) {
+            const auto row = rows->step();
+            if (!row) {
+                return row.error();
+            }
+            if (!*row) {
+                return {};
+            }
+            auto done = take(static_cast<const Statement&>(*rows));
+            if (!done) {
+                return done;
+            }
+        }
+    }
     /// Column `column` of `row` of `table`.
     Result<BlobReader> open_blob(const char* table, const char* column, std::int64_t row);
     /// The first column of the first row; not_found without one.

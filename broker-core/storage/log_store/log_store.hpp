@@ -5,7 +5,7 @@
 #include "broker-core/storage/log_store/store_lock.hpp"
 #include "broker-core/storage/log_store/store_reader.hpp"
 #include "broker-core/storage/log_store/store_writer.hpp"
-#include "broker-core/storage/log_store/submission.hpp"
+#include "broker-core/storage/log_store/submission_store.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -19,7 +19,7 @@ namespace gw {
 /// segments and a few small tables (docs/storage-format.md). A writer thread commits what was
 /// submitted, a checkpoint thread and a reader thread keep their work off it. Any thread may call
 /// what isn't marked otherwise. One object a file: a second one is refused.
-class LogStore {
+class LogStore final : public SubmissionStore {
 public:
     /// Opens or creates the store at `path`, gives all that it holds to `visitor`, and starts the
     /// threads. Blocks. Errors: unavailable (another process has it), newer_format, corrupt (naming
@@ -29,30 +29,29 @@ public:
                                                   RestoreVisitor& visitor);
     /// Writes what was submitted, copies the write-ahead log into the file and closes it. Blocks;
     /// nothing may be submitted or asked for any more.
-    ~LogStore();
+    ~LogStore() override;
     LogStore(const LogStore&) = delete;
     LogStore& operator=(const LogStore&) = delete;
 
     /// Stores it with the next transaction; a handler tells when that is done. Never blocks:
     /// waiting_bytes() says when to submit no more for a while.
-    void submit(Submission&& submission) { writer_->submit(std::move(submission)); }
+    void submit(Submission&& submission) override { writer_->submit(std::move(submission)); }
     std::size_t waiting_bytes() const { return writer_->waiting_bytes(); }
-    /// An empty buffer for Submission::records, with memory from an earlier one if there is some.
-    ByteBuffer take_buffer() { return writer_->take_buffer(); }
+    ByteBuffer take_buffer() override { return writer_->take_buffer(); }
 
-    /// Gets messages from the disk; `done` is called on the reader's thread, with one entry for
-    /// each id in order. What was committed before the call is found.
-    void read(std::vector<std::uint64_t> message_ids, StoreReader::Done done) {
+    /// `done` is called on the reader's thread.
+    void read(std::vector<std::uint64_t> message_ids, StoreReader::Done done) override {
         reader_->read(std::move(message_ids), std::move(done));
     }
 
-    /// An id for a new session, never used before. It is kept once a PutSession with it is.
-    std::uint64_t next_sid() { return next_sid_.fetch_add(1, std::memory_order_relaxed); }
+    std::uint64_t next_sid() override { return next_sid_.fetch_add(1, std::memory_order_relaxed); }
 
-    /// False while the last transaction failed, or the log cannot be compacted; last_error() says
-    /// why.
-    bool is_healthy() const { return writer_->is_healthy(); }
-    std::string last_error() const { return writer_->last_error(); }
+    /// False while the last transaction or the last checkpoint failed, or the log cannot be
+    /// compacted; last_error() says why.
+    bool is_healthy() const { return writer_->is_healthy() && checkpointer_->is_healthy(); }
+    std::string last_error() const {
+        return writer_->is_healthy() ? checkpointer_->last_error() : writer_->last_error();
+    }
 
     const RestoreSummary& restored() const { return restored_; }
     LogStoreStats stats() const;

@@ -64,22 +64,12 @@ private:
 }  // namespace
 
 Result<void> Restorer::load_session_ids() {
-    auto rows = database_.prepare("SELECT sid FROM sessions");
-    if (!rows) {
-        return rows.error();
-    }
-    for (;;) {
-        const auto row = rows->step();
-        if (!row) {
-            return row.error();
-        }
-        if (!*row) {
-            return {};
-        }
-        const auto sid = static_cast<std::uint64_t>(rows->integer(0));
+    return database_.for_each_row("SELECT sid FROM sessions", [this](const Statement& row) {
+        const auto sid = static_cast<std::uint64_t>(row.integer(0));
         logs_.try_emplace(sid);
         summary_.next_sid = std::max(summary_.next_sid, sid + 1);
-    }
+        return Result<void>{};
+    });
 }
 
 void Restorer::note_message(std::uint64_t id) {
@@ -155,54 +145,47 @@ bool Restorer::apply_segment(std::uint64_t id, Bytes body, std::size_t segment_b
     return true;
 }
 
-Result<void> Restorer::read_segments() {
-    auto rows = database_.prepare("SELECT id, body FROM segment ORDER BY id");
-    if (!rows) {
-        return rows.error();
+Result<void> Restorer::refuse_segment(std::uint64_t id, const std::string& why) {
+    if (options_.skip_damaged_segments) {
+        summary_.skipped_segments.push_back(id);
+        return {};
     }
-    const auto refuse = [this](std::uint64_t id, const std::string& why) -> Result<void> {
-        if (options_.skip_damaged_segments) {
-            summary_.skipped_segments.push_back(id);
-            return {};
+    return Error{Errc::corrupt, "segment " + std::to_string(id) + " " + why};
+}
+
+Result<void> Restorer::read_segment(std::uint64_t id, Bytes segment) {
+    while (index_.has_segments() && index_.next_segment() < id) {
+        auto refused = refuse_segment(index_.next_segment(), "is missing");
+        if (!refused) {
+            return refused;
         }
-        return Error{Errc::corrupt, "segment " + std::to_string(id) + " " + why};
-    };
-    for (;;) {
-        const auto row = rows->step();
-        if (!row) {
-            return row.error().code() == Errc::corrupt
-                       ? Error{row.error()}.within("segment " +
-                                                   std::to_string(index_.next_segment()))
-                       : row.error();
-        }
-        if (!*row) {
-            return {};
-        }
-        const auto id = static_cast<std::uint64_t>(rows->integer(0));
-        const Bytes segment = rows->bytes(1);
-        while (index_.has_segments() && index_.next_segment() < id) {
-            auto refused = refuse(index_.next_segment(), "is missing");
-            if (!refused) {
-                return refused;
-            }
-            index_.add_segment(index_.next_segment(), 0);
-        }
-        const auto records = open_segment(segment, id);
-        if (!records) {
-            auto refused = refuse(id, "is damaged: its check value is wrong");
-            if (!refused) {
-                return refused;
-            }
+        index_.add_segment(index_.next_segment(), 0);
+    }
+    const auto records = open_segment(segment, id);
+    if (!records) {
+        auto refused = refuse_segment(id, "is damaged: its check value is wrong");
+        if (refused) {
             index_.add_segment(id, segment.size());
-            continue;
         }
-        if (!apply_segment(id, *records, segment.size())) {
-            auto refused = refuse(id, "holds a record that cannot be read");
-            if (!refused) {
-                return refused;
-            }
-        }
+        return refused;
     }
+    return apply_segment(id, *records, segment.size())
+               ? Result<void>{}
+               : refuse_segment(id, "holds a record that cannot be read");
+}
+
+Result<void> Restorer::read_segments() {
+    bool is_ours = false;  // the error of a segment, which names it
+    auto done = database_.for_each_row(
+        "SELECT id, body FROM segment ORDER BY id", [&](const Statement& row) {
+            auto read = read_segment(static_cast<std::uint64_t>(row.integer(0)), row.bytes(1));
+            is_ours = !read;
+            return read;
+        });
+    if (!done && !is_ours && done.error().code() == Errc::corrupt) {
+        return std::move(done).error().within("segment " + std::to_string(index_.next_segment()));
+    }
+    return done;
 }
 
 void Restorer::drop_deliveries_without_message() {
@@ -244,10 +227,6 @@ void Restorer::take_log(RestoredSession& session) {
 }
 
 Result<void> Restorer::emit_sessions(RestoreVisitor& visitor) {
-    auto sessions = database_.prepare("SELECT sid, client_id, state FROM sessions ORDER BY sid");
-    if (!sessions) {
-        return sessions.error();
-    }
     auto subscriptions = SessionRows::open(
         database_, "SELECT sid, filter, options FROM subscriptions ORDER BY sid, filter");
     auto inbound = SessionRows::open(
@@ -259,67 +238,53 @@ Result<void> Restorer::emit_sessions(RestoreVisitor& visitor) {
             return rows->error();
         }
     }
-    for (;;) {
-        const auto row = sessions->step();
-        if (!row) {
-            return row.error();
-        }
-        if (!*row) {
-            return {};
-        }
-        RestoredSession session;
-        session.sid = static_cast<std::uint64_t>(sessions->integer(0));
-        session.client_id = sessions->text(1);
-        session.state = sessions->text(2);
-        take_log(session);
-        auto done = subscriptions->take(session.sid, [&session](const Statement& at) {
-            session.subscriptions.push_back({std::string{at.text(1)}, at.integer(2)});
-        });
-        if (done) {
-            done = inbound->take(session.sid, [&session](const Statement& at) {
-                session.inbound.push_back(static_cast<std::uint16_t>(at.integer(1)));
+    return database_.for_each_row(
+        "SELECT sid, client_id, state FROM sessions ORDER BY sid", [&](const Statement& row) {
+            RestoredSession session;
+            session.sid = static_cast<std::uint64_t>(row.integer(0));
+            session.client_id = row.text(1);
+            session.state = row.text(2);
+            take_log(session);
+            auto done = subscriptions->take(session.sid, [&session](const Statement& at) {
+                session.subscriptions.push_back({std::string{at.text(1)}, at.integer(2)});
             });
-        }
-        if (done) {
-            done = released->take(session.sid, [&session](const Statement& at) {
-                session.released.push_back(static_cast<std::uint64_t>(at.integer(1)));
-            });
-        }
-        if (!done) {
+            if (done) {
+                done = inbound->take(session.sid, [&session](const Statement& at) {
+                    session.inbound.push_back(static_cast<std::uint16_t>(at.integer(1)));
+                });
+            }
+            if (done) {
+                done = released->take(session.sid, [&session](const Statement& at) {
+                    session.released.push_back(static_cast<std::uint64_t>(at.integer(1)));
+                });
+            }
+            if (done) {
+                if (!session.released.empty()) {
+                    session.next_sequence =
+                        std::max(session.next_sequence, session.released.back() + 1);
+                }
+                ++summary_.session_count;
+                summary_.subscription_count += session.subscriptions.size();
+                visitor.on_session(session);
+            }
             return done;
-        }
-        if (!session.released.empty()) {
-            session.next_sequence = std::max(session.next_sequence, session.released.back() + 1);
-        }
-        ++summary_.session_count;
-        summary_.subscription_count += session.subscriptions.size();
-        visitor.on_session(session);
-    }
+        });
 }
 
 Result<void> Restorer::emit_retained(RestoreVisitor& visitor) {
-    auto rows = database_.prepare("SELECT topic, message FROM retained");
-    if (!rows) {
-        return rows.error();
-    }
-    for (;;) {
-        const auto row = rows->step();
-        if (!row) {
-            return row.error();
-        }
-        if (!*row) {
+    return database_.for_each_row(
+        "SELECT topic, message FROM retained", [&](const Statement& row) -> Result<void> {
+            auto message = decode_message_body(row.bytes(1));
+            if (!message) {
+                return Error{Errc::corrupt, "the retained message of topic \"" +
+                                                std::string{row.text(0)} + "\" cannot be read"};
+            }
+            message->topic = row.text(0);
+            note_message(message->id);
+            ++summary_.retained_count;
+            visitor.on_retained(row.text(0), *message);
             return {};
-        }
-        auto message = decode_message_body(rows->bytes(1));
-        if (!message) {
-            return Error{Errc::corrupt, "the retained message of topic \"" +
-                                            std::string{rows->text(0)} + "\" cannot be read"};
-        }
-        message->topic = rows->text(0);
-        note_message(message->id);
-        ++summary_.retained_count;
-        visitor.on_retained(rows->text(0), *message);
-    }
+        });
 }
 
 Result<RestoreSummary> Restorer::run(RestoreVisitor& visitor) {

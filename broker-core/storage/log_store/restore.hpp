@@ -87,6 +87,8 @@ private:
 
     Result<void> load_session_ids();
     Result<void> read_segments();
+    Result<void> read_segment(std::uint64_t id, Bytes segment);
+    Result<void> refuse_segment(std::uint64_t id, const std::string& why);
     bool apply_segment(std::uint64_t id, Bytes body, std::size_t segment_bytes);
     void on_delivery(std::uint64_t segment, const DeliveryRecord& record);
     void on_completed(const CompletedRecord& record);

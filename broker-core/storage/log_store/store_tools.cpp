@@ -38,23 +38,15 @@ public:
     void on_retained(std::string_view, const MessageRecord&) override {}
 };
 
-Result<void> check_pages(Database& database, StoreCheck& check) {
-    auto rows = database.prepare("PRAGMA integrity_check");
-    if (!rows) {
-        return rows.error();
-    }
-    for (;;) {
-        const auto row = rows->step();
-        if (!row) {
-            check.problems.push_back(row.error().text());
-            return {};
+void check_pages(Database& database, StoreCheck& check) {
+    const auto done = database.for_each_row("PRAGMA integrity_check", [&](const Statement& row) {
+        if (row.text(0) != "ok") {
+            check.problems.emplace_back(row.text(0));
         }
-        if (!*row) {
-            return {};
-        }
-        if (rows->text(0) != "ok") {
-            check.problems.emplace_back(rows->text(0));
-        }
+        return Result<void>{};
+    });
+    if (!done) {
+        check.problems.push_back(done.error().text());
     }
 }
 
@@ -74,35 +66,28 @@ bool is_readable(Bytes records) {
     }
 }
 
-Result<void> check_segments(Database& database, StoreCheck& check) {
-    auto rows = database.prepare("SELECT id, body FROM segment ORDER BY id");
-    if (!rows) {
-        return rows.error();
-    }
+void check_segments(Database& database, StoreCheck& check) {
     std::int64_t expected = 0;
-    for (;;) {
-        const auto row = rows->step();
-        if (!row) {
-            check.problems.push_back("after segment " + std::to_string(expected - 1) + ": " +
-                                     row.error().text());
-            return {};
-        }
-        if (!*row) {
-            return {};
-        }
-        const std::int64_t id = rows->integer(0);
+    const auto look = [&](const Statement& row) {
+        const std::int64_t id = row.integer(0);
         const std::string name = "segment " + std::to_string(id);
         if (expected != 0 && id != expected) {
             check.problems.push_back("segments " + std::to_string(expected) + " to " +
                                      std::to_string(id - 1) + " are missing");
         }
         expected = id + 1;
-        const auto records = open_segment(rows->bytes(1), static_cast<std::uint64_t>(id));
+        const auto records = open_segment(row.bytes(1), static_cast<std::uint64_t>(id));
         if (!records) {
             check.problems.push_back(name + " is damaged: its check value is wrong");
         } else if (!is_readable(*records)) {
             check.problems.push_back(name + " holds a record that cannot be read");
         }
+        return Result<void>{};
+    };
+    const auto done = database.for_each_row("SELECT id, body FROM segment ORDER BY id", look);
+    if (!done) {
+        check.problems.push_back("after segment " + std::to_string(expected - 1) + ": " +
+                                 done.error().text());
     }
 }
 
@@ -231,20 +216,9 @@ void Exporter::on_retained(std::string_view topic, const MessageRecord& message)
 }
 
 Result<void> Exporter::write_messages(Database& database, const LiveIndex& index) {
-    auto rows = database.prepare("SELECT id, body FROM segment ORDER BY id");
-    if (!rows) {
-        return rows.error();
-    }
-    for (;;) {
-        const auto row = rows->step();
-        if (!row) {
-            return row.error();
-        }
-        if (!*row) {
-            return {};
-        }
-        const auto id = static_cast<std::uint64_t>(rows->integer(0));
-        RecordScanner in{rows->bytes(1).subspan(segment_header_bytes)};  // checked by the restore
+    const auto write_live = [&](const Statement& row) {
+        const auto id = static_cast<std::uint64_t>(row.integer(0));
+        RecordScanner in{row.bytes(1).subspan(segment_header_bytes)};  // checked by the restore
         for (auto kind = in.next();
              kind != RecordScanner::Kind::end && kind != RecordScanner::Kind::damaged;
              kind = in.next()) {
@@ -257,7 +231,9 @@ Result<void> Exporter::write_messages(Database& database, const LiveIndex& index
                 flush();
             }
         }
-    }
+        return Result<void>{};
+    };
+    return database.for_each_row("SELECT id, body FROM segment ORDER BY id", write_live);
 }
 
 Result<void> flush_file(const std::string& path, int flags) {
@@ -286,24 +262,19 @@ Result<StoreCheck> check_store(const std::string& path) {
     check.version = version ? *version : 0;
     std::error_code ignored;
     check.file_bytes = std::filesystem::file_size(path, ignored);
-    auto done = check_pages(*database, check);
-    if (done) {
-        done = check_segments(*database, check);
-    }
-    if (!done) {
-        return std::move(done).error().within(path);
-    }
+    check_pages(*database, check);
+    check_segments(*database, check);
     LiveIndex index;
     NullVisitor nobody;
     auto counts = Restorer{*database, index, {.skip_damaged_segments = true}}.run(nobody);
     if (counts) {
         check.counts = std::move(*counts);
-        done = check_references(*database, check);
+        auto done = check_references(*database, check);
+        if (!done) {
+            return std::move(done).error().within(path);
+        }
     } else {
         check.problems.push_back(counts.error().text());
-    }
-    if (!done) {
-        return std::move(done).error().within(path);
     }
     return check;
 }

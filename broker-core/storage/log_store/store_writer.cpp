@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 namespace gw {
@@ -46,6 +47,19 @@ std::size_t size_of(const Submission& submission) {
         bytes += operation_bytes + text_bytes(operation);
     }
     return bytes;
+}
+
+/// Leaves only the completions in a submission's records.
+void drop_deliveries(ByteBuffer& records) {
+    ByteBuffer kept;
+    RecordScanner in{records.view()};
+    for (auto kind = in.next(); kind != RecordScanner::Kind::end; kind = in.next()) {
+        GW_ASSERT(kind != RecordScanner::Kind::damaged);
+        if (kind == RecordScanner::Kind::completed) {
+            kept.append(in.record());
+        }
+    }
+    records = std::move(kept);
 }
 
 }  // namespace
@@ -177,8 +191,17 @@ bool StoreWriter::take_batch() {
     const auto is_due = [this] {
         return !waiting_.empty() || is_stopping_;
     };
+    const bool retries = !unstored_.records.empty() || !unstored_.operations.empty();
     std::unique_lock lock{mutex_};
-    if (!is_due()) {
+    if (retries) {
+        // Not at once with each new submission: a disk that is full stays so for a while.
+        submitted_.wait_for(lock, parts_.options.retry_after, [this] { return is_stopping_; });
+        has_unstored_ = !is_last_try_ || !waiting_.empty();
+        is_last_try_ = is_stopping_;
+        if (has_unstored_) {
+            batch_.push_back(std::exchange(unstored_, Submission{}));
+        }
+    } else if (!is_due()) {
         if (has_work_when_idle()) {
             submitted_.wait_for(lock, parts_.options.idle_after, is_due);
         } else {
@@ -422,15 +445,22 @@ void StoreWriter::tell(const Transaction& transaction, const Result<void>& done,
             {submission.worker, submission.ticket, std::move(submission.covers)});
     }
     report.record_bytes = transaction.record_bytes;
-    waiting_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
     if (!done) {
         ++counters_.failed_commits;
         set_error(done.error().text());
+        if (parts_.options.retry_after != Milliseconds{0}) {
+            keep_unstored(done.error());
+            bytes -= std::min(bytes, size_of(unstored_));
+        }
+        waiting_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+        has_unstored_ = false;
         if (!batch_.empty() && parts_.handlers.on_failed) {
             parts_.handlers.on_failed(report, done.error());
         }
         return;
     }
+    waiting_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    has_unstored_ = false;
     ++counters_.commits;
     ++commits_since_look_;
     counters_.submissions += batch_.size();
@@ -442,6 +472,23 @@ void StoreWriter::tell(const Transaction& transaction, const Result<void>& done,
     parts_.on_wal_pages(counters_.wal_pages);
     if (!batch_.empty() && parts_.handlers.on_committed) {
         parts_.handlers.on_committed(report);
+    }
+}
+
+/// Takes what the transaction was to store back for the next try. What no try can store, as a value
+/// that is too large, is given up, but not what failed before it came.
+void StoreWriter::keep_unstored(const Error& why) {
+    const bool is_hopeless = why.code() == Errc::out_of_bounds || why.code() == Errc::corrupt;
+    const std::size_t count = is_hopeless ? (has_unstored_ ? 1 : 0) : batch_.size();
+    for (std::size_t index = 0; index < count; ++index) {
+        Submission& submission = batch_[index];
+        unstored_.records.append(submission.records.view());
+        unstored_.operations.insert(unstored_.operations.end(),
+                                    std::make_move_iterator(submission.operations.begin()),
+                                    std::make_move_iterator(submission.operations.end()));
+    }
+    if (unstored_.records.size() > parts_.options.retry_bytes_max) {
+        drop_deliveries(unstored_.records);
     }
 }
 

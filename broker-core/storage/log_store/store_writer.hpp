@@ -87,6 +87,7 @@ private:
     Result<void> open_database();
     Result<void> prepare_statements();
     void tell(const Transaction& transaction, const Result<void>& done, CommitReport& report);
+    void keep_unstored(const Error& why);
     void recycle();
     void look_at_free_pages();
     bool has_tidying_work() const;
@@ -105,6 +106,9 @@ private:
     Counters counters_;
 
     std::vector<Submission> batch_;
+    Submission unstored_;        // failed, to be tried again
+    bool has_unstored_ = false;  // it is at the front of the batch
+    bool is_last_try_ = false;   // of it, since the program stops
     std::vector<ByteBuffer> spare_segments_;
     std::string compaction_error_;
 

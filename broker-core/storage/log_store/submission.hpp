@@ -43,8 +43,9 @@ struct CommitReport {
 struct LogStoreHandlers {
     /// All in the report is on the disk.
     std::function<void(CommitReport&)> on_committed;
-    /// Nothing in the report was stored; what was stored before is. The store goes on with the next
-    /// submission, so each may be submitted again.
+    /// Nothing in the report was stored; what was stored before is. With
+    /// LogStoreOptions::retry_after the store tries again by itself, without a further report;
+    /// else each may be submitted again.
     std::function<void(CommitReport&, const Error&)> on_failed;
 };
 
@@ -70,6 +71,14 @@ struct LogStoreOptions {
     Milliseconds idle_after{200};
     /// After so long without a commit the write-ahead log is emptied, and cut if it is large.
     Milliseconds tidy_after{5'000};
+    /// What could not be written is tried again after so long, in front of what is submitted then,
+    /// so that the file comes to hold all that its users went on with. Then no more than
+    /// `retry_bytes_max` of records are kept for that; above it messages and their deliveries are
+    /// given up, completions and table operations are not. 0: a failure is final.
+    Milliseconds retry_after{0};
+    std::size_t retry_bytes_max = 8 * 1024 * 1024;
+    /// After so long a checkpoint that failed is tried again.
+    Milliseconds checkpoint_retry_after{1'000};
     /// Opens a store with damaged segments without what stood in them, instead of refusing.
     bool skip_damaged_segments = false;
 };

@@ -29,12 +29,16 @@ struct RemoveSubscription {
     std::uint64_t sid = 0;
     std::string filter{};
 };
+/// Several workers may set one topic, and their submissions come in another order than their
+/// messages did: with versions, one that is lower than what was committed is left out.
 struct PutRetained {
     std::string topic{};
-    std::string message{};  // append_message_body(); the topic inside may be empty
+    std::string message{};      // append_message_body(); the topic inside may be empty
+    std::uint64_t version = 0;  // ascending for each topic while the process lives; 0: none
 };
 struct RemoveRetained {
     std::string topic{};
+    std::uint64_t version = 0;
 };
 /// A QoS 2 message of the client was taken in and not released yet (MQTT 5.0, 4.3.3).
 struct PutInbound {

@@ -49,6 +49,17 @@ std::uint64_t hash_of(const Row& row) {
     return hash_text(row.text, head);
 }
 
+std::uint64_t version_of(const TableOperation& operation) {
+    if (const auto* put = std::get_if<PutRetained>(&operation)) {
+        return put->version;
+    }
+    const auto* remove = std::get_if<RemoveRetained>(&operation);
+    return remove != nullptr ? remove->version : 0;
+}
+
+/// Rows whose versions are kept: some tenths of a second of writing at full speed.
+constexpr std::size_t version_count = 65536;
+
 }  // namespace
 
 Result<TableWriter> TableWriter::create(Database& database, std::uint64_t sid_reserved) {
@@ -94,20 +105,59 @@ Result<std::uint64_t> TableWriter::read_reserved_sid(Database& database) {
     return value.error();
 }
 
-Result<void> TableWriter::apply(const std::vector<const TableOperation*>& operations) {
-    sid_reserved_next_ = sid_reserved_;
+void TableWriter::find_superseded(const std::vector<const TableOperation*>& operations) {
     is_superseded_.assign(operations.size(), false);
-    if (operations.size() > 1) {
-        last_.clear();
-        for (std::size_t index = operations.size(); index-- > 0;) {
-            const Row row = std::visit(RowOf{}, *operations[index]);
-            if (row.table == 0) {
+    versions_next_.clear();
+    last_.clear();
+    for (std::size_t index = operations.size(); index-- > 0;) {
+        const Row row = std::visit(RowOf{}, *operations[index]);
+        if (row.table == 0) {
+            continue;
+        }
+        const std::uint64_t hash = hash_of(row);
+        const std::uint64_t version = version_of(*operations[index]);
+        if (version != 0 && !versions_.empty()) {
+            const Version& newest = versions_[hash % version_count];
+            if (newest.row_hash == hash && newest.version > version) {
+                is_superseded_[index] = true;
                 continue;
             }
-            const auto [found, is_last] = last_.try_emplace(hash_of(row), operations[index]);
-            is_superseded_[index] = !is_last && std::visit(RowOf{}, *found->second) == row;
+        }
+        const auto [found, is_first] = last_.try_emplace(hash, index);
+        if (is_first) {
+            continue;
+        }
+        const TableOperation& other = *operations[found->second];
+        if (!(std::visit(RowOf{}, other) == row)) {
+            continue;
+        }
+        if (version > version_of(other)) {
+            is_superseded_[std::exchange(found->second, index)] = true;
+        } else {
+            is_superseded_[index] = true;
         }
     }
+    for (const auto& [hash, index] : last_) {
+        if (const std::uint64_t version = version_of(*operations[index]); version != 0) {
+            versions_next_.push_back({hash, version});
+        }
+    }
+}
+
+void TableWriter::on_committed() {
+    sid_reserved_ = sid_reserved_next_;
+    if (!versions_next_.empty()) {
+        versions_.resize(version_count);
+    }
+    for (const Version& version : versions_next_) {
+        versions_[version.row_hash % version_count] = version;
+    }
+    versions_next_.clear();
+}
+
+Result<void> TableWriter::apply(const std::vector<const TableOperation*>& operations) {
+    sid_reserved_next_ = sid_reserved_;
+    find_superseded(operations);
     for (std::size_t index = 0; index < operations.size(); ++index) {
         if (!is_superseded_[index]) {
             auto done = run(*operations[index]);

@@ -23,10 +23,10 @@ public:
     static Result<std::uint64_t> read_reserved_sid(Database& database);
 
     /// All operations of one transaction, in order. Of several single-row operations on the same
-    /// row only the last is carried out: it decides alone.
+    /// row only the last is carried out, or the one of the highest version: it decides alone.
     Result<void> apply(const std::vector<const TableOperation*>& operations);
     /// Call after the commit.
-    void on_committed() { sid_reserved_ = sid_reserved_next_; }
+    void on_committed();
 
 private:
     struct Statements {
@@ -35,6 +35,12 @@ private:
             remove_retained, put_inbound, remove_inbound, put_released, remove_released, put_meta;
     };
 
+    struct Version {
+        std::uint64_t row_hash = 0;
+        std::uint64_t version = 0;
+    };
+
+    void find_superseded(const std::vector<const TableOperation*>& operations);
     Result<void> run(const TableOperation& operation);
     Result<void> run(const PutSession& operation);
     Result<void> run(const RemoveSession& operation);
@@ -50,8 +56,12 @@ private:
     Statements do_;
     std::uint64_t sid_reserved_ = 1;
     std::uint64_t sid_reserved_next_ = 1;
-    std::unordered_map<std::uint64_t, const TableOperation*> last_;
+    std::unordered_map<std::uint64_t, std::size_t> last_;  // row's hash -> its deciding operation
     std::vector<bool> is_superseded_;
+    std::vector<Version> versions_next_;  // of this transaction
+    // Of rows written lately, by their hash; what is older cannot meet an operation that was
+    // overtaken: that one would be a whole turn of a worker late.
+    std::vector<Version> versions_;
 };
 
 }  // namespace gw

@@ -208,7 +208,9 @@ StoreHarness::StoreHarness(std::string path, LogStoreOptions options) {
         reported_.notify_all();
     };
     handlers.on_failed = [this](CommitReport& report, const Error& error) {
+        const bool says_so = !store_->is_healthy() && !store_->last_error().empty();
         const std::scoped_lock lock{mutex_};
+        tells_failures_ = tells_failures_ && says_so;
         for (const ReportedSubmission& one : report.submissions) {
             failed_[one.ticket] = error.text();
             ++reported_count_;
@@ -267,6 +269,11 @@ std::map<std::uint64_t, std::string> StoreHarness::failed() const {
     return failed_;
 }
 
+bool StoreHarness::tells_failures() const {
+    const std::scoped_lock lock{mutex_};
+    return tells_failures_;
+}
+
 std::vector<OrphanDelivery> StoreHarness::orphans() const {
     const std::scoped_lock lock{mutex_};
     return orphans_;
@@ -281,6 +288,7 @@ LogStoreOptions small_options() {
     options.compact_slice_bytes = 2 * 1024;
     options.idle_after = Milliseconds{2};
     options.tidy_after = Milliseconds{20};
+    options.checkpoint_retry_after = Milliseconds{2};
     return options;
 }
 

@@ -120,6 +120,9 @@ public:
     std::vector<std::uint64_t> committed() const;
     std::map<std::uint64_t, std::string> failed() const;
     std::vector<OrphanDelivery> orphans() const;
+    /// Whether at each failure the store was not healthy and had an error to tell; a moment later
+    /// it may have written something of its own and be well again.
+    bool tells_failures() const;
 
 private:
     CollectingVisitor visitor_;
@@ -128,6 +131,7 @@ private:
     std::vector<std::uint64_t> committed_;
     std::map<std::uint64_t, std::string> failed_;
     std::vector<OrphanDelivery> orphans_;
+    bool tells_failures_ = true;
     std::uint64_t reported_count_ = 0;
     std::uint64_t next_ticket_ = 1;
     std::unique_ptr<Error> open_error_;
