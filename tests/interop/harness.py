@@ -16,6 +16,7 @@ import atexit
 import concurrent.futures
 import functools
 import itertools
+import json
 import os
 import pathlib
 import shutil
@@ -133,12 +134,15 @@ def mosquitto_command(settings, port, data):
 
 
 class Broker:
-    """A broker process of our own. `address` is where its TCP listener accepts."""
+    """A broker process of our own. `address` is where its TCP listener accepts. `prepare` is called
+    with its folder before the first start."""
 
-    def __init__(self, **settings):
+    def __init__(self, prepare=None, **settings):
         self.settings = settings
         self.data = pathlib.Path(tempfile.mkdtemp(prefix="mqtt-interop-"))
         self.process = None
+        if prepare:
+            prepare(self.data)
         try:
             self._start()
         except BaseException:
@@ -216,6 +220,21 @@ class Broker:
                 trouble += "\n" + self.log.read_text(errors="replace")[:20000]
         shutil.rmtree(self.data, ignore_errors=True)
         return trouble
+
+    def status(self):
+        """What `mangrove status --json` says."""
+        done = subprocess.run([BINARY, "status", "--json", "--data", str(self.data / "data")],
+                              capture_output=True, timeout=START_DEADLINE, check=True)
+        return json.loads(done.stdout)["status"]
+
+    def refuses_to_start(self):
+        """Starts it on the present data, which must fail at once; returns what it wrote."""
+        config = mangrove_command(self.settings, free_port(), self.data)
+        done = subprocess.run(config, capture_output=True, timeout=START_DEADLINE, cwd=self.data,
+                              check=False)
+        if done.returncode != 1:
+            raise AssertionError(f"exit code {done.returncode}: {done.stdout}{done.stderr}")
+        return (done.stdout + done.stderr).decode(errors="replace")
 
     def alive(self):
         return self.process.poll() is None

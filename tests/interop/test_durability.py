@@ -5,7 +5,7 @@ import subprocess
 
 import harness
 import mqtt_wire as wire
-from harness import Broker, MqttTest, ours_only
+from harness import Broker, MqttTest, ours_only, wait_until
 from mqtt_wire import V5
 
 KEEP = {"clean": False, "properties": {"session_expiry": 3600}}
@@ -91,6 +91,47 @@ class Durability(MqttTest):
         self.crash(broker)
         client = self.client(V5, name, broker.address, **KEEP)
         self.assertEqual([int(one.payload) for one in client.messages(3000)], list(range(3000)))
+
+    @ours_only("store")
+    def test_shared_messages_are_handed_on(self):
+        """What waited for a member of a group is the group's still, after kill -9 too."""
+        broker = self.own()
+        topic, name = self.topic(), self.name("member")
+        self.absent(broker, name, f"$share/g/{topic}", 1)
+        sender = self.client(V5, where=broker.address)
+        for number in range(300):
+            sender.publish(topic, b"%d" % number, 1)
+        self.crash(broker)
+        other = self.client(V5, where=broker.address)
+        other.subscribe(f"$share/g/{topic}", qos=1)
+        self.client(V5, name, broker.address)  # a clean start: the old session ends
+        self.assertEqual(sorted(int(one.payload) for one in other.messages(300)),
+                         list(range(300)))
+        self.crash(broker)
+        again = self.client(V5, name, broker.address, **KEEP)
+        self.assertFalse(again.connack.session_present)
+        self.assert_nothing_more(again)
+
+    @ours_only("store")
+    def test_expired_retained_messages_leave_the_store(self):
+        broker = self.own()
+        topic = self.topic()
+        sender = self.client(V5, where=broker.address)
+        sender.publish(topic, b"short-lived", 1, retain=True,
+                       properties={"message_expiry": 1})
+        wait_until(lambda: broker.status()["retained"] == 0, "the message expires", 20)
+        wait_until(lambda: topic not in self.export(broker), "its row goes", 20)
+
+    def export(self, broker):
+        """What the store of a running broker holds, as text."""
+        folder = broker.data / "data"
+        copy = folder / "copy.db"
+        copy.unlink(missing_ok=True)
+        subprocess.run([harness.BINARY, "store", "backup", "--data", folder, copy],
+                       capture_output=True, timeout=60, check=True)
+        return subprocess.run([harness.BINARY, "store", "export", "--data", folder, "--set",
+                               f"store.file={copy.name}"], capture_output=True, timeout=60, check=True,
+                              text=True).stdout
 
     @ours_only("store")
     def test_second_process_is_refused(self):
