@@ -1,37 +1,8 @@
 #include "gateway/datagram_listener.hpp"
 
-#include <fstream>
 #include <utility>
 
 namespace gw {
-
-namespace {
-
-int hex_digit(char c) {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/// The bytes that hex digits stand for; empty when they are none.
-std::string from_hex(std::string_view hex) {
-    std::string bytes;
-    for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
-        const int high = hex_digit(hex[i]);
-        const int low = hex_digit(hex[i + 1]);
-        if (high < 0 || low < 0) {
-            return {};
-        }
-        bytes += static_cast<char>(high << 4 | low);
-    }
-    return hex.size() % 2 == 0 ? bytes : std::string{};
-}
-
-}  // namespace
 
 Result<std::unique_ptr<DatagramListener>> DatagramListener::open(std::string name,
                                                                  const Options& options,
@@ -74,45 +45,18 @@ void DatagramListener::start() {
 
 // ---------------------------------------------------------------------------------------- keys
 
-Result<std::map<std::string, std::string>> PskTable::read(const std::string& file) {
-    std::ifstream in{file};
-    if (!in) {
-        return Error{Errc::io, file + ": cannot be read"};
-    }
-    std::map<std::string, std::string> keys;
-    std::string line;
-    for (int number = 1; std::getline(in, line); ++number) {
-        if (!line.empty() && line.back() == '\r') {
-            line.pop_back();
-        }
-        if (line.empty() || line.front() == '#') {
-            continue;
-        }
-        const std::size_t colon = line.rfind(':');
-        const std::string key =
-            colon == std::string::npos ? std::string{} : from_hex(line.substr(colon + 1));
-        if (key.empty() || colon == 0) {
-            return Error{Errc::invalid_argument, file + ":" + std::to_string(number) +
-                                                     ": expected identity:key, the key in hex"};
-        }
-        keys[line.substr(0, colon)] = key;
-    }
-    return keys;
+void DtlsKeys::set(transport::PskTablePtr table) {
+    const std::lock_guard lock{mutex_};
+    table_ = std::move(table);
 }
 
-void PskTable::set(std::map<std::string, std::string> keys) {
+std::string DtlsKeys::find(const std::string& identity) const {
     const std::lock_guard lock{mutex_};
-    keys_ = std::move(keys);
-}
-
-std::string PskTable::find(const std::string& identity) const {
-    const std::lock_guard lock{mutex_};
-    const auto found = keys_.find(identity);
-    return found != keys_.end() ? found->second : std::string{};
+    return table_ ? std::string{table_->find(identity)} : std::string{};
 }
 
 Result<std::shared_ptr<const transport::DtlsContext>> dtls_context(
-    const config::Dtls& dtls, const std::shared_ptr<PskTable>& keys) {
+    const config::Dtls& dtls, const std::shared_ptr<DtlsKeys>& keys) {
     if (!dtls.enabled) {
         return std::shared_ptr<const transport::DtlsContext>{};
     }
@@ -124,7 +68,7 @@ Result<std::shared_ptr<const transport::DtlsContext>> dtls_context(
     options.ciphers = dtls.ciphers;
     options.handshake_timeout = dtls.handshake_timeout;
     if (!dtls.psk_file.empty()) {
-        auto read = PskTable::read(dtls.psk_file);
+        auto read = transport::PskTable::read(dtls.psk_file);
         if (!read) {
             return std::move(read).error();
         }

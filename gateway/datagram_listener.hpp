@@ -1,6 +1,7 @@
 #pragma once
 
 #include "adapters/machine/datagram_machine.hpp"
+#include "adapters/transport/tls/psk_file.hpp"
 #include "adapters/transport/udp_endpoint.hpp"
 #include "adapters/transport/worker_loop.hpp"
 #include "broker-core/base/result.hpp"
@@ -8,7 +9,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -51,23 +51,19 @@ private:
 };
 
 /// Pre-shared keys of one listener, which a reload may replace. Any thread.
-class PskTable {
+class DtlsKeys {
 public:
-    /// Reads lines `identity:key`, the key in hex; '#' begins a comment line.
-    /// @error io, invalid_argument with the line
-    static Result<std::map<std::string, std::string>> read(const std::string& file);
-
-    void set(std::map<std::string, std::string> keys);
+    void set(transport::PskTablePtr table);
     /// The key, empty when the identity is not known.
     std::string find(const std::string& identity) const;
 
 private:
-    mutable std::mutex mutex_;  // guards the map
-    std::map<std::string, std::string> keys_;
+    mutable std::mutex mutex_;  // guards the pointer
+    transport::PskTablePtr table_;
 };
 
 /// The DTLS context of a listener, null when it speaks plain datagrams.
 Result<std::shared_ptr<const transport::DtlsContext>> dtls_context(
-    const config::Dtls& dtls, const std::shared_ptr<PskTable>& keys);
+    const config::Dtls& dtls, const std::shared_ptr<DtlsKeys>& keys);
 
 }  // namespace gw

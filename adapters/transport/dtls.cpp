@@ -1,12 +1,13 @@
 #include "adapters/transport/dtls.hpp"
 
+#include "adapters/transport/tls/certificate.hpp"
+#include "adapters/transport/tls/openssl.hpp"
 #include "broker-core/base/hash.hpp"
 
 #include <openssl/err.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <array>
@@ -25,72 +26,12 @@ constexpr const char* default_ciphers =
     "PSK-AES256-GCM-SHA384:PSK-AES128-GCM-SHA256:PSK-CHACHA20-POLY1305:PSK-AES256-CCM:"
     "PSK-AES128-CCM:PSK-AES128-CCM8:PSK-AES256-CCM8";
 
-struct SslDelete {
-    void operator()(SSL* ssl) const { SSL_free(ssl); }
-    void operator()(X509* certificate) const { X509_free(certificate); }
-};
-
-std::string last_ssl_error() {
-    const unsigned long code = ERR_peek_last_error();
-    const char* const reason = code != 0 ? ERR_reason_error_string(code) : nullptr;
-    ERR_clear_error();
-    return reason != nullptr ? reason : "unknown reason";
-}
-
-std::string name_text(const X509_NAME* name) {
-    BIO* const out = BIO_new(BIO_s_mem());
-    X509_NAME_print_ex(out, name, 0, XN_FLAG_RFC2253);
-    char* text = nullptr;
-    const long size = BIO_get_mem_data(out, &text);
-    std::string result{text, static_cast<std::size_t>(std::max(size, 0L))};
-    BIO_free(out);
-    return result;
-}
-
-std::string common_name(const X509_NAME* name) {
-    const int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
-    if (at < 0) {
-        return {};
+TransportIdentityPtr proven_identity(SSL* ssl) {
+    if (const char* const name = SSL_get_psk_identity(ssl)) {
+        return identity_of_psk(name);
     }
-    unsigned char* text = nullptr;
-    const int size =
-        ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
-    std::string result;
-    if (size > 0) {
-        result.assign(reinterpret_cast<const char*>(text), static_cast<std::size_t>(size));
-    }
-    OPENSSL_free(text);
-    return result;
-}
-
-std::string fingerprint(const X509* certificate) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-    unsigned size = 0;
-    X509_digest(certificate, EVP_sha256(), digest.data(), &size);
-    std::string text;
-    for (unsigned i = 0; i < size; ++i) {
-        text += digits[digest[i] >> 4];
-        text += digits[digest[i] & 15];
-    }
-    return text;
-}
-
-TransportIdentityPtr identity_of(SSL* ssl) {
-    auto identity = std::make_shared<TransportIdentity>();
-    if (const char* const name = SSL_get_psk_identity(ssl); name != nullptr) {
-        identity->psk_identity = name;
-        return identity;
-    }
-    const std::unique_ptr<X509, SslDelete> certificate{SSL_get1_peer_certificate(ssl)};
-    if (!certificate) {
-        return nullptr;
-    }
-    const X509_NAME* const subject = X509_get_subject_name(certificate.get());
-    identity->common_name = common_name(subject);
-    identity->subject = name_text(subject);
-    identity->fingerprint = fingerprint(certificate.get());
-    return identity;
+    const X509* const certificate = SSL_get0_peer_certificate(ssl);
+    return certificate != nullptr ? identity_of(*certificate) : nullptr;
 }
 
 bool is_same(const TransportIdentityPtr& a, const TransportIdentityPtr& b) {
@@ -138,7 +79,7 @@ struct DtlsPeers::Bio {
 };
 
 struct DtlsPeers::Association : TimerNode {
-    std::unique_ptr<SSL, SslDelete> ssl;
+    SslPtr ssl;
     Bio bio;
     TransportIdentityPtr identity;
     MonotonicTime started{};
@@ -175,7 +116,7 @@ std::uint64_t DtlsContext::hash_key() const {
 
 Result<void> DtlsContext::load() {
     const auto refuse = [](const std::string& what) {
-        return Error{Errc::invalid_argument, what + ": " + last_ssl_error()};
+        return Error{Errc::invalid_argument, what + ": " + take_openssl_error()};
     };
     SSL_CTX* const context = SSL_CTX_new(DTLS_server_method());
     handle_->context = context;
@@ -478,7 +419,7 @@ void DtlsPeers::advance(Association& association) {
 
 void DtlsPeers::complete(Association& association) {
     association.is_established = true;
-    association.identity = identity_of(association.ssl.get());
+    association.identity = proven_identity(association.ssl.get());
     association.last_used = now_;
     ++counters_.handshakes_completed;
 }

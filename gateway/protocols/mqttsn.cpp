@@ -225,9 +225,9 @@ Result<std::function<void()>> MqttSnListener::prepare(const config::Config& conf
     if (!options) {
         return std::move(options).error();
     }
-    std::map<std::string, std::string> keys;
+    transport::PskTablePtr keys;
     if (!listener.dtls.psk_file.empty()) {
-        auto read = PskTable::read(listener.dtls.psk_file);
+        auto read = transport::PskTable::read(listener.dtls.psk_file);
         if (!read) {
             return std::move(read).error();
         }

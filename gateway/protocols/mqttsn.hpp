@@ -49,7 +49,7 @@ private:
     explicit MqttSnListener(Context context) : context_(std::move(context)) {}
 
     Context context_;
-    std::shared_ptr<PskTable> keys_ = std::make_shared<PskTable>();
+    std::shared_ptr<DtlsKeys> keys_ = std::make_shared<DtlsKeys>();
     std::shared_ptr<mqttsn::GatewayShared> shared_ = std::make_shared<mqttsn::GatewayShared>();
     std::unique_ptr<DatagramListener> listener_;
     std::vector<mqttsn::Gateway*> gateways_;  // by worker; owned by the listener's endpoints

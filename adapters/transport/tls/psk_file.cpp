@@ -76,7 +76,7 @@ Result<PskTablePtr> PskTable::parse(std::string_view text) {
         if (line.empty() || line.front() == '#') {
             continue;
         }
-        const std::size_t colon = line.find(':');
+        const std::size_t colon = line.rfind(':');  // an identity may have some, a key none
         if (colon == std::string_view::npos) {
             return wrong("not of the form identity:key");
         }
