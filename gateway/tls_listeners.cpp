@@ -1,12 +1,13 @@
 #include "gateway/tls_listeners.hpp"
 
 #include "adapters/transport/tls/tls_layer.hpp"
+#include "broker-core/base/assert.hpp"
+#include "gateway/auth/modules.hpp"
+#include "gateway/auth/user_store.hpp"
 #include "gateway/tls_files.hpp"
 
-#include <algorithm>
 #include <chrono>
 #include <ctime>
-#include <string_view>
 #include <utility>
 
 namespace gw {
@@ -24,33 +25,33 @@ std::string date_text(WallTime when) {
     return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
-std::string first_name(const std::vector<std::string>& names, std::string_view kind) {
-    const auto at = std::find_if(names.begin(), names.end(),
-                                 [&](const std::string& name) { return name.starts_with(kind); });
-    return at == names.end() ? std::string{} : at->substr(kind.size());
-}
-
-}  // namespace
-
-std::string name_in_certificate(const TransportIdentity& identity, config::CertificateField field) {
+/// Empty: the certificate has no such name, or one that could not be a user's.
+std::string name_in(const TransportIdentity& identity, config::CertificateField field) {
+    using enum auth::NameInCertificate;
+    const auto read = [&](auth::NameInCertificate where) {
+        std::string name = auth::name_in_certificate(identity, where);
+        return auth::is_user_name(name) ? name : std::string{};
+    };
     switch (field) {
         case config::CertificateField::off:
             return {};
         case config::CertificateField::cn:
-            return identity.common_name;
+            return read(common_name);
         case config::CertificateField::dn:
-            return identity.subject;
+            return read(subject);
         case config::CertificateField::san_dns:
-            return first_name(identity.alternative_names, "DNS:");
+            return read(dns);
         case config::CertificateField::san_uri:
-            return first_name(identity.alternative_names, "URI:");
+            return read(uri);
         case config::CertificateField::san_email:
-            return first_name(identity.alternative_names, "email:");
+            return read(email);
         case config::CertificateField::fingerprint:
-            return identity.fingerprint;
+            return read(fingerprint);
     }
     GW_UNREACHABLE();
 }
+
+}  // namespace
 
 void TlsSetup::add_layer(transport::LayerSetup& setup) const {
     setup.layers.push_back(std::make_unique<transport::TlsLayer>(context_, gate_));
@@ -66,11 +67,14 @@ void TlsSetup::name_peer(PeerInfo& peer) const {
     }
     const TransportIdentity& identity = *peer.identity;
     if (!identity.psk_identity.empty()) {
-        peer.username = rules_.psk_as_username ? identity.psk_identity : std::string{};
+        if (rules_.psk_as_username) {
+            peer.lacks_name = !auth::is_user_name(identity.psk_identity);
+            peer.username = peer.lacks_name ? std::string{} : identity.psk_identity;
+        }
         return;
     }
-    peer.username = name_in_certificate(identity, rules_.username_from);
-    peer.client_id = name_in_certificate(identity, rules_.client_id_from);
+    peer.username = name_in(identity, rules_.username_from);
+    peer.client_id = name_in(identity, rules_.client_id_from);
     peer.lacks_name =
         (rules_.username_from != config::CertificateField::off && peer.username.empty()) ||
         (rules_.client_id_from != config::CertificateField::off && peer.client_id.empty());

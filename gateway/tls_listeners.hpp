@@ -38,9 +38,6 @@ private:
 
 using TlsSetupPtr = std::shared_ptr<const TlsSetup>;
 
-/// The name that a certificate has in a field; empty: none.
-std::string name_in_certificate(const TransportIdentity& identity, config::CertificateField field);
-
 /// What of TLS outlives a reload: each listener's ticket keys and handshake limits. The main
 /// thread's.
 class TlsListeners {

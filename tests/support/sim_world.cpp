@@ -151,10 +151,11 @@ LinkId SimWorld::connect(SimPeer& peer, std::uint32_t worker,
 }
 
 void SimWorld::make_machine(Link& link) {
+    PeerInfo peer = peer_template_;
+    peer.address = "sim:" + std::to_string(link.id);
+    peer.is_administrator = link.is_administrator;
     link.machine = std::make_unique<mqtt::ConnectionMachine>(
-        *brokers_[link.worker], link.connection, link.listener,
-        PeerInfo{.address = "sim:" + std::to_string(link.id),
-                 .is_administrator = link.is_administrator});
+        *brokers_[link.worker], link.connection, link.listener, std::move(peer));
 }
 
 void SimWorld::send(LinkId id, Bytes bytes) {

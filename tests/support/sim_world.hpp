@@ -97,6 +97,8 @@ public:
     // --- what is inside
 
     BrokerShared& shared() { return *shared_; }
+    /// What the transport says of all clients from now on.
+    PeerInfo& peer_template() { return peer_template_; }
     Broker& broker(std::uint32_t worker = 0) { return *brokers_[worker]; }
     /// A turn of a worker with something done in it.
     void turn(std::uint32_t worker, const std::function<void(Broker&)>& action);
@@ -170,6 +172,7 @@ private:
     MonotonicTime now_{};
     std::unique_ptr<BrokerShared> shared_;
     NullLog log_;
+    PeerInfo peer_template_;
     std::shared_ptr<const mqtt::MachineOptions> listener_;
     std::multimap<MonotonicTime, std::function<void()>> events_;
     std::unique_ptr<SimDisk> disk_;  // null: nothing is kept

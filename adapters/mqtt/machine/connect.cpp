@@ -417,6 +417,12 @@ void ConnectionMachine::take_connect_step(const ConnectPacket& packet, const Aut
                       step.data);
             return;
         case AuthStep::Kind::accepted:
+            if (const std::string& proven = connecting_->peer.username;
+                !proven.empty() && proven != step.decision.username) {
+                refuse_connect(packet, client_id_of(packet), ReasonCode::not_authorized,
+                               "the transport has proven another user");
+                return;
+            }
             finish_connect(packet, step.decision, step.data);
             return;
         case AuthStep::Kind::refused:

@@ -418,6 +418,56 @@ TEST_CASE("a will is judged like a publish, carries its properties and its expir
     CHECK(dropped(world, DropReason::not_authorized_publish) == 2);
 }
 
+TEST_CASE("the names that the transport has proven stand in the place of the client's own") {
+    SimWorld world{SimOptions{}};
+    world.peer_template().username = "meter-7";
+    world.peer_template().client_id = "m7";
+    const std::uint32_t worker = world.broker().worker_of("m7");
+    for (const Version version : {Version::v3_1_1, Version::v5}) {
+        CAPTURE(version);
+        TestClient client{world, version, worker};
+        client.connect("somebody", [](mqtt::ConnectPacket& packet) { packet.username = "wrong"; });
+        CHECK(client.next() == (version == Version::v5 ? welcome_v5 : "CONNACK"));
+        const Session* const session = world.broker(worker).find_session("m7");
+        REQUIRE(session != nullptr);
+        CHECK(session->identity->username == "meter-7");
+        CHECK_FALSE(session->identity->is_anonymous);
+        client.disconnect();
+    }
+    SUBCASE("who gave no client id learns which it is (MQTT 5.0, 3.2.2.3.7)") {
+        TestClient client{world, Version::v5, worker};
+        client.connect("");
+        CHECK(client.next().find(" client_id='m7' ") != std::string::npos);
+    }
+    SUBCASE("an enhanced authentication may not make another user of it") {
+        world.shared().auth_methods = std::make_shared<FakeAuthMethods>();
+        for (const std::string_view name : {"ann", "meter-7"}) {
+            TestClient client{world, Version::v5, worker};
+            client.connect("c", [&](mqtt::ConnectPacket& packet) {
+                packet.authentication_method = "ask";
+                packet.authentication_data = as_bytes(name);
+            });
+            CHECK(client.next().starts_with("AUTH"));
+            client.auth(ReasonCode::continue_authentication, "ask", "yes");
+            const std::string answer = client.next();
+            CHECK(answer.starts_with(name == "ann" ? "CONNACK reason=87" : welcome_v5));
+        }
+    }
+}
+
+TEST_CASE("a certificate without the name that the listener wants lets nobody in") {
+    SimWorld world{SimOptions{}};
+    world.peer_template().lacks_name = true;
+    TestClient v5{world, Version::v5};
+    v5.connect("c");
+    CHECK(v5.next().starts_with("CONNACK reason=87"));
+    CHECK(v5.is_closed());
+    TestClient v3{world, Version::v3_1_1};
+    v3.connect("c");
+    CHECK(v3.next() == "CONNACK reason=87");
+    CHECK(refused_by(world, ReasonCode::not_authorized) == 2);
+}
+
 TEST_CASE("enhanced authentication: several steps, refusal, unknown method, again later") {
     SimWorld world{SimOptions{}};
     world.shared().auth_methods = std::make_shared<FakeAuthMethods>();
