@@ -16,3 +16,8 @@ gw_test(tls_test
     ${PROJECT_SOURCE_DIR}/tests/unit/adapters/transport/tls/tls_context_test.cpp
     ${PROJECT_SOURCE_DIR}/tests/unit/adapters/transport/tls/tls_layer_test.cpp
   DEPS gw::tls)
+
+gw_fuzz_target(tls_fuzz
+  SOURCES fuzz/tls_fuzz.cpp support/test_pki.cpp
+  DEPS gw::tls
+  SEEDS ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/seeds/tls)

@@ -86,8 +86,6 @@ public:
     bool has_goodbye = false;
 
 private:
-    static void SSL_CTX_set_app_data_of(TlsClient*) {}
-
     transport::SslContextPtr context_;
     transport::SslPtr ssl_;
     bool is_failed_ = false;
