@@ -359,7 +359,8 @@ constexpr Key keys[] = {
      .on_reload = Reload::new_connections,
      .summary = "The password beside mqtt.sn.username. Empty: none.",
      .why = "EMQ's.",
-     .store = into<shared, &MqttSn::password>},
+     .store = into<shared, &MqttSn::password>,
+     .is_secret = true},
 };
 
 }  // namespace

@@ -1,11 +1,14 @@
 #include "config/parse/loader.hpp"
+#include "config/parse/report.hpp"
 #include "tests/support/doctest_strings.hpp"
 #include "tests/support/temp_folder.hpp"
 
 #include <string>
 
+using gw::config::diff;
 using gw::config::load;
 using gw::config::parse_sleep_rule;
+using gw::config::show_text;
 using gw::config::Sources;
 using gw::test::TempFolder;
 using namespace std::chrono_literals;
@@ -131,6 +134,17 @@ TEST_CASE("EMQ's port is a listener, its reserved id and its statistics are expl
     CHECK(wrong_file("mqtt.sn.predefined.topic.0 = reserved\n").find("the id 0 is reserved") !=
           std::string::npos);
     CHECK(wrong_file("mqtt.sn.enable_stats = off\n").find("always current") != std::string::npos);
+}
+
+TEST_CASE("the password of MQTT-SN is not shown") {
+    const auto with = load(Sources{.settings = {"mqtt.sn.password=hidden"}});
+    const auto without = load(Sources{});
+    REQUIRE(with.has_value());
+    CHECK(with->config.mqttsn.password == "hidden");
+    CHECK(show_text(*with).find("hidden") == std::string::npos);
+    const auto changes = diff(*without, *with);
+    REQUIRE(changes.size() == 1);
+    CHECK(changes[0].value_new.find("hidden") == std::string::npos);
 }
 
 TEST_CASE("MQTT-SN values that do not fit together") {
