@@ -148,7 +148,7 @@ void Connection::ask_again() {
 void Connection::on_connecting_frame(const Frame& frame) {
     const auto packet = decode_body(frame);
     if (!packet) {
-        gateway_.drop(DatagramDrop::truncated);
+        gateway_.drop(packet.error());
         return;
     }
     if (const auto* const topic = std::get_if<WillTopic>(&*packet)) {

@@ -49,8 +49,7 @@ void Connection::on_connected_frame(const Frame& frame) {
     }
     const auto packet = decode_body(frame);
     if (!packet) {
-        gateway_.drop(packet.error() == DecodeError::overlong ? DatagramDrop::overlong
-                                                              : DatagramDrop::truncated);
+        gateway_.drop(packet.error());
         return;
     }
     on_packet(*packet, frame.body);

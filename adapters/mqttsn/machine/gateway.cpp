@@ -1,5 +1,6 @@
 #include "adapters/mqttsn/machine/gateway.hpp"
 
+#include "broker-core/base/hash.hpp"
 #include "broker-core/base/utf8.hpp"
 
 #include <algorithm>
@@ -13,23 +14,8 @@ namespace {
 /// two gateways that answer each other, or for a flood with borrowed addresses.
 constexpr std::uint64_t unknown_replies_per_second = 2000;
 
-DatagramDrop drop_reason_of(DecodeError error) {
-    switch (error) {
-        case DecodeError::truncated:
-            return DatagramDrop::truncated;
-        case DecodeError::length_mismatch:
-            return DatagramDrop::length_mismatch;
-        case DecodeError::unknown_type:
-            return DatagramDrop::unknown_type;
-        case DecodeError::overlong:
-            return DatagramDrop::overlong;
-        case DecodeError::nested_too_deep:
-            return DatagramDrop::nested_too_deep;
-    }
-    GW_UNREACHABLE();
-}
-
-/// What only gateways send. It is never answered: two gateways would answer each other for ever.
+/// What only gateways send. It is never answered: two gateways would answer each other for ever
+/// (and see may_answer_disconnect()).
 bool is_from_gateway(MessageType type) {
     switch (type) {
         case MessageType::advertise:
@@ -131,7 +117,7 @@ DatagramRoute Gateway::route(Bytes datagram) {
         node_.clear();
         const auto inside = unwrap(datagram, node_);
         if (!inside) {
-            drop(drop_reason_of(inside.error()));
+            drop(inside.error());
             route.kind = DatagramRoute::Kind::drop;
             return route;
         }
@@ -167,9 +153,13 @@ void Gateway::on_datagram(const DatagramSource& source, Bytes datagram) {
     if (is_stopping_) {
         return;  // as if the program had ended already
     }
+    if (options_->lets_in && !options_->lets_in(source.peer.ip)) {
+        drop(DatagramDrop::not_allowed);  // whatever it is: PINGREQ would move a client there
+        return;
+    }
     const auto frame = read_frame(datagram);
     if (!frame) {
-        drop(drop_reason_of(frame.error()));
+        drop(frame.error());
         return;
     }
     if (source.is_multicast && frame->type != MessageType::searchgw) {
@@ -211,12 +201,28 @@ void Gateway::on_peer_lost(const DatagramPeer& peer, std::uint32_t handle) {
     }
 }
 
+DatagramDrop Gateway::drop_reason_of(DecodeError error) {
+    switch (error) {
+        case DecodeError::truncated:
+            return DatagramDrop::truncated;
+        case DecodeError::length_mismatch:
+            return DatagramDrop::length_mismatch;
+        case DecodeError::unknown_type:
+            return DatagramDrop::unknown_type;
+        case DecodeError::overlong:
+            return DatagramDrop::overlong;
+        case DecodeError::nested_too_deep:
+            return DatagramDrop::nested_too_deep;
+    }
+    GW_UNREACHABLE();
+}
+
 // ------------------------------------------------------------------------------------- connect
 
 void Gateway::on_connect(const DatagramSource& source, const Frame& frame) {
     const auto decoded = decode_body(frame);
     if (!decoded) {
-        drop(drop_reason_of(decoded.error()));
+        drop(decoded.error());
         return;
     }
     const auto& packet = std::get<Connect>(*decoded);
@@ -238,10 +244,6 @@ void Gateway::on_connect(const DatagramSource& source, const Frame& frame) {
 }
 
 bool Gateway::may_connect(const DatagramSource& source, const Connect& packet) {
-    if (options_->lets_in && !options_->lets_in(source.peer.ip)) {
-        drop(DatagramDrop::not_allowed);
-        return false;
-    }
     const auto refuse = [&](ReasonCode reason, ReturnCode code) {
         const PeerInfo peer = peer_info(source);
         OpenSession request;
@@ -335,7 +337,24 @@ void Gateway::on_unknown_peer(const DatagramSource& source, const Frame& frame, 
         return;
     }
     drop(DatagramDrop::unknown_peer);
-    say_unknown(source);
+    if (frame.type != MessageType::disconnect || may_answer_disconnect(source)) {
+        say_unknown(source);
+    }
+}
+
+/// A client that has not heard the answer to its DISCONNECT asks again, after T_retry. What comes
+/// at once is another gateway's answer to ours: the two would go on for ever.
+bool Gateway::may_answer_disconnect(const DatagramSource& source) {
+    constexpr Milliseconds apart{200};
+    std::string peer = source.peer.text();
+    peer += as_text(source.node);
+    const std::uint64_t hash = hash_text(peer, 0) | 1U;
+    Answered& last = answered_disconnects_[hash / 2 % answered_disconnects_.size()];
+    if (last.peer_hash == hash && now() - last.at < apart) {
+        return false;
+    }
+    last = {hash, now()};
+    return true;
 }
 
 void Gateway::say_unknown(const DatagramSource& source) {
@@ -385,7 +404,6 @@ void Gateway::on_connectionless_publish(const DatagramSource& source, const Publ
     const bool is_possible =
         options_->connectionless_username && !name.empty() &&
         (!options_->connectionless_username->empty() || options_->allow_anonymous) &&
-        (!options_->lets_in || options_->lets_in(source.peer.ip)) &&
         check_topic_name(topic, {.bytes_max = 65535, .levels_max = 65535}).has_value() &&
         (!packet.flags.retain() || options_->retain_available) &&
         broker_.shared().memory_grade.load(std::memory_order_relaxed) < MemoryGrade::pause_reading;
@@ -437,11 +455,10 @@ IdentityPtr Gateway::connectionless_identity(const DatagramSource& source) {
 void Gateway::on_search(const DatagramSource& source, const Frame& frame) {
     const auto packet = decode_body(frame);
     if (!packet) {
-        drop(drop_reason_of(packet.error()));
+        drop(packet.error());
         return;
     }
-    if ((options_->lets_in && !options_->lets_in(source.peer.ip)) ||
-        !unknown_replies_.try_take(now())) {
+    if (!unknown_replies_.try_take(now())) {
         drop(DatagramDrop::rate);
         return;
     }

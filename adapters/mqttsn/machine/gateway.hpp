@@ -9,6 +9,7 @@
 #include "broker-core/base/timer_wheel.hpp"
 #include "broker-core/broker/broker.hpp"
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -60,6 +61,7 @@ public:
     /// What proves a client beyond its address, "" when nothing does.
     static std::string proof_of(const PeerInfo& peer, const AuthDecision& decision);
     void drop(DatagramDrop reason) { broker_.metrics().drop(reason); }
+    void drop(DecodeError reason) { drop(drop_reason_of(reason)); }
     template <class Message>
     void send(const DatagramPeer& to, NodePrefix node, const Message& packet) {
         ByteBuffer& out = port_.begin(to);
@@ -70,6 +72,7 @@ public:
     }
 
 private:
+    static DatagramDrop drop_reason_of(DecodeError error);
     void on_connect(const DatagramSource& source, const Frame& frame);
     bool may_connect(const DatagramSource& source, const Connect& packet);
     void on_client_ping(const DatagramSource& source, std::string_view client_id);
@@ -79,6 +82,7 @@ private:
     void on_connectionless_publish(const DatagramSource& source, const Publish& packet);
     IdentityPtr connectionless_identity(const DatagramSource& source);
     void say_unknown(const DatagramSource& source);
+    bool may_answer_disconnect(const DatagramSource& source);
     void advertise();
     Connection* find(const DatagramSource& source);
     MonotonicTime now() const { return broker_.now().monotonic; }
@@ -93,6 +97,12 @@ private:
     ByteBuffer node_;
     IdentityPtr connectionless_;  // of the last publish without a connection
     RateLimit unknown_replies_;   // to peers that are nobody's
+    /// Peers that are nobody's whose DISCONNECT was answered lately, by hash.
+    struct Answered {
+        std::uint64_t peer_hash = 0;
+        MonotonicTime at{};
+    };
+    std::array<Answered, 64> answered_disconnects_{};
     std::unique_ptr<RateLimit> connect_rate_;
     std::uint32_t connect_rate_max_ = 0;  // that connect_rate_ was made for
     MonotonicTime advertise_at_ = never;
