@@ -57,6 +57,10 @@ bool Connection::repeats_connect(const Connect& packet) {
             connecting_->duration != packet.duration) {
             return false;
         }
+        if (connecting_->step == Connecting::Step::will_message) {
+            // Perhaps it has begun anew: it expects the first question, and can answer both.
+            connecting_->step = Connecting::Step::will_topic;
+        }
         ask_again();
         return true;
     }
@@ -68,6 +72,13 @@ bool Connection::repeats_connect(const Connect& packet) {
     last_received_ = now();
     send(Connack{});
     return true;
+}
+
+/// The last message of the will dialogue once more: CONNACK, which answers it, was lost.
+bool Connection::repeats_will(const Frame& frame) const {
+    const bool ends_dialogue = frame.type == MessageType::willmsg ||
+                               (frame.type == MessageType::willtopic && frame.body.empty());
+    return ends_dialogue && state_ == State::active && is_fresh_ && connect_flags_.will();
 }
 
 void Connection::begin_authentication() {
@@ -173,6 +184,7 @@ void Connection::on_will_topic(const WillTopic& packet) {
         return;
     }
     if (packet.topic.empty()) {
+        connecting_->will = {};
         finish_connect();  // there shall be none (6.3)
         return;
     }
@@ -184,7 +196,9 @@ void Connection::on_will_topic(const WillTopic& packet) {
 }
 
 void Connection::on_will_message(const WillMessage& packet) {
-    if (connecting_->step != Connecting::Step::will_message) {
+    const bool is_topic_known =
+        connecting_->step == Connecting::Step::will_topic && !connecting_->will.topic.empty();
+    if (connecting_->step != Connecting::Step::will_message && !is_topic_known) {
         gateway_.drop(DatagramDrop::unexpected);
         return;
     }
@@ -282,9 +296,7 @@ bool Connection::resume_in_place(Session& present) {
     }
     become_active();
     if (work_->outgoing.step != Outgoing::Step::none) {
-        work_->outgoing.is_resend = true;
-        work_->outgoing.try_count = 0;
-        send_outgoing();
+        send_outgoing_again();
     }
     go_on();
     return true;

@@ -27,6 +27,10 @@ void Connection::on_frame(const Frame& frame) {
     }
     broker().metrics().packets_received.add();
     last_received_ = now();
+    if (repeats_will(frame)) {
+        send(Connack{});
+        return;
+    }
     is_fresh_ = false;
     if (state_ == State::connecting) {
         on_connecting_frame(frame);
@@ -150,6 +154,7 @@ void Connection::reply(const PendingReply& reply) {
     const bool waits = reply.ticket != 0 && options().waits_for_store;
     if (waits) {
         work().replies.push_back(reply);
+        update_blocked();
     } else {
         send_reply(reply);
     }
@@ -205,6 +210,7 @@ void Connection::on_stored(StoreTicket ticket, StoreOutcome outcome) {
         send_reply(reply);
     }
     work_->replies = std::move(kept);
+    go_on();  // messages may have waited for this, and so may PINGRESP
 }
 
 template <class Message>

@@ -131,6 +131,9 @@ private:
         std::uint16_t register_id = 0;  // of REGISTER
         MessagePtr message;             // null in step `releasing`
         MonotonicTime retry_at = never;
+
+        /// It goes out once more: with DUP, if it is PUBLISH at QoS 1 or 2.
+        void mark_resent() { is_resend = is_resend || step == Step::publishing; }
     };
     /// A reply that waits until what it promises is stored.
     struct PendingReply {
@@ -174,6 +177,7 @@ private:
     void ask_for_will_topic();
     void ask_for_will_message();
     void ask_again();
+    bool repeats_will(const Frame& frame) const;
     void begin_authentication();
     void on_decision(const AuthDecision& decision);
     void on_will_topic(const WillTopic& packet);
@@ -218,9 +222,11 @@ private:
     // delivery.cpp
     void start(Outgoing outgoing);
     void send_outgoing();
+    void send_outgoing_again();
     void retry_outgoing();
     void go_on();
     void update_blocked();
+    bool is_id_untold() const;
     bool choose_topic_id(std::string_view topic, Outgoing& outgoing, bool& is_known);
     void send_publish(const Outgoing& outgoing);
     void on_regack(const Regack& packet);

@@ -125,6 +125,13 @@ void Connection::send_outgoing() {
     schedule();
 }
 
+/// The client is there again, and may not have got what it was sent last.
+void Connection::send_outgoing_again() {
+    work_->outgoing.mark_resent();
+    work_->outgoing.try_count = 0;
+    send_outgoing();
+}
+
 void Connection::send_publish(const Outgoing& outgoing) {
     Flags flags;
     flags.set_qos(static_cast<WireQos>(outgoing.qos))
@@ -139,8 +146,12 @@ void Connection::send_publish(const Outgoing& outgoing) {
 
 void Connection::retry_outgoing() {
     Outgoing& outgoing = work_->outgoing;
+    if (state_ == State::asleep) {
+        outgoing.retry_at = never;  // begun by a late answer; goes on when it wakes up
+        return;
+    }
     if (outgoing.try_count <= options().retry_count_max) {
-        outgoing.is_resend = outgoing.qos != Qos::at_most_once;
+        outgoing.mark_resent();
         broker().metrics().retransmissions.add();
         send_outgoing();
         return;
@@ -156,6 +167,14 @@ void Connection::retry_outgoing() {
     update_blocked();
 }
 
+/// Whether SUBACK or REGACK, which tell an id, wait for the store: a message under that id must not
+/// come before them, for the client would not know what it is.
+bool Connection::is_id_untold() const {
+    return std::any_of(work_->replies.begin(), work_->replies.end(), [](const PendingReply& reply) {
+        return reply.type == MessageType::suback || reply.type == MessageType::regack;
+    });
+}
+
 /// Lets the broker go on, unless something is under way.
 void Connection::go_on() {
     update_blocked();
@@ -167,7 +186,7 @@ void Connection::go_on() {
 /// While one message is under way the broker keeps all others, those at QoS 0 too: they keep their
 /// order, and the smallest client need not expect two things at once.
 void Connection::update_blocked() {
-    const bool is_busy = work_ && work_->outgoing.step != Outgoing::Step::none;
+    const bool is_busy = work_ && (work_->outgoing.step != Outgoing::Step::none || is_id_untold());
     const bool is_listening =
         state_ == State::active || (state_ == State::awake && work_->deliveries_left != 0);
     is_output_blocked = is_busy || !is_listening || session_ == nullptr;

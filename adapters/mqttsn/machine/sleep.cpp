@@ -34,9 +34,7 @@ void Connection::wake_up() {
                                ? std::numeric_limits<std::uint32_t>::max()
                                : static_cast<std::uint32_t>(2 * waiting + more_count_max);
     if (mine.outgoing.step != Outgoing::Step::none) {
-        mine.outgoing.is_resend = mine.outgoing.qos != Qos::at_most_once;
-        mine.outgoing.try_count = 0;
-        send_outgoing();
+        send_outgoing_again();
     }
     go_on();
 }
@@ -84,9 +82,7 @@ void Connection::answer_ping() {
         case State::awake:
             // It is impatient, or has not heard us: what is under way goes out again.
             if (work_->outgoing.step != Outgoing::Step::none) {
-                work_->outgoing.is_resend = work_->outgoing.qos != Qos::at_most_once;
-                work_->outgoing.try_count = 0;
-                send_outgoing();
+                send_outgoing_again();
             }
             update_blocked();
             return;

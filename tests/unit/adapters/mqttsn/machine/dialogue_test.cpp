@@ -3,7 +3,161 @@
 
 using namespace gw;
 using namespace gw::test;
+using mqttsn::Flags;
 using mqttsn::GatewayOptions;
+using mqttsn::ReturnCode;
+
+namespace {
+
+SimOptions slow_disk() {
+    SimOptions options;
+    options.storage_delay_max = 50ms;
+    return options;
+}
+
+mqttsn::WillTopic will_topic(std::string_view topic) {
+    return {Flags{}, topic};
+}
+
+}  // namespace
+
+TEST_CASE("CONNACK was lost: what ended the will dialogue is answered again") {
+    SnFixture f;
+    const auto client = f.fresh();
+    client->connect("c", 60, true, true);
+    client->send(will_topic("w"));
+    client->send(mqttsn::WillMessage{as_bytes("gone")});
+    CHECK(client->take() == Lines{"WILLTOPICREQ", "WILLMSGREQ", "CONNACK"});
+    client->send(mqttsn::WillMessage{as_bytes("gone")});
+    CHECK(client->take() == Lines{"CONNACK"});
+    client->connect("c", 60, true, true);  // nor does this begin anything anew
+    CHECK(client->take() == Lines{"CONNACK"});
+    client->ping();
+    CHECK(client->take() == Lines{"PINGRESP"});
+    client->send(mqttsn::WillMessage{as_bytes("gone")});  // it has had its CONNACK
+    CHECK(client->take() == Lines{});
+    CHECK(f.dropped(DatagramDrop::unexpected) == 1);
+
+    const auto without = f.fresh();
+    without->connect("d", 60, true, true);
+    without->send(mqttsn::WillTopic{});
+    without->send(mqttsn::WillTopic{});
+    CHECK(without->take() == Lines{"WILLTOPICREQ", "CONNACK", "CONNACK"});
+
+    const auto unasked = f.connected("e");
+    unasked->send(mqttsn::WillMessage{as_bytes("gone")});
+    CHECK(unasked->take() == Lines{});
+}
+
+TEST_CASE("CONNECT in the midst of the will dialogue: a client that begins anew, or a late copy") {
+    SnFixture f;
+    const auto client = f.fresh();
+    client->connect("c", 60, true, true);
+    client->send(will_topic("first"));
+    client->connect("c", 60, true, true);
+    CHECK(client->take() == Lines{"WILLTOPICREQ", "WILLMSGREQ", "WILLTOPICREQ"});
+    SUBCASE("it has begun anew") {
+        client->send(will_topic("w"));
+        client->send(mqttsn::WillMessage{as_bytes("gone")});
+        CHECK(client->take() == Lines{"WILLMSGREQ", "CONNACK"});
+    }
+    SUBCASE("it has begun anew, and wants none") {
+        client->send(mqttsn::WillTopic{});
+        CHECK(client->take() == Lines{"CONNACK"});
+    }
+    SUBCASE("it goes on") {
+        client->send(mqttsn::WillMessage{as_bytes("gone")});
+        CHECK(client->take() == Lines{"CONNACK"});
+    }
+}
+
+TEST_CASE("DUP is on what was sent before, not on the first PUBLISH behind a repeated REGISTER") {
+    SnFixture f;
+    const auto client = f.connected("c", 0);
+    client->subscribe("a/+", 1);
+    client->take();
+    f.say("a/b", "x", Qos::at_least_once);
+    f.world.run_for(10s);
+    CHECK(client->take() == Lines{"REGISTER topic=1 id=1 'a/b'", "REGISTER topic=1 id=1 'a/b'"});
+    SUBCASE("repeated after T_retry") {
+        client->send(mqttsn::Regack{1, 1, ReturnCode::accepted});
+    }
+    SUBCASE("repeated when the client wakes up") {
+        client->disconnect(60);
+        client->ping("c");
+        CHECK(client->take() == Lines{"DISCONNECT", "REGISTER topic=1 id=1 'a/b'"});
+        client->send(mqttsn::Regack{1, 1, ReturnCode::accepted});
+    }
+    CHECK(client->take() == Lines{"PUBLISH qos=1 topic=1 id=1 'x'"});
+    client->disconnect(60);
+    client->ping("c");
+    CHECK(client->take() == Lines{"DISCONNECT", "PUBLISH dup qos=1 topic=1 id=1 'x'"});
+}
+
+TEST_CASE("a message at QoS 0 never has DUP, be its REGISTER repeated by CONNECT of a sleeper") {
+    SnFixture f;
+    const auto client = f.connected("c", 0);
+    client->subscribe("a/+", 1);
+    client->take();
+    f.say("a/b", "x");
+    client->disconnect(60);
+    client->connect("c", 0, false);
+    CHECK(client->take() == Lines{"REGISTER topic=1 id=1 'a/b'", "DISCONNECT", "CONNACK",
+                                  "REGISTER topic=1 id=1 'a/b'"});
+    client->send(mqttsn::Regack{1, 1, ReturnCode::accepted});
+    CHECK(client->take() == Lines{"PUBLISH topic=1 'x'"});
+}
+
+TEST_CASE("no message comes under an id before SUBACK has told it, however slow the store") {
+    SnFixture f{open_gateway(), slow_disk()};
+    f.say("a", "retained", Qos::at_most_once, true);
+    const auto client = f.connected("c", 60, false);
+    f.world.run_for(100ms);
+    client->subscribe("a", 0);
+    f.say("a", "live");
+    CHECK(client->take() == Lines{});
+    f.world.run_for(100ms);
+    const auto lines = client->take();
+    REQUIRE(lines.size() == 3);
+    CHECK(lines[0] == "SUBACK topic=1 id=1");
+}
+
+TEST_CASE("an awake client gets PINGRESP as soon as its own PUBLISH is stored and acknowledged") {
+    SnFixture f{open_gateway(), slow_disk()};
+    const auto reader = f.connected("r", 60, false);
+    f.world.run_for(100ms);
+    reader->send(mqttsn::Register{0, 1, "a"});
+    f.world.run_for(100ms);
+    reader->subscribe("b", 1, 2);
+    f.world.run_for(100ms);
+    reader->disconnect(60);
+    f.world.run_for(100ms);
+    reader->take();
+    const auto other = f.connected("o", 60, false);
+    other->subscribe("a", 1);
+    f.world.run_for(100ms);
+    reader->publish(1, "x", 1, 3);  // has to be stored for the other
+    reader->ping("r");
+    f.world.run_for(100ms);
+    CHECK(reader->take() == Lines{"PUBACK topic=1 id=3", "PINGRESP"});
+}
+
+TEST_CASE("a late answer of a client that sleeps begins nothing that is repeated to it") {
+    SnFixture f;
+    const auto client = f.connected("c", 0);
+    client->subscribe("a", 2);
+    client->take();
+    f.say("a", "x", Qos::exactly_once);
+    client->disconnect(600);
+    client->send(mqttsn::Pubrec{1});
+    CHECK(client->take() == Lines{"PUBLISH qos=2 topic=1 id=1 'x'", "DISCONNECT", "PUBREL id=1"});
+    f.world.run_for(600s);
+    CHECK(client->take() == Lines{});
+    client->ping("c");
+    CHECK(client->take() == Lines{"PUBREL id=1"});
+    client->send(mqttsn::Pubcomp{1});
+    CHECK(client->take() == Lines{"PINGRESP"});
+}
 
 TEST_CASE("an address that is not allowed gets no answer, and no client moves there") {
     SnFixture f;
