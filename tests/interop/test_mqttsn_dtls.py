@@ -143,6 +143,18 @@ class Dtls(SnTest):
                 client.close()
 
     @ours_only("MQTT-SN")
+    def test_larger_than_a_record(self):
+        """A DTLS record carries 16,384 bytes: more cannot be delivered, and stops nothing."""
+        broker = self.gateway()
+        mqtt = self.client(V5, where=broker.address)
+        client = self.device(broker).connect()
+        topic = self.topic("x")
+        client.subscribe(topic, qos=1)
+        mqtt.publish(topic, b"x" * 16376, 1)
+        mqtt.publish(topic, b"y" * 16375, 1)
+        self.assertEqual(client.message().payload, b"y" * 16375)
+
+    @ours_only("MQTT-SN")
     def test_wrong_key(self):
         broker = self.gateway()
         for identity, key in (("meter-1", "ff" * 16), ("nobody", "00" * 16)):

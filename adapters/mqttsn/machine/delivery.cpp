@@ -47,8 +47,11 @@ bool Connection::on_delivery(const DeliveryView& delivery) {
     const std::string_view topic = strip_mountpoint(message.topic());
     // Fixed fields of PUBLISH, and of REGISTER, which must come first.
     const std::size_t body_bytes = std::max(message.payload().size() + 5, topic.size() + 4);
+    constexpr std::size_t udp_bytes_max = 65507;
+    constexpr std::size_t dtls_record_bytes_max = 16384;  // a datagram is one record (RFC 6347)
     const std::size_t bytes_max =
-        std::min<std::size_t>({options().datagram_bytes_max, body_bytes_max, std::size_t{65507}});
+        std::min<std::size_t>({options().datagram_bytes_max, body_bytes_max,
+                               peer_.is_secure ? dtls_record_bytes_max : udp_bytes_max});
     if (body_bytes + header_bytes(body_bytes) + (work_ ? work_->node.view().size() : 0) >
         bytes_max) {
         return false;

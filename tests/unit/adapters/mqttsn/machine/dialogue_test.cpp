@@ -195,3 +195,19 @@ TEST_CASE("DISCONNECT of nobody is answered again after a while, not at once: no
     another->disconnect();
     CHECK(another->take() == Lines{"DISCONNECT"});
 }
+
+TEST_CASE("over DTLS a message above what a record carries is given up, and the next one comes") {
+    SnFixture f;
+    auto identity = std::make_shared<TransportIdentity>();
+    identity->psk_identity = "meter";
+    f.net.prove(50000, identity);
+    SnTestClient secure{f.world, f.net, 50000};
+    secure.connect("c");
+    secure.subscribe("a", 1);
+    CHECK(secure.take() == Lines{"CONNACK", "SUBACK qos=1 topic=1 id=1"});
+    constexpr std::size_t header_bytes = 9;  // of PUBLISH with a length of three octets
+    f.say("a", std::string(16384 - header_bytes + 1, 'x'), Qos::at_least_once);
+    CHECK(secure.take() == Lines{});
+    f.say("a", std::string(16384 - header_bytes, 'y'), Qos::at_least_once);
+    CHECK(secure.take().size() == 1);
+}
