@@ -1,3 +1,4 @@
+#include "broker-core/base/base64.hpp"
 #include "broker-core/base/random.hpp"
 #include "broker-core/storage/log_store/database.hpp"
 #include "broker-core/storage/log_store/json_line.hpp"
