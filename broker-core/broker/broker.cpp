@@ -272,7 +272,13 @@ std::uint64_t Broker::store_body(const Message& message) {
 }
 
 void Broker::store_delivery(const Session& session, Delivery& delivery) {
-    delivery.message_id = store_body(*delivery.message);
+    if (delivery.message->qos() == Qos::at_most_once && !options_.upgrade_qos) {
+        // What route() did not store for all is stored by each worker for itself.
+        delivery.message_id = next_message_id_++;
+        storage_.put_message(delivery.message_id, *delivery.message, now_);
+    } else {
+        delivery.message_id = store_body(*delivery.message);
+    }
     storage_.put_delivery({.session_id = session.store_id,
                            .sequence = delivery.sequence,
                            .message_id = delivery.message_id,
@@ -436,12 +442,19 @@ void Broker::deliver(Session& session, const MessagePtr& message,
         }
         delivery.extra->group = *group;
     }
-    delivery.qos = options_.upgrade_qos ? std::max(message->qos(), granted)
-                                        : std::min(message->qos(), granted);
+    delivery.qos = delivery_qos(session, *message, granted);
     delivery.retain = message->retain() && retain_as_published;
     delivery.message = message;
     number(session, delivery);
     enqueue(session, std::move(delivery), is_refusable);
+}
+
+Qos Broker::delivery_qos(const Session& session, const Message& message, Qos granted) const {
+    if (has_subscriber_qos(session.identity->protocol)) {
+        return granted;
+    }
+    return options_.upgrade_qos ? std::max(message.qos(), granted)
+                                : std::min(message.qos(), granted);
 }
 
 /// Gives a delivery its place in the session's order, and stores it where it must not be lost.
@@ -689,8 +702,7 @@ void Broker::send_retained_message(Session& session, SubscriptionOptions options
     }
     Delivery delivery;
     delivery.identifier = options.identifier;
-    delivery.qos = options_.upgrade_qos ? std::max(message->qos(), options.max_qos())
-                                        : std::min(message->qos(), options.max_qos());
+    delivery.qos = delivery_qos(session, *message, options.max_qos());
     delivery.retain = true;
     // The retained message itself is not numbered: several workers may send it at one time.
     delivery.message = is_stored(session) && delivery.qos != Qos::at_most_once ? message->copy()

@@ -37,6 +37,8 @@ struct OpenSession {
     bool clean_start = true;
     std::uint32_t expiry_interval = 0;  // seconds, or session_never_expires
     std::uint16_t receive_maximum = 65535;
+    /// Deliveries in flight, where the protocol has a limit of its own; 0: BrokerOptions' one.
+    std::uint16_t inflight_max = 0;
     bool waits_for_store = true;  // the client is told only of what is stored
     std::unique_ptr<Will> will;   // taken over when the session opens
 };
@@ -64,6 +66,8 @@ struct SubscribeRequest {
     const TopicFilter& filter;
     SubscriptionOptions options;
     enum class Retained : std::uint8_t { send, send_if_new, do_not_send } retained = Retained::send;
+    /// Ends with the connection, also when the session does not.
+    bool is_passing = false;
 };
 
 /// Answer to a publish: `reason` says success, no matching subscribers, or why not. When `ticket`
@@ -245,6 +249,10 @@ public:
     bool on_puback(Session& session, std::uint16_t packet_id, ReasonCode reason);
     bool on_pubrec(Session& session, std::uint16_t packet_id, ReasonCode reason);
     bool on_pubcomp(Session& session, std::uint16_t packet_id);
+    /// The client has refused a delivery at QoS 1 and wants it to go elsewhere: another member of
+    /// its shared group that is online gets it. False: there is none, or it is of no group; then
+    /// the delivery stays this session's, unacknowledged.
+    bool give_back(Session& session, std::uint16_t packet_id);
 
     // --- for adapters whose clients keep more with their session than MQTT's do
 
@@ -354,6 +362,10 @@ private:
     bool retain(const MessagePtr& message);
     void retain_nothing(const Message& message, std::uint64_t version);
     std::uint64_t store_body(const Message& message);
+    /// At which QoS the session gets what it has subscribed to with `granted`.
+    Qos delivery_qos(const Session& session, const Message& message, Qos granted) const;
+    void note_passing(Session& session, const TopicFilter& filter, bool is_passing);
+    void end_passing_subscriptions(Session& session);
     void track(std::uint32_t worker, bool may_be_stored);
     void number(Session& session, Delivery& delivery);
     StoreTicket await(const Session& session, StoreTicket ticket);

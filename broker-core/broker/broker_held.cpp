@@ -167,6 +167,25 @@ void Broker::hand_on(const HandedOn& one) {
     dispatch_shared(one.message, one.group, one.target, passage);
 }
 
+bool Broker::give_back(Session& session, std::uint16_t packet_id) {
+    Delivery* const delivery = session.inflight.find(packet_id);
+    if (delivery == nullptr || delivery->qos != Qos::at_least_once || !delivery->message) {
+        return false;
+    }
+    std::vector<HandedOn> claimed;
+    std::vector<std::uint64_t> to_load;
+    if (!claim(session, *delivery, false, claimed, to_load)) {
+        return false;
+    }
+    GW_ASSERT(to_load.empty());  // its body is here
+    session.inflight.complete(*delivery);
+    for (const HandedOn& one : claimed) {
+        hand_on(one);
+    }
+    pump(session);
+    return true;
+}
+
 /// A body came for what redispatch_shared() has claimed. False: for nobody.
 bool Broker::hand_on_loaded(const LoadedBody& body) {
     const auto found = loading_hand_ons_.find(body.message_id);

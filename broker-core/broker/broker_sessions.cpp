@@ -316,7 +316,9 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
     session->link = &link;
     session->will = std::move(request.will);
     session->expiry_interval = request.expiry_interval;
-    session->inflight_max = std::min(options_.inflight_max, request.receive_maximum);
+    session->inflight_max =
+        std::min(request.inflight_max != 0 ? request.inflight_max : options_.inflight_max,
+                 request.receive_maximum);
     session->no_local_always =
         request.is_bridge || (options_.ignore_loop_deliver && request.protocol != Protocol::mqtt_5);
     session->waits_for_store = request.waits_for_store;
@@ -404,6 +406,7 @@ void Broker::close_connection(Session& session, const ConnectionEnd& end) {
         end_session(session, end.reason);
         return;
     }
+    end_passing_subscriptions(session);
     redispatch_shared(session);
     schedule(session);
     keep_state(session);

@@ -40,10 +40,16 @@ ReasonCode Broker::subscribe(Session& session, const SubscribeRequest& request, 
     if (is_new != nullptr) {
         *is_new = outcome == SubscribeOutcome::created;
     }
-    if (is_stored(session) && !is_stored_already) {
+    const bool was_passing =
+        session.passing_subscriptions && session.passing_subscriptions->contains(filter.text);
+    if (is_stored(session) && !request.is_passing && (!is_stored_already || was_passing)) {
         storage_.put_subscription(session.store_id, filter.text,
                                   std::bit_cast<std::uint32_t>(request.options));
+    } else if (is_stored(session) && request.is_passing && !was_passing &&
+               outcome == SubscribeOutcome::replaced) {
+        storage_.remove_subscription(session.store_id, filter.text);
     }
+    note_passing(session, filter, request.is_passing);
     for (const auto& hook : shared_.hooks) {
         hook->on_session_subscribed(*session.identity, filter.text);
     }
@@ -83,6 +89,7 @@ ReasonCode Broker::unsubscribe(Session& session, const TopicFilter& filter) {
             session.replays.reset();
         }
     }
+    note_passing(session, filter, false);
     if (is_stored(session)) {
         storage_.remove_subscription(session.store_id, filter.text);
     }
@@ -90,6 +97,26 @@ ReasonCode Broker::unsubscribe(Session& session, const TopicFilter& filter) {
         hook->on_session_unsubscribed(*session.identity, filter.text);
     }
     return ReasonCode::success;
+}
+
+void Broker::note_passing(Session& session, const TopicFilter& filter, bool is_passing) {
+    if (is_passing) {
+        if (!session.passing_subscriptions) {
+            session.passing_subscriptions =
+                std::make_unique<std::unordered_map<std::string, TopicFilter>>();
+        }
+        session.passing_subscriptions->insert_or_assign(filter.text, filter);
+    } else if (session.passing_subscriptions) {
+        session.passing_subscriptions->erase(filter.text);
+    }
+}
+
+void Broker::end_passing_subscriptions(Session& session) {
+    if (const auto passing = std::exchange(session.passing_subscriptions, nullptr)) {
+        for (const auto& [text, filter] : *passing) {
+            unsubscribe(session, filter);
+        }
+    }
 }
 
 }  // namespace gw

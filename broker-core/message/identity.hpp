@@ -51,6 +51,13 @@ enum class Protocol : std::uint8_t {
     stomp,
 };
 
+/// Whether the subscription alone decides about the QoS of a delivery, whatever the message was
+/// published with: STOMP's ack modes do (STOMP 1.2, "SUBSCRIBE ack Header"), and a message that was
+/// not acknowledged must be there to be sent again.
+inline bool has_subscriber_qos(Protocol protocol) {
+    return protocol == Protocol::stomp;
+}
+
 /// Name of the protocol as events and logs give it ("MQTT 3.1.1").
 const char* protocol_name(Protocol protocol);
 

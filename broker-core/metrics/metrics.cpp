@@ -271,6 +271,12 @@ void visit_metrics(const Metrics* const* workers, std::size_t count, MetricVisit
                 std::mem_fn(&Metrics::packets_received));
     sum.counter("packets/sent", "MQTT packets sent.", std::mem_fn(&Metrics::packets_sent));
     visit_packets(sum);
+    sum.counter("stomp/frames/received", "STOMP frames received.",
+                std::mem_fn(&Metrics::stomp_frames_received));
+    sum.counter("stomp/frames/sent", "STOMP frames sent.",
+                std::mem_fn(&Metrics::stomp_frames_sent));
+    sum.counter("stomp/errors/sent", "ERROR frames sent; each ends its connection.",
+                std::mem_fn(&Metrics::stomp_errors_sent));
     visit_messages(sum);
     visit_sessions(sum);
     visit_logins(sum);

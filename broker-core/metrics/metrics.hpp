@@ -71,6 +71,7 @@ struct Metrics {
     Counter packets_received, packets_sent;
     /// By MQTT packet type, 1 to 15.
     std::array<Counter, 16> packets_received_by_type, packets_sent_by_type;
+    Counter stomp_frames_received, stomp_frames_sent, stomp_errors_sent;
     Counter messages_received, messages_sent;
     std::array<Counter, 3> messages_received_by_qos, messages_sent_by_qos;
     Counter messages_dropped;
