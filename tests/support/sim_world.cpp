@@ -138,24 +138,39 @@ void SimWorld::at(Milliseconds time, std::function<void()> action) {
 LinkId SimWorld::connect(SimPeer& peer, std::uint32_t worker,
                          std::shared_ptr<const mqtt::MachineOptions> listener,
                          bool is_administrator) {
-    auto made = std::make_unique<Link>();
-    Link& link = *made;
-    link.id = static_cast<LinkId>(links_.size());
-    link.worker = worker;
-    link.peer = &peer;
+    Link& link = add_link(peer, worker);
     link.listener = listener ? std::move(listener) : listener_;
     link.is_administrator = is_administrator;
-    links_.push_back(std::move(made));
     turn(worker, [&](Broker&) { make_machine(link); });
     return link.id;
+}
+
+LinkId SimWorld::connect(SimPeer& peer, std::uint32_t worker, MachineMaker maker) {
+    Link& link = add_link(peer, worker);
+    link.maker = std::move(maker);
+    turn(worker, [&](Broker&) { make_machine(link); });
+    return link.id;
+}
+
+SimWorld::Link& SimWorld::add_link(SimPeer& peer, std::uint32_t worker) {
+    Link& link = *links_.emplace_back(std::make_unique<Link>());
+    link.id = static_cast<LinkId>(links_.size() - 1);
+    link.worker = worker;
+    link.peer = &peer;
+    return link;
 }
 
 void SimWorld::make_machine(Link& link) {
     PeerInfo peer = peer_template_;
     peer.address = "sim:" + std::to_string(link.id);
     peer.is_administrator = link.is_administrator;
-    link.machine = std::make_unique<mqtt::ConnectionMachine>(
-        *brokers_[link.worker], link.connection, link.listener, std::move(peer));
+    Broker& broker = *brokers_[link.worker];
+    if (link.maker) {
+        link.machine = link.maker(broker, link.connection, std::move(peer));
+    } else {
+        link.machine = std::make_unique<mqtt::ConnectionMachine>(broker, link.connection,
+                                                                 link.listener, std::move(peer));
+    }
 }
 
 void SimWorld::send(LinkId id, Bytes bytes) {

@@ -52,6 +52,10 @@ public:
 
 using LinkId = std::uint32_t;
 
+/// Makes the machine of a link whose protocol is not MQTT.
+using MachineMaker =
+    std::function<std::unique_ptr<StreamMachine>(Broker&, StreamConnection&, PeerInfo)>;
+
 /// Brokers, connection machines and a network between them and their clients, all in one thread and
 /// in simulated time: what happens depends on the seed and on nothing else.
 class SimWorld final : private Exchange {
@@ -65,6 +69,8 @@ public:
     LinkId connect(SimPeer& peer, std::uint32_t worker = 0,
                    std::shared_ptr<const mqtt::MachineOptions> listener = nullptr,
                    bool is_administrator = false);
+    /// The same for another protocol.
+    LinkId connect(SimPeer& peer, std::uint32_t worker, MachineMaker maker);
     void send(LinkId link, Bytes bytes);
     /// Orderly: the server gets all that was sent, then the end.
     void close(LinkId link);
@@ -125,6 +131,7 @@ private:
         std::uint32_t worker = 0;
         SimPeer* peer = nullptr;
         std::shared_ptr<const mqtt::MachineOptions> listener;
+        MachineMaker maker;  // null: MQTT
         bool is_administrator = false;
         FakeConnection connection;
         std::unique_ptr<StreamMachine> machine;
@@ -154,6 +161,7 @@ private:
     void run_at(MonotonicTime time, std::function<void()> action);
     /// Not when the process has died before.
     void run_in_process(MonotonicTime time, std::function<void()> action);
+    Link& add_link(SimPeer& peer, std::uint32_t worker);
     void make_machine(Link& link);
     void receive(Link& link, Bytes bytes);
     void tell_server_lost(Link& link);

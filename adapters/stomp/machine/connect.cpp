@@ -1,0 +1,189 @@
+// CONNECT, STOMP and CONNECTED (STOMP 1.2, "Connecting").
+#include "adapters/stomp/machine/connection_machine.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace gw::stomp {
+
+namespace {
+
+/// A header that is there and says something: clients write `login:` for none.
+std::optional<std::string_view> find_filled(const Frame& frame, std::string_view name) {
+    const auto value = frame.find(name);
+    return value && !value->empty() ? value : std::nullopt;
+}
+
+Milliseconds common_interval(Milliseconds sends, Milliseconds wants) {
+    return sends == Milliseconds{0} || wants == Milliseconds{0} ? Milliseconds{0}
+                                                                : std::max(sends, wants);
+}
+
+}  // namespace
+
+ConnectionMachine::Step ConnectionMachine::on_connect(const Frame& frame, Bytes head) {
+    if (connecting_->is_waiting) {
+        return Step::wait;
+    }
+    const auto version = choose_version(frame.find("accept-version"));
+    if (!version) {
+        fail(ReasonCode::unsupported_protocol_version, "supported versions are 1.0, 1.1 and 1.2");
+        return Step::done;
+    }
+    version_ = *version;
+    if (version_ != Version::v1_0) {
+        return check_heart_beat(frame) ? begin_connect(frame) : Step::done;
+    }
+    // What 1.0 makes of spaces was not known when the headers were split.
+    FrameScratch scratch;
+    const auto headers = decode_head(frame.command, version_, head, scratch);
+    if (!headers) {
+        fail_frame(headers.error());
+        return Step::done;
+    }
+    return begin_connect({.command = frame.command, .headers = *headers, .body = frame.body});
+}
+
+/// Takes from each side the slower of what one offers and the other wants (STOMP 1.2,
+/// "Heart-beating").
+bool ConnectionMachine::check_heart_beat(const Frame& frame) {
+    const auto text = frame.find("heart-beat");
+    if (!text) {
+        return true;
+    }
+    const auto client = parse_heart_beat(*text);
+    if (!client) {
+        fail(ReasonCode::malformed_packet, "heart-beat must be two numbers of milliseconds");
+        return false;
+    }
+    const Milliseconds ours = options_->heart_beat_min;
+    receive_interval_ms_ = static_cast<std::uint32_t>(common_interval(client->sends, ours).count());
+    send_interval_ms_ = static_cast<std::uint32_t>(common_interval(ours, client->wants).count());
+    return true;
+}
+
+ConnectionMachine::Step ConnectionMachine::begin_connect(const Frame& frame) {
+    const auto own_id = find_filled(frame, "client-id");
+    if (!own_id && connecting_->assigned_id.empty()) {
+        connecting_->assigned_id = broker_.make_client_id();
+    }
+    is_named_client_ = own_id.has_value();
+    const std::string client_id{own_id ? *own_id : std::string_view{connecting_->assigned_id}};
+    if (client_id.size() > options_->client_id_bytes_max) {
+        refuse_connect(client_id, ReasonCode::client_identifier_not_valid, "client-id too long");
+        return Step::done;
+    }
+    const std::uint32_t owner = broker_.worker_of(client_id);
+    if (owner != broker_.worker()) {
+        connection_.move_to(owner);
+        return Step::wait;
+    }
+    std::optional<AuthDecision> decision = std::move(connecting_->decision);
+    if (!decision) {
+        const auto passcode = find_filled(frame, "passcode");
+        const Credentials credentials{
+            .client_id = client_id,
+            .username = find_filled(frame, "login"),
+            .password = passcode ? std::optional{as_bytes(*passcode)} : std::nullopt,
+            .peer = connecting_->peer,
+            .protocol = Protocol::stomp,
+            .allow_anonymous = options_->allow_anonymous};
+        decision = broker_.authenticate(credentials, *this, connecting_->token);
+    }
+    if (!decision) {
+        // The frame is given again once the answer is there; what follows it waits unread.
+        connecting_->is_waiting = true;
+        pause(pause_for_login);
+        return Step::wait;
+    }
+    finish_connect(client_id, *decision);
+    return Step::done;
+}
+
+void ConnectionMachine::on_auth_decided(AuthToken token, const AuthDecision& decision) {
+    if (!connecting_ || token != connecting_->token) {
+        return;
+    }
+    connecting_->is_waiting = false;
+    connecting_->decision = decision;
+    unpause(pause_for_login);
+}
+
+void ConnectionMachine::finish_connect(std::string_view client_id, const AuthDecision& decision) {
+    OpenSession request;
+    request.client_id = client_id;
+    request.peer = connecting_->peer.address;
+    request.ip = connecting_->peer.ip;
+    request.protocol = Protocol::stomp;
+    request.is_administrator = connecting_->peer.is_administrator;
+    request.clean_start = !is_named_client_;
+    request.inflight_max = options_->unacked_max;
+    if (is_named_client_) {
+        const auto seconds = options_->session_expiry.count();
+        request.expiry_interval = seconds == 0 ? session_never_expires
+                                               : static_cast<std::uint32_t>(std::min<std::int64_t>(
+                                                     seconds, session_never_expires));
+    }
+    const OpenedSession opened = broker_.open_session(std::move(request), decision, *this);
+    if (opened.session == nullptr) {
+        // The broker has counted the refusal.
+        say_goodbye(opened.reason, {});
+        return;
+    }
+    session_ = opened.session;
+    state_ = State::connected;
+    id_prefix_ = static_cast<std::uint32_t>(broker_.random().next());
+    send_connected(client_id, opened.session_present);
+    if (opened.session_present) {
+        collect_unnamed();
+    }
+    connecting_.reset();
+    arm_deadline();
+}
+
+/// What the session is subscribed to already, from earlier connections of whatever protocol: its
+/// messages wait until the client has said under which id it wants them.
+void ConnectionMachine::collect_unnamed() {
+    constexpr std::size_t page_count = 1000;
+    std::vector<SubscriptionInfo> page;
+    std::size_t first = 0;
+    do {
+        page.clear();
+        broker_.shared().router.list_subscriptions(session_->subscriptions, session_->ref(), first,
+                                                   page_count, page);
+        for (SubscriptionInfo& info : page) {
+            rare().unnamed.insert(std::move(info.filter));
+        }
+        first += page.size();
+    } while (page.size() == page_count);
+}
+
+void ConnectionMachine::send_connected(std::string_view client_id, bool session_present) {
+    FrameWriter frame{output(), version_, Command::connected};
+    frame.plain("version", version_text(version_));
+    frame.header("session", client_id);
+    frame.plain("server", options_->server_name);
+    if (is_named_client_) {
+        frame.plain("session-present", session_present ? "true" : "false");
+    }
+    if (version_ != Version::v1_0) {
+        const std::string interval = std::to_string(options_->heart_beat_min.count());
+        frame.plain("heart-beat", interval + "," + interval);
+    }
+    frame.end();
+    count_sent(Command::connected);
+}
+
+void ConnectionMachine::refuse_connect(std::string_view client_id, ReasonCode reason,
+                                       std::string_view text) {
+    OpenSession request;
+    request.client_id = client_id;
+    request.peer = connecting_->peer.address;
+    request.ip = connecting_->peer.ip;
+    request.protocol = Protocol::stomp;
+    broker_.refuse_connect(request, reason);
+    say_goodbye(reason, text);
+}
+
+}  // namespace gw::stomp

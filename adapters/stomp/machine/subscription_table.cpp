@@ -1,0 +1,122 @@
+#include "adapters/stomp/machine/subscription_table.hpp"
+
+#include "broker-core/base/assert.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace gw::stomp {
+
+namespace {
+
+constexpr std::uint32_t number_max = 0x0fffffff;  // MQTT 5.0, 3.8.2.1.2
+
+void add_once(Subscription& subscription, std::vector<Subscription*>& targets) {
+    if (std::find(targets.begin(), targets.end(), &subscription) == targets.end()) {
+        targets.push_back(&subscription);
+    }
+}
+
+}  // namespace
+
+Qos FilterEntry::qos() const {
+    const bool is_tracked =
+        was_there ||
+        std::any_of(subscriptions.begin(), subscriptions.end(), [](const auto& subscription) {
+            return subscription->ack_mode != AckMode::automatic || subscription->is_durable;
+        });
+    return is_tracked ? Qos::at_least_once : Qos::at_most_once;
+}
+
+bool FilterEntry::is_durable() const {
+    return was_there ||
+           std::any_of(subscriptions.begin(), subscriptions.end(),
+                       [](const auto& subscription) { return subscription->is_durable; });
+}
+
+Subscription* SubscriptionTable::find(std::string_view id) {
+    const auto found = by_id_.find(id);
+    return found == by_id_.end() ? nullptr : found->second;
+}
+
+Subscription* SubscriptionTable::find_number(std::uint32_t number) {
+    const auto found = by_number_.find(number);
+    return found == by_number_.end() ? nullptr : found->second;
+}
+
+Subscription& SubscriptionTable::add(const TopicFilter& filter, Subscription fields) {
+    GW_ASSERT(by_id_.count(fields.id) == 0);
+    std::unique_ptr<FilterEntry>& entry = by_filter_[filter.text];
+    if (!entry) {
+        entry = std::make_unique<FilterEntry>();
+        entry->filter = filter;
+    }
+    do {
+        next_number_ = next_number_ >= number_max ? 1 : next_number_ + 1;
+    } while (by_number_.count(next_number_) != 0);
+    fields.entry = entry.get();
+    fields.number = next_number_;
+    Subscription& added =
+        *entry->subscriptions.emplace_back(std::make_unique<Subscription>(std::move(fields)));
+    by_id_.emplace(added.id, &added);
+    by_number_.emplace(added.number, &added);
+    return added;
+}
+
+bool SubscriptionTable::remove(Subscription& subscription) {
+    FilterEntry& entry = *subscription.entry;
+    by_id_.erase(subscription.id);
+    by_number_.erase(subscription.number);
+    std::erase_if(entry.subscriptions,
+                  [&](const auto& other) { return other.get() == &subscription; });
+    if (!entry.subscriptions.empty()) {
+        return true;
+    }
+    // The key is a part of what is erased: a copy outlives it.
+    const std::string text = entry.filter.text;
+    by_filter_.erase(text);
+    return false;
+}
+
+void SubscriptionTable::add_targets_of(FilterEntry& entry, std::vector<Subscription*>& targets) {
+    if (entry.filter.kind == FilterKind::shared) {
+        // The group has given this session one message, not one to each of its ids.
+        entry.turn = (entry.turn + 1) % entry.subscriptions.size();
+        add_once(*entry.subscriptions[entry.turn], targets);
+        return;
+    }
+    for (const auto& subscription : entry.subscriptions) {
+        add_once(*subscription, targets);
+    }
+}
+
+void SubscriptionTable::add_by_topic(std::string_view topic, std::vector<Subscription*>& targets) {
+    for (const auto& [text, entry] : by_filter_) {
+        if (filter_matches(entry->filter.filter(), topic)) {
+            add_targets_of(*entry, targets);
+        }
+    }
+}
+
+void SubscriptionTable::find_targets(std::span<const std::uint32_t> numbers, std::string_view topic,
+                                     bool is_retained, std::vector<Subscription*>& targets) {
+    targets.clear();
+    bool is_complete = !numbers.empty();
+    for (const std::uint32_t number : numbers) {
+        const auto found = by_number_.find(number);
+        // The topic is compared, too: the number may be another connection's.
+        if (found == by_number_.end() ||
+            !filter_matches(found->second->entry->filter.filter(), topic)) {
+            is_complete = false;
+        } else if (is_retained) {
+            add_once(*found->second, targets);
+        } else {
+            add_targets_of(*found->second->entry, targets);
+        }
+    }
+    if (!is_complete) {
+        add_by_topic(topic, targets);
+    }
+}
+
+}  // namespace gw::stomp
