@@ -3,6 +3,7 @@
 #include "broker-core/base/json.hpp"
 #include "gateway/memory_budget.hpp"
 #include "gateway/protocols/mqtt.hpp"
+#include "gateway/protocols/stomp.hpp"
 #include "gateway/settings.hpp"
 #include "gateway/version.hpp"
 
@@ -155,20 +156,23 @@ void App::start() {
     }
 }
 
-void App::add_listeners() {
-    const auto add_tcp = [this](const std::string& name, const config::TcpListener& tcp) {
+template <class Listeners>
+void App::add_tcp_listeners(const std::string& kind, const Listeners& listeners) {
+    for (const config::TcpListener& tcp : listeners) {
         const transport::ListenOptions options{
             .backlog = static_cast<int>(tcp.limits.backlog_count),
             .receive_buffer_bytes = static_cast<int>(tcp.receive_buffer_bytes),
             .send_buffer_bytes = static_cast<int>(tcp.send_buffer_bytes)};
-        add_listener(name, transport::listen_tcp(tcp.address.host, tcp.address.port, options));
-    };
-    for (const config::TcpListener& tcp : config_.tcp_listeners) {
-        add_tcp("tcp." + tcp.name, tcp);
+        add_listener(kind + tcp.name,
+                     transport::listen_tcp(tcp.address.host, tcp.address.port, options));
     }
-    for (const config::SslListener& ssl : config_.ssl_listeners) {
-        add_tcp("ssl." + ssl.name, ssl);
-    }
+}
+
+void App::add_listeners() {
+    add_tcp_listeners("tcp.", config_.tcp_listeners);
+    add_tcp_listeners("ssl.", config_.ssl_listeners);
+    add_tcp_listeners("stomp.", config_.stomp_listeners);
+    add_tcp_listeners("stomps.", config_.stomps_listeners);
     for (const config::UnixListener& local : config_.unix_listeners) {
         add_listener(
             "unix." + local.name,
@@ -301,10 +305,10 @@ Result<void> App::check(const config::Config& config) {
 
 void App::apply_listener_settings(const config::Config& config, const TlsListeners::Setups& tls) {
     const auto apply = [&](const std::string& name, const config::ListenerLimits& limits,
-                           const std::vector<config::AccessRule>& access) {
+                           const std::vector<config::AccessRule>& access, auto make_machines) {
         for (const auto& listener : listeners_) {
             if (listener->name() == name) {
-                listener->apply({.machines = mqtt_machines(config, limits, listener->is_loopback()),
+                listener->apply({.machines = make_machines(config, limits, listener->is_loopback()),
                                  .administrators = config.sys.administrators,
                                  .access = access,
                                  .client_count_max = limits.client_count_max,
@@ -314,13 +318,19 @@ void App::apply_listener_settings(const config::Config& config, const TlsListene
         }
     };
     for (const config::TcpListener& tcp : config.tcp_listeners) {
-        apply("tcp." + tcp.name, tcp.limits, tcp.access);
+        apply("tcp." + tcp.name, tcp.limits, tcp.access, mqtt_machines);
     }
     for (const config::SslListener& ssl : config.ssl_listeners) {
-        apply("ssl." + ssl.name, ssl.limits, ssl.access);
+        apply("ssl." + ssl.name, ssl.limits, ssl.access, mqtt_machines);
     }
     for (const config::UnixListener& local : config.unix_listeners) {
-        apply("unix." + local.name, local.limits, {});
+        apply("unix." + local.name, local.limits, {}, mqtt_machines);
+    }
+    for (const config::TcpListener& tcp : config.stomp_listeners) {
+        apply("stomp." + tcp.name, tcp.limits, tcp.access, stomp_machines);
+    }
+    for (const config::SslListener& ssl : config.stomps_listeners) {
+        apply("stomps." + ssl.name, ssl.limits, ssl.access, stomp_machines);
     }
 }
 

@@ -42,6 +42,8 @@ private:
                                           boost::asio::io_context::executor_type>;
 
     void add_listeners();
+    template <class Listeners>
+    void add_tcp_listeners(const std::string& kind, const Listeners& listeners);
     void add_listener(const std::string& name, Result<transport::ListenSocket> socket);
     void add_mqttsn_listeners();
     /// Reads what the listeners' settings name, and gives what puts them in place.

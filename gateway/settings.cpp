@@ -34,12 +34,29 @@ DropPolicy drop_policy(config::DropPolicy policy) {
     GW_UNREACHABLE();
 }
 
+}  // namespace
+
 TopicLimits topic_limits(const config::Config& config) {
     return {.bytes_max = config.mqtt.topic_bytes_max,
             .levels_max = config.mqtt.topic_level_count_max};
 }
 
-}  // namespace
+bool allows_anonymous(const config::Config& config, const config::ListenerLimits& listener,
+                      bool is_local) {
+    switch (listener.allow_anonymous.value_or(config.access.allow_anonymous)) {
+        case config::Anonymous::no:
+            return false;
+        case config::Anonymous::yes:
+            return true;
+        case config::Anonymous::local:
+            return is_local;
+    }
+    GW_UNREACHABLE();
+}
+
+bool waits_for_store(const config::Config& config, const config::ListenerLimits& listener) {
+    return listener.store_ack.value_or(config.store.ack) == config::StoreAck::local;
+}
 
 BrokerOptions broker_options(const config::Config& config) {
     BrokerOptions options;
@@ -112,19 +129,8 @@ std::shared_ptr<const mqtt::MachineOptions> machine_options(const config::Config
     options->server_reference = mqtt.server_reference;
     options->response_information = mqtt.response_information;
     options->mountpoint = listener.mountpoint;
-    options->waits_for_store =
-        listener.store_ack.value_or(config.store.ack) == config::StoreAck::local;
-    switch (listener.allow_anonymous.value_or(config.access.allow_anonymous)) {
-        case config::Anonymous::no:
-            options->allow_anonymous = false;
-            break;
-        case config::Anonymous::yes:
-            options->allow_anonymous = true;
-            break;
-        case config::Anonymous::local:
-            options->allow_anonymous = is_local;
-            break;
-    }
+    options->waits_for_store = waits_for_store(config, listener);
+    options->allow_anonymous = allows_anonymous(config, listener, is_local);
     return options;
 }
 

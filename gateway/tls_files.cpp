@@ -13,6 +13,9 @@ std::vector<TlsListenerConfig> tls_listeners_of(const config::Config& config) {
     for (const config::SslListener& listener : config.ssl_listeners) {
         all.push_back({"ssl." + listener.name, &listener.tls, {"mqtt"}});
     }
+    for (const config::SslListener& listener : config.stomps_listeners) {
+        all.push_back({"stomps." + listener.name, &listener.tls, {}});
+    }
     return all;
 }
 

@@ -130,6 +130,19 @@ struct Store {
     std::string file;                ///< store.file, within the data folder; empty: no store
 };
 
+struct Stomp {
+    std::uint32_t header_count_max = 0;             ///< stomp.frame.max_headers
+    std::uint32_t line_bytes_max = 0;               ///< stomp.frame.max_header_length
+    std::uint32_t body_bytes_max = 0;               ///< stomp.frame.max_body_length
+    Milliseconds heart_beat_min{0};                 ///< stomp.heartbeat.min; 0: none
+    std::uint16_t unacked_count_max = 0;            ///< stomp.max_unacked
+    std::string destination_alias;                  ///< stomp.destination.alias; empty: none
+    std::uint32_t transaction_count_max = 0;        ///< stomp.transaction.max_open
+    std::uint32_t transaction_frame_count_max = 0;  ///< stomp.transaction.max_frames
+    std::uint64_t transaction_bytes_max = 0;        ///< stomp.transaction.max_bytes
+    Milliseconds transaction_timeout{0};            ///< stomp.transaction.timeout
+};
+
 struct Presence {
     bool enabled = true;   ///< module.presence
     std::uint8_t qos = 0;  ///< module.presence.qos
@@ -155,8 +168,9 @@ struct ListenerLimits {
     std::optional<StoreAck> store_ack;         ///< .store_ack; none: the global one
 };
 
+/// A listener at a TCP port, of any protocol.
 struct TcpListener {
-    std::string name;  ///< the <name> of listener.tcp.<name>
+    std::string name;  ///< the <name> of listener.tcp.<name> or listener.stomp.<name>
     ListenAddress address;
     ListenerLimits limits;
     std::vector<AccessRule> access;          ///< .access.<N>
@@ -283,8 +297,11 @@ struct Config {
     Store store;
     Presence presence;
     MqttSn mqttsn;
+    Stomp stomp;
     std::vector<TcpListener> tcp_listeners;        ///< ordered by name
     std::vector<SslListener> ssl_listeners;        ///< ordered by name
+    std::vector<TcpListener> stomp_listeners;      ///< ordered by name
+    std::vector<SslListener> stomps_listeners;     ///< ordered by name; over TLS
     std::vector<UnixListener> unix_listeners;      ///< ordered by name
     std::vector<MqttSnListener> mqttsn_listeners;  ///< ordered by name
 };

@@ -58,6 +58,8 @@ private:
         check_mountpoint("listener.ssl.", config_.ssl_listeners);
         check_mountpoint("listener.unix.", config_.unix_listeners);
         check_mountpoint("listener.mqttsn.", config_.mqttsn_listeners);
+        check_mountpoint("listener.stomp.", config_.stomp_listeners);
+        check_mountpoint("listener.stomps.", config_.stomps_listeners);
     }
 
     void check_auth() {
@@ -117,6 +119,8 @@ private:
         };
         check_ports("listener.tcp.", config_.tcp_listeners);
         check_ports("listener.ssl.", config_.ssl_listeners);
+        check_ports("listener.stomp.", config_.stomp_listeners);
+        check_ports("listener.stomps.", config_.stomps_listeners);
         for (const UnixListener& listener : config_.unix_listeners) {
             check_one("listener.unix." + listener.name, listener.path);
         }
@@ -155,10 +159,16 @@ private:
     }
 
     void check_named_certificates() {
-        for (const SslListener& listener : config_.ssl_listeners) {
+        check_named_certificates("listener.ssl.", config_.ssl_listeners);
+        check_named_certificates("listener.stomps.", config_.stomps_listeners);
+    }
+
+    void check_named_certificates(const std::string& kind,
+                                  const std::vector<SslListener>& listeners) {
+        for (const SslListener& listener : listeners) {
             for (const Tls::NamedCertificate& one : listener.tls.named_certificates) {
                 if (one.certificate_file.empty() || one.key_file.empty()) {
-                    tell(Severity::error, "listener.ssl." + listener.name,
+                    tell(Severity::error, kind + listener.name,
                          "sni." + std::to_string(one.number) + " needs both certfile and keyfile");
                 }
             }
@@ -168,20 +178,32 @@ private:
     /// A listener opened to a network lets nobody in who has no credentials; who opens one for the
     /// first time should learn that from us, not from a client that is refused.
     void warn_of_closed_listeners() {
-        for (const TcpListener& listener : config_.tcp_listeners) {
-            warn_if_closed("listener.tcp." + listener.name, listener.address, listener.limits);
-        }
-        for (const SslListener& listener : config_.ssl_listeners) {
-            // Certificates and pre-shared keys are credentials too.
-            if (listener.tls.username_from == CertificateField::off &&
-                !listener.tls.psk_as_username) {
-                warn_if_closed("listener.ssl." + listener.name, listener.address, listener.limits);
-            }
-        }
+        warn_of_closed_listeners("listener.tcp.", config_.tcp_listeners);
+        warn_of_closed_listeners("listener.stomp.", config_.stomp_listeners);
+        warn_of_closed_tls_listeners("listener.ssl.", config_.ssl_listeners);
+        warn_of_closed_tls_listeners("listener.stomps.", config_.stomps_listeners);
         for (const MqttSnListener& listener : config_.mqttsn_listeners) {
             if (!listener.dtls.enabled && config_.mqttsn.username.empty()) {
                 warn_if_closed("listener.mqttsn." + listener.name, listener.address,
                                listener.limits);
+            }
+        }
+    }
+
+    void warn_of_closed_listeners(const std::string& kind,
+                                  const std::vector<TcpListener>& listeners) {
+        for (const TcpListener& listener : listeners) {
+            warn_if_closed(kind + listener.name, listener.address, listener.limits);
+        }
+    }
+
+    void warn_of_closed_tls_listeners(const std::string& kind,
+                                      const std::vector<SslListener>& listeners) {
+        for (const SslListener& listener : listeners) {
+            // Certificates and pre-shared keys are credentials too.
+            if (listener.tls.username_from == CertificateField::off &&
+                !listener.tls.psk_as_username) {
+                warn_if_closed(kind + listener.name, listener.address, listener.limits);
             }
         }
     }

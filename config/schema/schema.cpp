@@ -76,10 +76,13 @@ std::optional<Placeholders> match_pattern(std::string_view pattern, std::string_
 
 /// EMQ 2.0 had one listener of a kind: mqtt.listener.tcp is listener.tcp.external since 2.2.
 std::string without_alias(std::string_view written) {
-    for (const std::string kind : {"tcp", "ssl"}) {
-        const std::string single = "mqtt.listener." + kind;
-        if (written == single || written.starts_with(single + ".")) {
-            return "listener." + kind + ".external" + std::string{written.substr(single.size())};
+    constexpr std::pair<std::string_view, std::string_view> singles[] = {
+        {"mqtt.listener.tcp", "listener.tcp.external"},
+        {"mqtt.listener.ssl", "listener.ssl.external"},
+        {"stomp.listener", "listener.stomp.external"}};
+    for (const auto& [single, named] : singles) {
+        if (written == single || written.starts_with(std::string{single} + ".")) {
+            return std::string{named}.append(written.substr(single.size()));
         }
     }
     if (written == "mqtt.sn.port") {  // of EMQ's only one
@@ -158,6 +161,7 @@ std::span<const KeyGroup> key_groups() {
         {"Authentication", auth_keys()},
         {"One client", client_keys()},
         {"MQTT", mqtt_keys()},
+        {"STOMP", stomp_keys()},
         {"Sessions, queues, retained messages, events", session_keys()},
         {"MQTT-SN", mqttsn_keys()},
     };

@@ -17,6 +17,7 @@ std::span<const Key> session_keys();
 std::span<const Key> listener_keys();
 std::span<const Key> mqttsn_keys();
 std::span<const Key> auth_keys();
+std::span<const Key> stomp_keys();
 
 /// A chapter of the reference page.
 struct KeyGroup {

@@ -67,7 +67,8 @@ TEST_CASE("the shipped files name every key with its default, and pass the check
     const std::string text =
         read_file("config/gateway.conf") + read_file("config/plugins/retainer.conf") +
         read_file("config/plugins/presence.conf") + read_file("config/plugins/store.conf") +
-        read_file("config/plugins/mqttsn.conf") + read_file("config/plugins/auth.conf");
+        read_file("config/plugins/mqttsn.conf") + read_file("config/plugins/auth.conf") +
+        read_file("config/plugins/stomp.conf");
     for (const auto& group : gw::config::key_groups()) {
         for (const auto& key : group.keys) {
             std::string name{key.name};
@@ -75,6 +76,8 @@ TEST_CASE("the shipped files name every key with its default, and pass the check
                                                        {"ssl.<name>", "ssl.external"},
                                                        {"unix.<name>", "unix.local"},
                                                        {"mqttsn.<name>", "mqttsn.default"},
+                                                       {"stomp.<name>", "stomp.external"},
+                                                       {"stomps.<name>", "stomps.external"},
                                                        {"<N>", "1"}}) {
                 if (const auto at = name.find(placeholder); at != std::string::npos) {
                     name.replace(at, std::string_view{placeholder}.size(), example);
@@ -97,7 +100,8 @@ TEST_CASE("the shipped files stay right when every line is taken in") {
     std::string everything;
     for (const std::string_view file :
          {"config/gateway.conf", "config/plugins/retainer.conf", "config/plugins/presence.conf",
-          "config/plugins/store.conf", "config/plugins/mqttsn.conf", "config/plugins/auth.conf"}) {
+          "config/plugins/store.conf", "config/plugins/mqttsn.conf", "config/plugins/auth.conf",
+          "config/plugins/stomp.conf"}) {
         std::istringstream lines{read_file(std::string{file})};
         std::string line;
         while (std::getline(lines, line)) {

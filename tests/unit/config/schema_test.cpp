@@ -69,6 +69,8 @@ TEST_CASE("keys are found by name, alias and pattern") {
     CHECK(found("listener.tcp.lan-2_b.max_clients") == "listener.tcp.lan-2_b.max_clients");
     CHECK(found("mqtt.listener.tcp") == "listener.tcp.external");
     CHECK(found("mqtt.listener.tcp.backlog") == "listener.tcp.external.backlog");
+    CHECK(found("stomp.listener") == "listener.stomp.external");
+    CHECK(found("stomp.listener.max_clients") == "listener.stomp.external.max_clients");
     const auto rule = find_key("listener.tcp.lan.access.17");
     REQUIRE(rule);
     CHECK(rule->key->name == "listener.tcp.<name>.access.<N>");
@@ -140,7 +142,9 @@ TEST_CASE("EMQ's keys without meaning and those of later versions are refused wi
          "EMQ key without meaning here: TLS is never renegotiated"},
         {"listener.ws.external", "not available in this version: WebSocket listeners"},
         {"listener.wss.external", "not available in this version: WebSocket listeners over TLS"},
-        {"listener.stomp.a", "not available in this version: STOMP"},
+        {"stomp.default_user.login",
+         "EMQ key without meaning here: STOMP clients log in as all others do"},
+        {"listener.stomp.a", ""},
         {"listener.coap.a", "not available in this version: CoAP"},
         {"auth.mysql.server", "not available in this version: authentication by MySQL"},
         {"mqtt.max_packet_size", ""},
