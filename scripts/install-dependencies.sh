@@ -24,7 +24,7 @@ if [ "$with_tests" = yes ]; then
     # clang and its runtime build the fuzz targets; the rest are clients to test against, and
     # mosquitto is the broker that the same tests and the benchmarks are compared with.
     packages="$packages clang clang-format libclang-rt-14-dev python3 python3-paho-mqtt libpaho-mqtt-dev"
-    packages="$packages mosquitto mosquitto-clients openssl"
+    packages="$packages mosquitto mosquitto-clients openssl python3-stomp ruby-stomp libnet-stomp-perl"
     command -v node > /dev/null || packages="$packages nodejs"
     command -v npm > /dev/null || packages="$packages npm"
 fi
@@ -72,7 +72,7 @@ if [ -n "$missing" ]; then
     fi
 fi
 
-# The npm client for the tests, in the versions of package-lock.json.
+# The npm clients for the tests, in the versions of package-lock.json.
 node=$root/tests/interop/node
 if [ "$with_tests" = yes ] && [ -f "$node/package-lock.json" ]; then
     made=$node/node_modules/.package-lock.json

@@ -16,21 +16,22 @@ constexpr auto secure = &Config::stomps_listeners;
 constexpr Key plain_key{
     .name = "listener.stomp.<name>",
     .type = ValueType::listen_address,
-    .summary = "A TCP listener for STOMP 1.0, 1.1 and 1.2: the address and port to listen at. A "
-               "bare port means 0.0.0.0; port 0 takes a free one, which `mangrove status` shows.",
+    .summary =
+        "A TCP listener for STOMP 1.0, 1.1 and 1.2: the address and port to listen at. A "
+        "bare port means 0.0.0.0; port 0 takes a free one, which `mangrove status` shows.",
     .why = "None is there unless it is named; 61613 is the port that STOMP clients expect.",
     .emq = "2.0 had a single one, stomp.listener; it is read as listener.stomp.external.",
     .store = blocks::store_address<plain>,
     .names_instance = true};
 
-constexpr Key secure_key{
-    .name = "listener.stomps.<name>",
-    .type = ValueType::listen_address,
-    .summary = "A listener for STOMP over TLS: the address and port to listen at, as "
-               "listener.stomp.<name>; the usual port is 61614.",
-    .why = "It needs a certificate.",
-    .store = blocks::store_address<secure>,
-    .names_instance = true};
+constexpr Key secure_key{.name = "listener.stomps.<name>",
+                         .type = ValueType::listen_address,
+                         .summary =
+                             "A listener for STOMP over TLS: the address and port to listen at, as "
+                             "listener.stomp.<name>; the usual port is 61614.",
+                         .why = "It needs a certificate.",
+                         .store = blocks::store_address<secure>,
+                         .names_instance = true};
 
 constexpr Key stomp_option_keys[] = {
     {.name = "stomp.frame.max_headers",

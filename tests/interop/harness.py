@@ -135,7 +135,8 @@ def mosquitto_command(settings, port, data):
 
 class Broker:
     """A broker process of our own. `address` is where its TCP listener accepts. `prepare` is called
-    with its folder before the first start."""
+    with its folder before the first start. `{free_port}` in a setting is another port at each
+    start; `started_with` has what it became."""
 
     def __init__(self, prepare=None, **settings):
         self.settings = settings
@@ -153,6 +154,8 @@ class Broker:
         for attempt in itertools.count(1):
             self.port = free_port()
             self.address = ("127.0.0.1", self.port)
+            self.started_with = {name: str(value).replace("{free_port}", str(free_port()))
+                                 for name, value in self.settings.items()}
             # Our own variables are no keys of the broker; overrides such as MANGROVE_NODE__WORKERS
             # are passed on.
             environment = {name: value for name, value in os.environ.items()
@@ -160,7 +163,7 @@ class Broker:
             make = mangrove_command if PEER == "mangrove" else mosquitto_command
             self.log = self.data / f"broker-{attempt}.log"
             with self.log.open("wb") as log:
-                self.process = subprocess.Popen(make(self.settings, self.port, self.data),
+                self.process = subprocess.Popen(make(self.started_with, self.port, self.data),
                                                 stdout=log,
                                                 stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                                                 cwd=self.data, env=environment)

@@ -64,12 +64,20 @@ bool ConnectionMachine::check_heart_beat(const Frame& frame) {
 }
 
 ConnectionMachine::Step ConnectionMachine::begin_connect(const Frame& frame) {
-    const auto own_id = find_filled(frame, "client-id");
+    const PeerInfo& peer = connecting_->peer;
+    // What the transport has proven comes first, then the client's own word, then ours.
+    const auto own_id = peer.client_id.empty() ? find_filled(frame, "client-id")
+                                               : std::optional<std::string_view>{peer.client_id};
     if (!own_id && connecting_->assigned_id.empty()) {
         connecting_->assigned_id = broker_.make_client_id();
     }
     is_named_client_ = own_id.has_value();
     const std::string client_id{own_id ? *own_id : std::string_view{connecting_->assigned_id}};
+    if (peer.lacks_name) {
+        refuse_connect(client_id, ReasonCode::not_authorized,
+                       "the certificate lacks the name wanted");
+        return Step::done;
+    }
     if (client_id.size() > options_->client_id_bytes_max) {
         refuse_connect(client_id, ReasonCode::client_identifier_not_valid, "client-id too long");
         return Step::done;
@@ -84,9 +92,10 @@ ConnectionMachine::Step ConnectionMachine::begin_connect(const Frame& frame) {
         const auto passcode = find_filled(frame, "passcode");
         const Credentials credentials{
             .client_id = client_id,
-            .username = find_filled(frame, "login"),
+            .username = peer.username.empty() ? find_filled(frame, "login")
+                                              : std::optional<std::string_view>{peer.username},
             .password = passcode ? std::optional{as_bytes(*passcode)} : std::nullopt,
-            .peer = connecting_->peer,
+            .peer = peer,
             .protocol = Protocol::stomp,
             .allow_anonymous = options_->allow_anonymous};
         decision = broker_.authenticate(credentials, *this, connecting_->token);
@@ -119,6 +128,7 @@ void ConnectionMachine::finish_connect(std::string_view client_id, const AuthDec
     request.is_administrator = connecting_->peer.is_administrator;
     request.clean_start = !is_named_client_;
     request.inflight_max = options_->unacked_max;
+    request.waits_for_store = options_->waits_for_store;
     if (is_named_client_) {
         const auto seconds = options_->session_expiry.count();
         request.expiry_interval = seconds == 0 ? session_never_expires

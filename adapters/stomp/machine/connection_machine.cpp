@@ -215,14 +215,15 @@ void ConnectionMachine::on_stored(StoreTicket ticket, StoreOutcome outcome) {
         const PendingReceipt receipt = std::move(receipts.front());
         receipts.pop_front();
         rare_->receipt_bytes -= sizeof(PendingReceipt) + receipt.id.size();
-        if (outcome == StoreOutcome::failed && receipt.ticket == ticket) {
+        if (outcome != StoreOutcome::stored && receipt.ticket == ticket) {
             // No RECEIPT for what is not stored; and a client that hears nothing would wait.
             ByteBuffer escaped;
             append_escaped(escaped, version_, receipt.id);
-            write_error(ReasonCode::quota_exceeded, "could not be stored", as_text(escaped.view()));
+            broker_.metrics().replies_refused_store.add();
+            write_error(reason_of(outcome), "could not be stored", as_text(escaped.view()));
             state_ = State::closed;
             connection_.close(CloseMode::drain);
-            end_session(ReasonCode::quota_exceeded);
+            end_session(reason_of(outcome));
             return;
         }
         write_receipt(receipt.id);
@@ -240,7 +241,7 @@ void ConnectionMachine::on_stored(StoreTicket ticket, StoreOutcome outcome) {
 
 void ConnectionMachine::on_disconnect(const Frame& frame) {
     settle_written();
-    acknowledge_frame(frame, broker_.store_ticket(*session_));
+    acknowledge_frame(frame, broker_.firm_ticket(*session_));
     if (rare_ && !rare_->receipts.empty()) {
         state_ = State::disconnecting;
         is_output_blocked = true;  // the client expects nothing but receipts now

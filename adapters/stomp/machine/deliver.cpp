@@ -224,7 +224,7 @@ void ConnectionMachine::on_ack(const Frame& frame) {
         return;
     }
     acknowledge(*number, is_refusal);
-    acknowledge_frame(frame, broker_.store_ticket(*session_));
+    acknowledge_frame(frame, broker_.firm_ticket(*session_));
 }
 
 /// The number of the MESSAGE that ACK or NACK names: by id in 1.2, by message-id before, with the
@@ -306,7 +306,7 @@ void ConnectionMachine::refuse_one(std::uint64_t number, FilterKind kind) {
     if (message == nullptr) {
         return;
     }
-    if (kind == FilterKind::shared && broker_.hand_on(*session_, message->packet_id)) {
+    if (kind == FilterKind::shared && broker_.give_back(*session_, message->packet_id)) {
         message = unacked_->find(number);  // messages may have come meanwhile
         unacked_->complete(*message);
         return;
@@ -323,7 +323,7 @@ void ConnectionMachine::release_unacked(const Subscription& subscription, Filter
     unacked_->collect(subscription.number, message_count_, numbers);
     for (const std::uint64_t number : numbers) {
         UnackedMessage* message = unacked_->find(number);
-        if (kind == FilterKind::shared && broker_.hand_on(*session_, message->packet_id)) {
+        if (kind == FilterKind::shared && broker_.give_back(*session_, message->packet_id)) {
             unacked_->complete(*unacked_->find(number));
         } else {
             acknowledge_one(number);

@@ -220,7 +220,7 @@ ConnectionMachine::Step ConnectionMachine::on_commit(const Frame& frame) {
             acknowledge(step.number, step.is_refusal);
         }
     }
-    acknowledge_frame(frame, std::max(ticket, broker_.store_ticket(*session_)));
+    acknowledge_frame(frame, std::max(ticket, broker_.firm_ticket(*session_)));
     return Step::done;
 }
 

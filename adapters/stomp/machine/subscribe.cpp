@@ -122,7 +122,7 @@ ConnectionMachine::Step ConnectionMachine::on_subscribe(const Frame& frame) {
         return Step::done;
     }
     has_new_subscription_ = true;
-    acknowledge_frame(frame, broker_.store_ticket(*session_));
+    acknowledge_frame(frame, broker_.firm_ticket(*session_));
     return Step::done;
 }
 
@@ -162,7 +162,7 @@ void ConnectionMachine::on_unsubscribe(const Frame& frame) {
         broker_.unsubscribe(*session_, filter);
     }
     release_unacked(removed, filter.kind);
-    acknowledge_frame(frame, broker_.store_ticket(*session_));
+    acknowledge_frame(frame, broker_.firm_ticket(*session_));
 }
 
 /// After the frames that came together: lets messages flow for what they have subscribed to. Not

@@ -180,14 +180,14 @@ TEST_CASE("a RECEIPT leaves when what it promises is stored, and in the order of
     world.run_for(100ms);
     const auto sender = logged_in(world);
     sender->publish("a", "x", {{"receipt", "1"}});
-    const StoreTicket wanted = world.storage(0).written();
+    const StoreTicket wanted = world.disk().submitted(0);
     sender->publish("nobody", "y", {{"receipt", "2"}});
     sender->publish("a", "z", {{"receipt", "3"}});
     sender->frame(Command::disconnect, {{"receipt", "4"}});
     Lines got;
     for (int i = 0; i < 100; ++i) {
         for (const std::string& line : sender->take()) {
-            CHECK(world.storage(0).completed() >= wanted);
+            CHECK(world.disk().committed(0) >= wanted);
             got.push_back(line);
         }
         world.run_for(1ms);
