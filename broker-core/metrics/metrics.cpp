@@ -261,6 +261,26 @@ void visit_datagrams(Sum& sum) {
                 std::mem_fn(&Metrics::retransmissions));
 }
 
+void visit_coap(Sum& sum) {
+    sum.counter("coap/requests", "CoAP requests, copies included.",
+                std::mem_fn(&Metrics::coap_requests));
+    sum.counter("coap/requests/duplicate", "CoAP requests that had come before.",
+                std::mem_fn(&Metrics::coap_duplicates));
+    sum.counter("coap/requests/refused", "CoAP requests answered with an error, 4.xx or 5.xx.",
+                std::mem_fn(&Metrics::coap_requests_refused));
+    sum.counter("coap/observations", "Entries in the lists of CoAP observers.",
+                std::mem_fn(&Metrics::coap_observations), MetricKind::gauge);
+    sum.counter("coap/observations/reset", "Observations that the observer ended by a reset.",
+                std::mem_fn(&Metrics::coap_observations_reset));
+    sum.counter("coap/observations/lost",
+                "Observations that ended since the observer did not acknowledge.",
+                std::mem_fn(&Metrics::coap_observations_lost));
+    sum.counter("coap/uploads/abandoned", "Bodies in blocks whose next block did not come.",
+                std::mem_fn(&Metrics::coap_uploads_abandoned));
+    sum.counter("coap/connections/moved", "Times that a CoAP connection changed its address.",
+                std::mem_fn(&Metrics::coap_connections_moved));
+}
+
 }  // namespace
 
 void visit_metrics(const Metrics* const* workers, std::size_t count, MetricVisitor& visitor) {
@@ -281,6 +301,7 @@ void visit_metrics(const Metrics* const* workers, std::size_t count, MetricVisit
     visit_sessions(sum);
     visit_logins(sum);
     visit_datagrams(sum);
+    visit_coap(sum);
     sum.counter("sessions/count", "Sessions, with a connection or without.",
                 std::mem_fn(&Metrics::sessions), MetricKind::gauge);
     sum.counter("clients/count", "Clients connected.", std::mem_fn(&Metrics::clients_online),

@@ -100,8 +100,11 @@ struct Metrics {
     std::array<Counter, datagram_drop_count> datagrams_dropped_by_reason;
     Counter retransmissions;        // of what a client of a datagram protocol did not acknowledge
     Counter replies_refused_store;  // not acknowledged, since the store failed
+    Counter coap_requests, coap_duplicates, coap_requests_refused;
+    Counter coap_observations_reset, coap_observations_lost;  // ended by RST, by silence
+    Counter coap_uploads_abandoned, coap_connections_moved;
     /// Gauges.
-    Counter sessions, clients_online;
+    Counter sessions, clients_online, coap_observations;
 
     void drop(DropReason reason, std::uint64_t amount = 1) {
         messages_dropped.add(amount);

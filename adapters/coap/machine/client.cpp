@@ -1,0 +1,32 @@
+#include "adapters/coap/machine/client.hpp"
+
+#include "adapters/coap/machine/machine.hpp"
+
+namespace gw::coap {
+
+bool Client::on_delivery(const DeliveryView& delivery) {
+    return machine_.deliver(*this, delivery);
+}
+
+/// PUBREL of a delivery that another protocol had begun: this one has no word for it, and the
+/// message was received.
+void Client::on_release(std::uint16_t packet_id) {
+    machine_.finish(*this, packet_id, ReasonCode::success);
+}
+
+void Client::on_session_lost(ReasonCode reason) {
+    machine_.lose_session(*this, reason);
+}
+
+void Client::on_stored(StoreTicket ticket, StoreOutcome outcome) {
+    machine_.on_stored(*this, ticket, outcome);
+}
+
+void Client::on_access_decided() {
+    machine_.on_access_decided(*this);
+}
+
+/// Logins are asked for by the machine, before there is a client.
+void Client::on_auth_decided(AuthToken /*token*/, const AuthDecision& /*decision*/) {}
+
+}  // namespace gw::coap

@@ -1,0 +1,127 @@
+// Connections: a client that keeps its session over changes of address, and proves itself by a
+// token. POST /mqtt/connection makes one, PUT keeps it, DELETE ends it.
+#include "adapters/coap/codec/content_format.hpp"
+#include "adapters/coap/machine/machine.hpp"
+#include "broker-core/message/properties.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace gw::coap {
+
+std::string Machine::token_text(std::uint64_t token) const {
+    constexpr std::string_view digits = "0123456789abcdef";
+    const std::uint32_t worker = broker_.worker();
+    std::string text{digits[worker >> 4 & 15], digits[worker & 15]};
+    for (int shift = 60; shift >= 0; shift -= 4) {
+        text += digits[token >> shift & 15];
+    }
+    return text;
+}
+
+void Machine::manage_connection(Incoming& in) {
+    switch (in.request.message.code) {
+        case Code::post:
+            connect(in);
+            return;
+        case Code::put:
+            keep_connection(in);
+            return;
+        case Code::delete_:
+            disconnect(in);
+            return;
+        default:
+            refuse(in, Code::method_not_allowed, {});
+    }
+}
+
+void Machine::connect(Incoming& in) {
+    const Query& query = in.target.query;
+    if (!query.client_id || query.client_id->empty() ||
+        query.client_id->size() > options_->client_id_bytes_max) {
+        refuse(in, Code::bad_request, "client id");
+        return;
+    }
+    const bool has_bad_will =
+        query.will_topic && (!check_topic_name(*query.will_topic, options_->topic_limits) ||
+                             query.will_topic->size() + options_->mountpoint.size() > 65535);
+    if (has_bad_will || in.request.block1) {
+        refuse(in, Code::bad_request, "will");
+        return;
+    }
+    const auto decision = decide(in, *query.client_id);
+    if (!decision) {
+        return;
+    }
+    if (decision->reason != ReasonCode::success) {
+        refuse_login(in, *query.client_id, decision->reason);
+        return;
+    }
+    OpenSession request = open_request(in, *query.client_id);
+    request.clean_start = query.clean_start.value_or(false);
+    const auto expiry = options_->session_expiry.count();
+    request.expiry_interval = query.session_expiry.value_or(
+        expiry == 0 ? session_never_expires : static_cast<std::uint32_t>(expiry));
+    if (query.will_topic) {
+        auto will = std::make_unique<Will>();
+        will->topic = options_->mountpoint + *query.will_topic;
+        will->payload = std::string{as_text(in.request.message.payload)};
+        will->qos = std::min(static_cast<Qos>(query.will_qos.value_or(0)), options_->qos_max);
+        will->retain = query.will_retain.value_or(false) && options_->retain_available;
+        if (in.request.content_format) {
+            ByteBuffer properties;
+            PropertyWriter{properties}.content_type(content_type_of(*in.request.content_format));
+            will->properties = std::string{as_text(properties.view())};
+        }
+        request.will = std::move(will);
+    }
+    Client* const client = open(in, std::move(request), *decision);
+    if (client == nullptr) {
+        return;
+    }
+    Client::Connection connection;
+    connection.token = secrets_.random();
+    connection.keep_alive =
+        query.keep_alive ? Seconds{std::max(1U, *query.keep_alive)} : options_->idle_time;
+    connection.made_from = in.source.peer;
+    connection.made_by = in.request.message.message_id;
+    client->extra().connection = connection;
+    client->was_persistent = false;
+    client->home = &endpoint_of(in.source.peer);
+    ++client->home->home_count;
+    arm(*client);
+    const std::string token = token_text(connection.token);
+    Response response{.code = Code::created};
+    response.content_format = text_plain;
+    response.payload = as_bytes(token);
+    respond(in, response);
+}
+
+void Machine::keep_connection(Incoming& in) {
+    if (!in.target.query.token) {
+        refuse(in, Code::unauthorized, "token");
+        return;
+    }
+    if (login_by_token(in) != nullptr) {
+        respond(in, {.code = Code::changed});
+    }
+}
+
+void Machine::disconnect(Incoming& in) {
+    if (!in.target.query.token) {
+        refuse(in, Code::unauthorized, "token");
+        return;
+    }
+    Client* const client = login_by_token(in);
+    if (client == nullptr) {
+        return;
+    }
+    ConnectionEnd end{.reason = ReasonCode::success, .discard_will = true, .expiry_interval = {}};
+    if (in.target.query.clean_start.value_or(false)) {
+        end.expiry_interval = 0;
+    }
+    end_client(*client, end);
+    respond(in, {.code = Code::deleted});
+}
+
+}  // namespace gw::coap

@@ -1,0 +1,352 @@
+// Who sends a request, and the session behind it.
+#include "adapters/coap/machine/machine.hpp"
+#include "broker-core/base/hash.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace gw::coap {
+
+namespace {
+
+/// What a refusal at the door becomes (RFC 7252, 5.9.2).
+Code code_of(ReasonCode reason) {
+    switch (reason) {
+        case ReasonCode::server_unavailable:
+        case ReasonCode::server_busy:
+        case ReasonCode::quota_exceeded:
+        case ReasonCode::connection_rate_exceeded:
+        case ReasonCode::server_shutting_down:
+            return Code::service_unavailable;
+        case ReasonCode::banned:
+        case ReasonCode::client_identifier_not_valid:  // it is another user's
+            return Code::forbidden;
+        default:
+            return Code::unauthorized;
+    }
+}
+
+}  // namespace
+
+PeerInfo Machine::peer_info(const DatagramSource& source) const {
+    PeerInfo peer;
+    peer.address = source.peer.text();
+    peer.ip = source.peer.ip;
+    peer.listener = options_->listener;
+    peer.identity = source.identity;
+    peer.is_administrator = options_->is_administrator && options_->is_administrator(peer.ip);
+    return peer;
+}
+
+/// Two requests with the same hash show the same credentials from the same host: what was decided
+/// about one holds for the other.
+std::uint64_t Machine::login_hash(const Incoming& in) const {
+    const Query& query = in.target.query;
+    std::uint64_t hash = hash_key_ + (query.username ? 1 : 0) + (query.password ? 2 : 0);
+    hash = hash_text(query.username.value_or(std::string{}), hash);
+    hash = hash_text(query.password.value_or(std::string{}), hash);
+    hash = hash_text(as_text(Bytes{in.source.peer.ip.bytes}), hash);
+    if (const TransportIdentity* const identity = in.source.identity.get()) {
+        hash = hash_text(identity->psk_identity, hash);
+        hash = hash_text(identity->fingerprint, hash);
+    }
+    return hash;
+}
+
+Client* Machine::find_client(std::string_view client_id) {
+    Session* const session = broker_.find_session(client_id);
+    if (session == nullptr || session->link == nullptr ||
+        session->identity->protocol != Protocol::coap) {
+        return nullptr;
+    }
+    auto* const client = static_cast<Client*>(session->link);
+    return &client->machine() == this ? client : nullptr;
+}
+
+/// The client that the request is from, with its session. Null: the request was answered, or waits
+/// for a decision.
+Client* Machine::login(Incoming& in) {
+    const Query& query = in.target.query;
+    if (query.token) {
+        return login_by_token(in);
+    }
+    Client* present = nullptr;
+    if (query.client_id) {
+        if (query.client_id->empty() || query.client_id->size() > options_->client_id_bytes_max) {
+            refuse(in, Code::bad_request, "client id");
+            return nullptr;
+        }
+        present = find_client(*query.client_id);
+    } else if (const Endpoint* const endpoint = find_endpoint(in.source.peer)) {
+        present = endpoint->own_client;
+    }
+    const std::uint64_t hash = login_hash(in);
+    if (present != nullptr && present->login_hash == hash) {
+        touch(*present);
+        return present;
+    }
+    const std::string client_id = query.client_id      ? *query.client_id
+                                  : present != nullptr ? present->session->client_id()
+                                                       : broker_.make_client_id();
+    const auto decision = decide(in, client_id);
+    if (!decision) {
+        return nullptr;
+    }
+    if (decision->reason != ReasonCode::success) {
+        refuse_login(in, client_id, decision->reason);
+        return nullptr;
+    }
+    // The client may have gone, or come, while this was decided.
+    present = query.client_id ? find_client(client_id) : present;
+    if (present != nullptr) {
+        return accept(in, present, *decision);
+    }
+    OpenSession request = open_request(in, client_id);
+    if (const Session* const session = broker_.find_session(client_id); session != nullptr) {
+        request.expiry_interval = session->expiry_interval;  // what its owner has asked for
+    }
+    return open(in, std::move(request), *decision);
+}
+
+std::optional<AuthDecision> Machine::decide(Incoming& in, std::string_view client_id) {
+    if (in.decision) {
+        return std::exchange(in.decision, std::nullopt);
+    }
+    const Query& query = in.target.query;
+    const PeerInfo peer = peer_info(in.source);
+    Credentials shown{.client_id = client_id,
+                      .peer = peer,
+                      .protocol = Protocol::coap,
+                      .allow_anonymous = options_->allow_anonymous};
+    if (query.username) {
+        shown.username = *query.username;
+    } else if (peer.identity && !peer.identity->psk_identity.empty()) {
+        shown.username = peer.identity->psk_identity;
+    }
+    if (query.password) {
+        shown.password = as_bytes(*query.password);
+    }
+    AuthToken token = 0;
+    auto decision = broker_.authenticate(shown, *this, token);
+    if (!decision) {
+        if (!defer(in, Deferred::Wait::login, nullptr)) {
+            broker_.forget_auth(token);
+            return std::nullopt;
+        }
+        in.deferred->auth = token;
+        logins_[token] = in.deferred->index;
+    }
+    return decision;
+}
+
+void Machine::refuse_login(Incoming& in, std::string_view client_id, ReasonCode reason) {
+    broker_.refuse_connect(open_request(in, client_id), reason);
+    refuse(in, code_of(reason), reason_text(reason));
+}
+
+OpenSession Machine::open_request(const Incoming& in, std::string_view client_id) const {
+    OpenSession request;
+    request.client_id = client_id;
+    request.ip = in.source.peer.ip;
+    request.port = in.source.peer.port;
+    request.protocol = Protocol::coap;
+    request.is_administrator = options_->is_administrator && options_->is_administrator(request.ip);
+    request.clean_start = false;
+    request.receive_maximum = 64;
+    return request;
+}
+
+/// Credentials that the client has not shown so far, or from another host.
+Client* Machine::accept(Incoming& in, Client* present, const AuthDecision& decision) {
+    const ClientIdentity& identity = *present->session->identity;
+    const bool is_same_principal =
+        identity.is_anonymous == decision.is_anonymous &&
+        (decision.is_anonymous || identity.username == std::string_view{decision.username});
+    if (!is_same_principal) {
+        refuse_login(in, present->session->client_id(), ReasonCode::client_identifier_not_valid);
+        return nullptr;
+    }
+    present->login_hash = login_hash(in);
+    touch(*present);
+    return present;
+}
+
+Client* Machine::open(Incoming& in, OpenSession&& request, const AuthDecision& decision) {
+    const std::string client_id{request.client_id};
+    if (options_->client_count_max != 0 &&
+        shared_->client_count.load(std::memory_order_relaxed) >= options_->client_count_max) {
+        refuse_login(in, client_id, ReasonCode::quota_exceeded);
+        return nullptr;
+    }
+    Client& client = clients_.emplace(*this, clients_.next_index());
+    const OpenedSession opened = broker_.open_session(std::move(request), decision, client);
+    if (opened.session == nullptr) {
+        clients_.erase(client.index());
+        refuse(in, code_of(opened.reason), reason_text(opened.reason));
+        return nullptr;
+    }
+    shared_->client_count.fetch_add(1, std::memory_order_relaxed);
+    client.session = opened.session;
+    client.login_hash = login_hash(in);
+    client.was_persistent = opened.session_present;
+    Endpoint& endpoint = endpoint_of(in.source.peer);
+    endpoint.is_proven = endpoint.is_proven || in.is_proven;
+    if (!in.target.query.client_id) {
+        client.is_by_endpoint = true;
+        client.home = &endpoint;
+        endpoint.own_client = &client;
+    }
+    client.seen_at = now();
+    arm(client);
+    return &client;
+}
+
+/// A client with a connection shows its token; wherever it does, there it is.
+Client* Machine::login_by_token(Incoming& in) {
+    const Query& query = in.target.query;
+    Client* client = nullptr;
+    if (query.client_id) {
+        client = find_client(*query.client_id);
+    } else {
+        clients_.for_each([&](Client& one, std::uint32_t) {
+            const Client::Connection* const connection =
+                one.session != nullptr ? one.connection() : nullptr;
+            if (connection != nullptr && token_text(connection->token) == *query.token) {
+                client = &one;
+            }
+        });
+    }
+    const Client::Connection* const connection = client != nullptr ? client->connection() : nullptr;
+    if (connection == nullptr || token_text(connection->token) != *query.token) {
+        refuse(in, Code::unauthorized, "no connection has this token");
+        return nullptr;
+    }
+    if (!in.is_proven) {
+        challenge(in);  // what waits for the client is about to go to this address
+        return nullptr;
+    }
+    touch(*client);
+    resuming_.push_back({client, in.source.peer});
+    return client;
+}
+
+// ---------------------------------------------------------------------------------------- time
+
+void Machine::touch(Client& client) {
+    client.seen_at = now();
+}
+
+void Machine::arm(Client& client) {
+    MonotonicTime deadline = never;
+    if (const Client::Connection* const connection = client.connection()) {
+        deadline = client.seen_at + connection->keep_alive * 3 / 2;
+    } else if (client.observation_count != 0) {
+        deadline = now() + options_->confirm_interval;
+    } else {
+        deadline = client.seen_at + options_->idle_time;
+    }
+    timers_.schedule(client, std::max(deadline, now() + Milliseconds{1}));
+}
+
+void Machine::on_client_deadline(Client& client) {
+    if (client.session == nullptr) {
+        return;
+    }
+    const Client::Connection* const connection = client.connection();
+    const bool is_silent =
+        connection != nullptr
+            ? client.seen_at + connection->keep_alive * 3 / 2 <= now()
+            : client.observation_count == 0 && client.seen_at + options_->idle_time <= now();
+    const bool is_waited_for =
+        client.find_extra() != nullptr && !client.find_extra()->waiting.empty();
+    if (is_silent && !is_waited_for) {
+        end_client(client, {.reason = connection != nullptr ? ReasonCode::keep_alive_timeout
+                                                            : ReasonCode::success,
+                            .discard_will = false,
+                            .expiry_interval = {}});
+        return;
+    }
+    ask_silent_observers(client);
+    arm(client);
+    if (is_waited_for) {
+        timers_.schedule(client, now() + Seconds{1});
+    }
+}
+
+/// A peer that vanished says nothing: whoever was not heard for long is asked (RFC 7252, 4.3), and
+/// loses its observations when it does not answer.
+void Machine::ask_silent_observers(Client& client) {
+    for (std::size_t i = 0; i < client.subscriptions.size(); ++i) {
+        const Subscription* const subscription = client.subscriptions[i];
+        for (Observation* one = subscription != nullptr ? subscription->first : nullptr;
+             one != nullptr; one = one->next_of_subscription) {
+            Endpoint& endpoint = *one->endpoint;
+            if (endpoint.heard_at + options_->confirm_interval <= now() && !endpoint.sending) {
+                send_ping(endpoint);
+            }
+        }
+    }
+}
+
+// -------------------------------------------------------------------------------------- ending
+
+/// The client's part of its session ends: told by whoever decides it, not by the broker.
+void Machine::end_client(Client& client, const ConnectionEnd& end) {
+    Session& session = *client.session;
+    // A session that ends loses them anyway; that of a connection keeps them for the next one.
+    const bool is_borrowed = session.is_persistent() && client.connection() == nullptr;
+    remove_all(client, is_borrowed ? Then::unsubscribe : Then::keep);
+    client.session = nullptr;
+    metrics().connections_closed_by_reason[static_cast<std::size_t>(end.reason)].add();
+    release_client(client);
+    broker_.close_connection(session, end);
+}
+
+/// The broker has taken the session away.
+void Machine::lose_session(Client& client, ReasonCode reason) {
+    const Code code =
+        reason == ReasonCode::server_shutting_down || reason == ReasonCode::session_taken_over
+            ? Code::service_unavailable
+            : Code::forbidden;
+    metrics().connections_closed_by_reason[static_cast<std::size_t>(reason)].add();
+    client.session = nullptr;
+    for (std::size_t i = 0; i < client.subscriptions.size(); ++i) {
+        const Subscription* const subscription = client.subscriptions[i];
+        for (Observation* one = subscription != nullptr ? subscription->first : nullptr;
+             one != nullptr; one = one->next_of_subscription) {
+            tell_end(*one, code);
+        }
+    }
+    remove_all(client, Then::keep);
+    release_client(client);
+}
+
+void Machine::release_client(Client& client) {
+    timers_.cancel(client);
+    if (client.home != nullptr) {
+        if (client.is_by_endpoint) {
+            client.home->own_client = nullptr;
+        }
+        if (client.connection() != nullptr) {
+            --client.home->home_count;
+        }
+        check_needed(*client.home);
+        client.home = nullptr;
+    }
+    if (Client::Extra* const extra = client.find_extra()) {
+        // Whoever waits for an answer gets one: it must not be sent to a client that is no more.
+        const std::vector<std::uint32_t> waiting = std::exchange(extra->waiting, {});
+        for (const std::uint32_t index : waiting) {
+            Deferred* const deferred = deferred_.find(index);
+            deferred->client = nullptr;
+            if (deferred->wait != Deferred::Wait::nothing) {  // else it is being dealt with
+                deferred->wait = Deferred::Wait::nothing;
+                answer(*deferred, Code::service_unavailable);
+            }
+        }
+    }
+    shared_->client_count.fetch_sub(1, std::memory_order_relaxed);
+    gone_clients_.push_back(client.index());
+}
+
+}  // namespace gw::coap

@@ -1,0 +1,260 @@
+// GET without Observe: a topic's retained message, and what there is (RFC 6690).
+#include "adapters/coap/machine/content.hpp"
+#include "adapters/coap/machine/machine.hpp"
+#include "broker-core/base/hash.hpp"
+#include "broker-core/message/properties.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace gw::coap {
+
+namespace {
+
+constexpr std::uint32_t max_age_default = 60;  // RFC 7252, 5.10.5
+/// An answer to a peer that has proven nothing may be so much longer than its request (RFC 9175,
+/// 2.4).
+constexpr std::size_t amplification_max = 3;
+
+/// Whether a link's attribute is what a query asks for; `*` at the end stands for any rest
+/// (RFC 6690, 4.1).
+bool matches(std::string_view value, const std::optional<std::string>& wanted) {
+    if (!wanted) {
+        return true;
+    }
+    if (wanted->ends_with('*')) {
+        return value.starts_with(std::string_view{*wanted}.substr(0, wanted->size() - 1));
+    }
+    return value == *wanted;
+}
+
+}  // namespace
+
+void Machine::read(Incoming& in) {
+    Client* const client = login(in);
+    if (client == nullptr) {
+        return;
+    }
+    if (in.request.block2 && in.request.block2->number != 0 && serve_notified_block(in)) {
+        return;
+    }
+    read_topic(in, *client, false);
+}
+
+/// `is_lenient`: a topic without a retained message has an empty one.
+void Machine::read_topic(Incoming& in, Client& client, bool is_lenient) {
+    if (!check_topic(in) || !may_read(in, client, in.topic)) {
+        return;
+    }
+    const MessagePtr message = broker_.shared().retained.find(in.topic, now());
+    if (!message && !is_lenient) {
+        refuse(in, Code::not_found, "no retained message");
+        return;
+    }
+    if (message && !may_deliver(client, *message)) {
+        metrics().drop(DropReason::not_authorized_delivery);
+        refuse(in, Code::forbidden, "not authorized");
+        return;
+    }
+    answer_content(in, message.get(), std::nullopt);
+}
+
+/// False: the request was answered, or waits.
+bool Machine::may_read(Incoming& in, Client& client, std::string_view filter) {
+    const AccessDecision access =
+        broker_.authorize(*client.session, {.client = *client.session->identity,
+                                            .action = AccessAction::subscribe,
+                                            .topic = filter,
+                                            .qos = Qos::at_most_once,
+                                            .retain = false});
+    if (access == AccessDecision::pending) {
+        defer(in, Deferred::Wait::access, &client);
+        return false;
+    }
+    if (access == AccessDecision::deny) {
+        metrics().subscribes_refused.add();
+        refuse(in, Code::forbidden, "not authorized");
+        return false;
+    }
+    return true;
+}
+
+bool Machine::may_deliver(const Client& client, const Message& message) {
+    return broker_.authorize(*client.session, {.client = *client.session->identity,
+                                               .action = AccessAction::deliver,
+                                               .topic = message.topic(),
+                                               .qos = message.qos(),
+                                               .retain = true}) == AccessDecision::allow;
+}
+
+Etag Machine::etag_of(const Message& message) const {
+    // Of the content alone, so that the same content read again has the same one.
+    const std::uint64_t hash =
+        hash_text(as_text(message.payload()), hash_text(as_text(message.properties()), 1));
+    Etag etag;
+    for (std::size_t i = 0; i < etag.size(); ++i) {
+        etag[i] = static_cast<std::uint8_t>(hash >> (56 - 8 * i));
+    }
+    return etag;
+}
+
+/// The further blocks of a notification: the observer asks for them without Observe (RFC 7959,
+/// 3.4). They are those of the message that it was told of, whatever is retained.
+bool Machine::serve_notified_block(Incoming& in) {
+    Endpoint* const endpoint = find_endpoint(in.source.peer);
+    const std::string wanted = options_->mountpoint + in.target.topic;
+    for (Observation* one = endpoint != nullptr ? endpoint->first : nullptr; one != nullptr;
+         one = one->next_at_endpoint) {
+        if (!one->large || one->subscription->filter != wanted) {
+            continue;
+        }
+        const MessagePtr message = one->large;
+        const Block& block = *in.request.block2;
+        answer_content(in, message.get(), std::nullopt);
+        Sending* const sending = endpoint->sending.get();
+        if (sending != nullptr && sending->state == Sending::State::fetching &&
+            sending->present.observation == one) {
+            if (block.offset() + block.bytes() >= message->payload().size()) {
+                complete(*sending, ReasonCode::success);
+            } else {
+                timers_.schedule(*sending, now() + options_->ack_timeout * 4);
+            }
+        }
+        return true;
+    }
+    return false;
+}
+
+/// Answers with a message's content, or with none. @return the code of the answer
+Code Machine::answer_content(Incoming& in, const Message* message,
+                             std::optional<std::uint32_t> observe) {
+    const Request& request = in.request;
+    Response response{.code = Code::content};
+    response.observe = observe;
+    if (message == nullptr) {
+        respond(in, response);
+        return response.code;
+    }
+    response.etag = etag_of(*message);
+    response.max_age = max_age_of(*message, now()).value_or(max_age_default);
+    if (request.etags.contains(Bytes{*response.etag})) {
+        response.code = Code::valid;
+        respond(in, response);
+        return response.code;
+    }
+    response.content_format = format_of(*message);
+    if (request.accept && response.content_format && *request.accept != *response.content_format) {
+        refuse(in, Code::not_acceptable, {});
+        return Code::not_acceptable;
+    }
+    Block wanted = request.block2.value_or(Block{0, false, options_->size_exponent});
+    if (wanted.size_exponent > options_->size_exponent) {
+        wanted.number <<= wanted.size_exponent - options_->size_exponent;
+        wanted.size_exponent = options_->size_exponent;
+    }
+    response.payload = message->payload();
+    if (request.block2 || response.payload.size() > wanted.bytes()) {
+        const auto part = slice(response.payload, wanted);
+        if (!part) {
+            refuse(in, Code::bad_request, "no such block");
+            return Code::bad_request;
+        }
+        if (wanted.number == 0 && part->block.has_more) {
+            response.size2 = static_cast<std::uint32_t>(response.payload.size());
+        }
+        response.block2 = part->block;
+        response.payload = part->bytes;
+    }
+    if (!in.is_proven && response.payload.size() > amplification_max * in.datagram.size()) {
+        challenge(in);
+        return Code::unauthorized;
+    }
+    respond(in, response);
+    return response.code;
+}
+
+// ----------------------------------------------------------------------------------- discovery
+
+/// /.well-known/core, and a root alone: the roots, and topics that have a retained message.
+void Machine::discover(Incoming& in) {
+    const Query& query = in.target.query;
+    std::string links;
+    constexpr std::string_view type = "core.ps";
+    const auto add = [&](Root root) {
+        const bool is_wanted = in.target.place == Place::well_known_core || in.target.root == root;
+        const std::string path = "/" + std::string{root_name(root)};
+        if (is_wanted && query.page.value_or(0) == 0 && matches(path, query.href) &&
+            matches(type, query.resource_type)) {
+            links += links.empty() ? "<" : ",<";
+            links += path;
+            links += ">;rt=\"core.ps\";ct=40";
+        }
+    };
+    add(Root::ps);
+    add(Root::mqtt);
+    if (options_->lists_topics && (!query.resource_type || query.resource_type->empty())) {
+        Client* const client = login(in);
+        if (client == nullptr) {
+            return;
+        }
+        append_topics(in, *client, links);
+    }
+    answer_links(in, links);
+}
+
+/// A page of the topics that the client may read.
+void Machine::append_topics(Incoming& in, Client& client, std::string& links) {
+    constexpr std::uint32_t page_count_max = 1000;
+    constexpr std::size_t look_count_max = 20000;  // so that no request takes the worker for long
+    const std::uint32_t count = std::clamp(in.target.query.count.value_or(100), 1U, page_count_max);
+    std::uint64_t skip = std::uint64_t{in.target.query.page.value_or(0)} * count;
+    std::uint32_t left = count;
+    const std::string filter = options_->mountpoint + "#";
+    const Root root = in.target.place == Place::root ? in.target.root : Root::ps;
+    RetainedCursor cursor;
+    std::vector<MessagePtr> found;
+    std::size_t looked = 0;
+    bool has_more = true;
+    while (has_more && left != 0 && looked < look_count_max) {
+        found.clear();
+        has_more = broker_.shared().retained.next(filter, cursor, 100, now(), found);
+        looked += found.size() + 1;
+        for (const MessagePtr& message : found) {
+            std::string_view topic = message->topic();
+            if (left == 0 || !topic.starts_with(options_->mountpoint) ||
+                !may_deliver(client, *message)) {
+                continue;
+            }
+            topic.remove_prefix(options_->mountpoint.size());
+            std::string link;
+            append_link_target(link, root, topic);
+            if (!matches(std::string_view{link}.substr(1, link.size() - 2), in.target.query.href)) {
+                continue;
+            }
+            if (skip != 0) {
+                --skip;
+                continue;
+            }
+            --left;
+            links += links.empty() ? "" : ",";
+            links += link;
+            links += ";obs";
+            if (const auto format = format_of(*message)) {
+                links += ";ct=" + std::to_string(*format);
+            }
+        }
+    }
+}
+
+void Machine::answer_links(Incoming& in, const std::string& links) {
+    PropertyWriter{scratch_}.content_type(content_type_of(link_format));
+    const MessagePtr page = Message::create({.topic = ".well-known/core",
+                                             .payload = as_bytes(links),
+                                             .properties = scratch_.view(),
+                                             .arrival = now(),
+                                             .publisher = nullptr});
+    scratch_.clear();
+    answer_content(in, page.get(), std::nullopt);
+}
+
+}  // namespace gw::coap

@@ -1,0 +1,304 @@
+// Messages that are to be acknowledged: RFC 7252, 4.2 and 4.7; RFC 7641, 4.5.
+#include "adapters/coap/codec/writer.hpp"
+#include "adapters/coap/machine/content.hpp"
+#include "adapters/coap/machine/machine.hpp"
+
+#include <utility>
+
+namespace gw::coap {
+
+namespace {
+
+/// Notifications at QoS 0 that may wait behind one that is not acknowledged yet.
+constexpr std::size_t waiting_count_max = 256;
+
+Client& client_of(const Observation& observation) {
+    return *observation.subscription->client;
+}
+
+}  // namespace
+
+Sending& Machine::sending_of(Endpoint& endpoint) {
+    if (!endpoint.sending) {
+        endpoint.sending = std::make_unique<Sending>(endpoint);
+    }
+    return *endpoint.sending;
+}
+
+void Machine::enqueue(Endpoint& endpoint, Notice notice) {
+    Sending* const sending = endpoint.sending.get();
+    if (sending == nullptr || sending->is_idle()) {
+        send_notice(endpoint, std::move(notice));
+        return;
+    }
+    if (notice.packet_id == 0 && sending->notices.size() >= waiting_count_max) {
+        metrics().drop(DropReason::queue_full);
+        return;
+    }
+    sending->notices.push_back(std::move(notice));
+}
+
+Response Machine::notification_of(const Observation& observation, const Message& message) const {
+    Response response{.code = Code::content};
+    response.observe = observation.sequence;
+    response.content_format = format_of(message);
+    response.max_age = max_age_of(message, now());
+    response.payload = message.payload();
+    const Subscription& subscription = *observation.subscription;
+    if (subscription.has_wildcard) {
+        response.location_root = subscription.root;
+        response.location = message.topic();
+        if (response.location.starts_with(options_->mountpoint)) {
+            response.location.remove_prefix(options_->mountpoint.size());
+        }
+    }
+    const Block first{0, false, observation.size_exponent};
+    if (response.payload.size() > first.bytes()) {
+        const auto part = slice(response.payload, first);
+        response.etag = etag_of(message);
+        response.size2 = static_cast<std::uint32_t>(response.payload.size());
+        response.block2 = part->block;
+        response.payload = part->bytes;
+    }
+    return response;
+}
+
+/// Sends a notification at once: confirmable at QoS 1, and when the observer has not been heard of
+/// for long (RFC 7641, 4.5).
+void Machine::send_notice(Endpoint& endpoint, Notice notice) {
+    Observation& observation = *notice.observation;
+    if (notice.message->is_expired(now())) {
+        metrics().drop(DropReason::expired);
+        finish(client_of(observation), notice.packet_id, ReasonCode::success);
+        return;
+    }
+    observation.sequence = (observation.sequence + 1) & 0xffffff;
+    const std::uint16_t message_id = next_message_id(&endpoint);
+    observation.last_message_id = message_id;
+    observation.was_notified = true;
+    const Response response = notification_of(observation, *notice.message);
+    observation.large = response.block2 ? notice.message : MessagePtr{};
+    const bool is_confirmable =
+        notice.packet_id != 0 || observation.confirmed_at + options_->confirm_interval <= now();
+    if (!is_confirmable) {
+        write_response(port_.begin(endpoint.peer), Type::non_confirmable, message_id,
+                       observation.token, response);
+        port_.finish();
+        metrics().packets_sent.add();
+        return;
+    }
+    Sending& sending = sending_of(endpoint);
+    sending.present = std::move(notice);
+    write_response(sending.bytes, Type::confirmable, message_id, observation.token, response);
+    send_confirmable(sending, Sending::State::notification, message_id);
+}
+
+/// Sends what stands in `bytes`, until it is acknowledged.
+void Machine::send_confirmable(Sending& sending, Sending::State state, std::uint16_t message_id) {
+    sending.state = state;
+    sending.message_id = message_id;
+    sending.sent_count = 1;
+    // ACK_TIMEOUT times 1 to ACK_RANDOM_FACTOR, which is 1.5 (RFC 7252, 4.2).
+    const auto base = static_cast<std::uint64_t>(options_->ack_timeout.count());
+    sending.timeout = Milliseconds{base + broker_.random().below(base / 2 + 1)};
+    port_.begin(sending.endpoint.peer).append(sending.bytes.view());
+    port_.finish();
+    metrics().packets_sent.add();
+    timers_.schedule(sending, now() + sending.timeout);
+}
+
+/// A response of its own to a request that was acknowledged before (RFC 7252, 5.2.2).
+void Machine::send_separate(const DatagramPeer& to, const Token& token, const Response& response) {
+    Endpoint& endpoint = endpoint_of(to);
+    Sending& sending = sending_of(endpoint);
+    Reply reply;
+    reply.message_id = next_message_id(&endpoint);
+    write_response(reply.bytes, Type::confirmable, reply.message_id, token, response);
+    sending.replies.push_back(std::move(reply));
+    go_on(sending);
+}
+
+void Machine::send_ping(Endpoint& endpoint) {
+    Sending& sending = sending_of(endpoint);
+    const std::uint16_t message_id = next_message_id(&endpoint);
+    sending.bytes.clear();
+    write_empty(sending.bytes, Type::confirmable, message_id);
+    send_confirmable(sending, Sending::State::ping, message_id);
+}
+
+/// Sends what comes next, as long as nothing is outstanding. Answers go before notifications.
+void Machine::go_on(Sending& sending) {
+    while (sending.state == Sending::State::idle) {
+        sending.bytes.clear();
+        if (!sending.replies.empty()) {
+            Reply reply = sending.replies.pop_front();
+            sending.bytes = std::move(reply.bytes);
+            send_confirmable(sending, Sending::State::reply, reply.message_id);
+        } else if (!sending.notices.empty()) {
+            send_notice(sending.endpoint, sending.notices.pop_front());
+        } else {
+            timers_.cancel(sending);
+            check_needed(sending.endpoint);
+            return;
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------------- answers
+
+void Machine::on_acknowledged(Endpoint& endpoint, std::uint16_t message_id) {
+    Sending* const sending = endpoint.sending.get();
+    if (sending == nullptr || !sending->waits_for_ack() || sending->message_id != message_id) {
+        return;  // late, or of nothing
+    }
+    if (sending->state != Sending::State::notification) {
+        sending->state = Sending::State::idle;
+        go_on(*sending);
+        return;
+    }
+    Observation& observation = *sending->present.observation;
+    observation.confirmed_at = now();
+    touch(client_of(observation));
+    if (observation.large && sending->present.packet_id != 0) {
+        // It has but the first block. The next notification waits, or the rest would be gone.
+        sending->state = Sending::State::fetching;
+        timers_.schedule(*sending, now() + options_->ack_timeout * 4);
+        return;
+    }
+    complete(*sending, ReasonCode::success);
+}
+
+/// The peer does not know what it was sent: the observation ends (RFC 7641, 3.6 and 4.5).
+void Machine::on_reset(Endpoint& endpoint, std::uint16_t message_id) {
+    Sending* const sending = endpoint.sending.get();
+    Observation* observation = nullptr;
+    if (sending != nullptr && sending->waits_for_ack() && sending->message_id == message_id) {
+        if (sending->state != Sending::State::notification) {
+            sending->state =
+                Sending::State::idle;  // an answer to a ping, or nobody wants the reply
+            go_on(*sending);
+            return;
+        }
+        observation = sending->present.observation;
+    }
+    for (Observation* one = endpoint.first; one != nullptr && observation == nullptr;
+         one = one->next_at_endpoint) {
+        observation = one->was_notified && one->last_message_id == message_id ? one : nullptr;
+    }
+    if (observation != nullptr) {
+        metrics().coap_observations_reset.add();
+        remove_observation(*observation, ReasonCode::unspecified_error, Then::unsubscribe);
+    }
+}
+
+/// The notification that is outstanding is done with.
+void Machine::complete(Sending& sending, ReasonCode reason) {
+    const Notice notice = std::exchange(sending.present, {});
+    sending.state = Sending::State::idle;
+    finish(client_of(*notice.observation), notice.packet_id, reason);
+    go_on(sending);
+}
+
+void Machine::on_sending_deadline(Sending& sending) {
+    if (sending.state == Sending::State::idle) {
+        return;
+    }
+    if (sending.state == Sending::State::fetching) {
+        complete(sending, ReasonCode::success);  // acknowledged; it does not want the rest
+        return;
+    }
+    if (sending.sent_count > options_->retransmit_count_max) {
+        give_up(sending.endpoint);
+        return;
+    }
+    ++sending.sent_count;
+    sending.timeout *= 2;
+    metrics().retransmissions.add();
+    port_.begin(sending.endpoint.peer).append(sending.bytes.view());
+    port_.finish();
+    metrics().packets_sent.add();
+    timers_.schedule(sending, now() + sending.timeout);
+}
+
+/// The peer does not answer: it is no observer any more (RFC 7641, 4.5). What is for a client with
+/// a connection waits until it comes back.
+void Machine::give_up(Endpoint& endpoint) {
+    Sending& sending = *endpoint.sending;
+    std::vector<Notice> notices;
+    if (sending.state == Sending::State::notification) {
+        notices.push_back(std::exchange(sending.present, {}));
+    }
+    while (!sending.notices.empty()) {
+        notices.push_back(sending.notices.pop_front());
+    }
+    sending.replies.clear();
+    sending.state = Sending::State::idle;
+    const auto is_elsewhere = [&endpoint](Client& client) {
+        return client.connection() != nullptr && client.home == &endpoint;
+    };
+    for (const Notice& notice : notices) {
+        Client& client = client_of(*notice.observation);
+        if (notice.packet_id == 0) {
+            continue;
+        }
+        if (!is_elsewhere(client)) {
+            finish(client, notice.packet_id, ReasonCode::unspecified_error);
+            continue;
+        }
+        // Once for the delivery, however many observations it is for.
+        Client::Extra& extra = client.extra();
+        extra.notices_left.erase(notice.packet_id);
+        if (extra.parked.empty() || extra.parked.back().packet_id != notice.packet_id) {
+            park(client, notice.message, notice.packet_id);
+        }
+    }
+    for (Observation* one = endpoint.first; one != nullptr;) {
+        Observation* const next = one->next_at_endpoint;
+        if (Client& client = client_of(*one); is_elsewhere(client)) {
+            suspend(client);
+        } else {
+            metrics().coap_observations_lost.add();
+            remove_observation(*one, ReasonCode::unspecified_error, Then::unsubscribe);
+        }
+        one = next;
+    }
+    go_on(sending);
+}
+
+/// Takes what is outstanding and queued for an observation out, in order.
+void Machine::take_notices(Observation& observation, std::vector<Notice>& out) {
+    Sending* const sending = observation.endpoint->sending.get();
+    if (sending == nullptr) {
+        return;
+    }
+    const bool is_present = (sending->state == Sending::State::notification ||
+                             sending->state == Sending::State::fetching) &&
+                            sending->present.observation == &observation;
+    if (is_present) {
+        out.push_back(std::exchange(sending->present, {}));
+        sending->state = Sending::State::idle;
+    }
+    Ring<Notice> others;
+    while (!sending->notices.empty()) {
+        Notice notice = sending->notices.pop_front();
+        if (notice.observation == &observation) {
+            out.push_back(std::move(notice));
+        } else {
+            others.push_back(std::move(notice));
+        }
+    }
+    sending->notices = std::move(others);
+    if (is_present) {
+        go_on(*sending);
+    }
+}
+
+void Machine::forget_notices(Observation& observation, ReasonCode reason) {
+    std::vector<Notice> notices;
+    take_notices(observation, notices);
+    for (const Notice& notice : notices) {
+        finish(client_of(observation), notice.packet_id, reason);
+    }
+}
+
+}  // namespace gw::coap

@@ -1,0 +1,14 @@
+# CoAP: codec, machine in simulated time, a lossy network, fuzz targets.
+set(here unit/adapters/coap)
+add_library(coap_support STATIC support/coap_net.cpp)
+target_link_libraries(coap_support PUBLIC gw::coap_machine sim_support PRIVATE gw_warnings)
+
+gw_test(coap_codec_test
+  SOURCES support/doctest_main.cpp ${here}/codec/codec_test.cpp
+  DEPS coap_support)
+
+gw_test(coap_machine_test
+  SOURCES support/doctest_main.cpp ${here}/machine/message_test.cpp
+    ${here}/machine/observe_test.cpp ${here}/machine/block_test.cpp
+    ${here}/machine/client_test.cpp
+  DEPS coap_support)

@@ -1,0 +1,317 @@
+// Observations: RFC 7641.
+#include "tests/support/coap_test.hpp"
+
+namespace gw::test {
+
+namespace {
+
+/// Registers an observation and gives the answer.
+std::string observe(CoapTest& t, std::string_view path, std::string_view token,
+                    std::uint16_t message_id = 1, std::uint16_t port = 1000,
+                    std::string_view query = {}) {
+    return t.ask({.message_id = message_id,
+                  .token = token,
+                  .path = path,
+                  .query = query,
+                  .options = {{option::observe, ""}}},
+                 port);
+}
+
+}  // namespace
+
+TEST_CASE("an observer gets the present state, then each change, confirmable at QoS 1") {
+    CoapTest t;
+    t.publish("a", "0", Qos::at_most_once, true);
+    CHECK(observe(t, "ps/a", "t").find(" 6=1 14=60 | 0") != std::string::npos);
+    t.publish("a", "1");
+    CHECK(t.take() == "CON 2.05 [t] 6=2 | 1");
+    t.publish("a", "2", Qos::at_most_once);
+    CHECK(t.take() == "NON 2.05 [t] 6=3 | 2");
+    t.publish("b", "no");
+    CHECK(t.take() == "");
+    CHECK(t.world.sum([](const Metrics& m) { return m.coap_observations.value(); }) == 1);
+}
+
+TEST_CASE("a topic without a retained message can be observed") {
+    CoapTest t;
+    CHECK(observe(t, "ps/a", "t") == "ACK 2.05 #1 [t] 6=1");
+}
+
+TEST_CASE("a wildcard observer learns the topic by Location-Path, retained ones first") {
+    CoapTest t;
+    t.publish("r/x", "kept", Qos::at_least_once, true);
+    CHECK(observe(t, "mqtt/r/+", "t") == "ACK 2.05 #1 [t] 6=1");
+    CHECK(t.take() == "CON 2.05 [t] 6=2 8=mqtt 8=r 8=x | kept");
+    t.publish("r/y", "new");
+    CHECK(t.take() == "CON 2.05 [t] 6=3 8=mqtt 8=r 8=y | new");
+}
+
+TEST_CASE("queued notifications are not merged, and one is under way at a time") {
+    CoapTest t;
+    observe(t, "ps/a", "t");
+    for (const char* const payload : {"1", "2", "3"}) {
+        t.publish("a", payload);
+    }
+    const std::string first = t.next();
+    CHECK(CoapTest::without_id(first) == "CON 2.05 [t] 6=2 | 1");
+    CHECK(t.next() == "");  // NSTART is 1 (RFC 7252, 4.7)
+    t.answer(Type::acknowledgement, CoapTest::id_of(first));
+    CHECK(t.take() == "CON 2.05 [t] 6=3 | 2");
+    CHECK(t.take() == "CON 2.05 [t] 6=4 | 3");
+    CHECK(t.take() == "");
+}
+
+TEST_CASE("more than the in-flight window waits in the session's queue, and nothing is lost") {
+    CoapTest t;
+    observe(t, "ps/a", "t");
+    for (int i = 0; i < 300; ++i) {
+        t.publish("a", std::to_string(i));
+    }
+    for (int i = 0; i < 300; ++i) {
+        CHECK(t.take().ends_with("| " + std::to_string(i)));
+    }
+    CHECK(t.take() == "");
+}
+
+TEST_CASE("an observer that resets a notification is no observer any more (4.5)") {
+    CoapTest t;
+    for (const Qos qos : {Qos::at_least_once, Qos::at_most_once}) {
+        CAPTURE(qos);
+        observe(t, "ps/a", "t");
+        t.publish("a", "1", qos);
+        const std::string notification = t.next();
+        t.answer(Type::reset, CoapTest::id_of(notification));
+        t.publish("a", "2", qos);
+        CHECK(t.next() == "");
+        CHECK(t.world.shared().router.subscription_count() == 0);
+        t.world.run_for(600s);
+        observe(t, "ps/a", "t", 77);
+        t.ask({.message_id = 78,
+               .token = "t",
+               .path = "ps/a",
+               .options = {{option::observe, "\x01"}}});
+    }
+    CHECK(t.world.sum([](const Metrics& m) { return m.coap_observations_reset.value(); }) == 2);
+}
+
+TEST_CASE("an observer that does not answer is given up after the retransmissions (4.5)") {
+    CoapTest t;
+    observe(t, "ps/a", "t");
+    observe(t, "ps/b", "u", 2);
+    t.publish("a", "1");
+    std::string first = t.next();
+    std::vector<Milliseconds> times;
+    Milliseconds last = t.world.now();
+    for (int i = 0; i < 4; ++i) {
+        std::string again;
+        while (again.empty() && t.world.now() < last + 100s) {
+            t.world.run_for(10ms);
+            again = t.next();
+        }
+        CHECK(again == first);  // the same message, with the same id
+        times.push_back(t.world.now() - last);
+        last = t.world.now();
+    }
+    CHECK(times[0] >= 2000ms);
+    CHECK(times[0] <= 3010ms);
+    for (std::size_t i = 1; i < times.size(); ++i) {
+        CHECK(times[i] >= 2 * times[i - 1] - 20ms);
+        CHECK(times[i] <= 2 * times[i - 1] + 20ms);
+    }
+    t.world.run_for(50s);
+    CHECK(t.next() == "");
+    t.publish("b", "1");
+    CHECK(t.next() == "");
+    CHECK(t.world.sum([](const Metrics& m) { return m.coap_observations_lost.value(); }) == 2);
+    CHECK(t.world.shared().router.subscription_count() == 0);
+    t.world.run_for(300s);
+    CHECK(t.net.client_count() == 0);
+    CHECK(t.net.endpoint_count() == 0);
+}
+
+TEST_CASE("observing ends on request, by token") {
+    CoapTest t;
+    observe(t, "ps/a", "t");
+    CHECK(t.ask({.message_id = 2,
+                 .token = "t",
+                 .path = "ps/a",
+                 .options = {{option::observe, "\x01"}}}) == "ACK 2.05 #2 [t]");
+    t.publish("a", "1");
+    CHECK(t.next() == "");
+    CHECK(t.ask({.message_id = 3,
+                 .token = "t",
+                 .path = "ps/a",
+                 .options = {{option::observe, "\x01"}}}) ==
+          "ACK 4.04 #3 [t] | no retained message");
+}
+
+TEST_CASE("a client that names itself ends what it observes from anywhere") {
+    CoapTest t;
+    observe(t, "ps/a", "t", 1, 1000, "c=me");
+    CHECK(t.ask({.message_id = 2,
+                 .token = "other",
+                 .path = "ps/a",
+                 .query = "c=me",
+                 .options = {{option::observe, "\x01"}}},
+                1001) == "ACK 2.05 #2 [other]");
+    t.publish("a", "1");
+    CHECK(t.next() == "");
+}
+
+TEST_CASE("asking again with the same token keeps one observation and its numbers") {
+    CoapTest t;
+    observe(t, "ps/a", "t");
+    t.publish("a", "1");
+    CHECK(t.take() == "CON 2.05 [t] 6=2 | 1");
+    CHECK(observe(t, "ps/a", "t", 2) == "ACK 2.05 #2 [t] 6=3");
+    t.publish("a", "2");
+    CHECK(t.take() == "CON 2.05 [t] 6=4 | 2");
+    CHECK(t.take() == "");
+    // The same token for another topic takes its place.
+    CHECK(observe(t, "ps/b", "t", 3) == "ACK 2.05 #3 [t] 6=1");
+    t.publish("a", "3");
+    CHECK(t.take() == "");
+}
+
+TEST_CASE("two observations of one topic get a notification each") {
+    CoapTest t;
+    observe(t, "ps/a", "t");
+    observe(t, "ps/a", "u", 2);
+    observe(t, "ps/+", "v", 3);
+    t.publish("a", "1");
+    std::vector<std::string> got{t.take(), t.take(), t.take()};
+    std::sort(got.begin(), got.end());
+    CHECK(got[0].starts_with("CON 2.05 [t]"));
+    CHECK(got[1].starts_with("CON 2.05 [u]"));
+    CHECK(got[2].starts_with("CON 2.05 [v]"));
+    CHECK(t.take() == "");
+    t.publish("a", "2");  // the delivery before is completed only once
+    for (int i = 0; i < 3; ++i) {
+        CHECK(t.take().ends_with("| 2"));
+    }
+}
+
+TEST_CASE("a late copy of a registration does not bring the observation back") {
+    CoapTest t;
+    const CoapRequest request{
+        .message_id = 5, .token = "t", .path = "ps/a", .options = {{option::observe, ""}}};
+    CHECK(t.ask(request) == "ACK 2.05 #5 [t] 6=1");
+    CHECK(t.ask(request) == "ACK 2.05 #5 [t] 6=2");  // the answer was lost
+    t.ask({.message_id = 6, .token = "t", .path = "ps/a", .options = {{option::observe, "\x01"}}});
+    CHECK(t.ask(request) == "ACK 2.05 #5 [t]");
+    t.publish("a", "1");
+    CHECK(t.next() == "");
+}
+
+TEST_CASE("the QoS of an observation is that of its request, or what it says") {
+    CoapTest t;
+    t.ask({.type = Type::non_confirmable,
+           .message_id = 1,
+           .token = "n",
+           .path = "ps/a",
+           .options = {{option::observe, ""}}});
+    t.ask({.type = Type::non_confirmable,
+           .message_id = 2,
+           .token = "q",
+           .path = "ps/b",
+           .query = "qos=1",
+           .options = {{option::observe, ""}}});
+    t.publish("a", "1");
+    CHECK(t.take() == "NON 2.05 [n] 6=2 | 1");
+    t.publish("b", "1", Qos::exactly_once);
+    CHECK(t.take() == "CON 2.05 [q] 6=2 | 1");
+}
+
+TEST_CASE("a silent observer is asked whether it still is there") {
+    coap::MachineOptions options = open_coap();
+    options.confirm_interval = 60s;
+    CoapTest t{{}, options};
+    observe(t, "ps/a", "t");
+    t.world.run_for(59s);
+    CHECK(t.next() == "");
+    t.world.run_for(62s);
+    const std::string ping = t.next();
+    CHECK(CoapTest::without_id(ping) == "CON 0.00");
+    t.answer(Type::reset, CoapTest::id_of(ping));
+    t.publish("a", "1", Qos::at_most_once);
+    CHECK(t.take() == "CON 2.05 [t] 6=2 | 1");  // the first for so long is confirmable (4.5)
+    t.publish("a", "2", Qos::at_most_once);
+    CHECK(t.take() == "NON 2.05 [t] 6=3 | 2");
+    t.world.run_for(600s);
+    CHECK(t.net.endpoint_count() == 0);
+    CHECK(t.world.sum([](const Metrics& m) { return m.coap_observations_lost.value(); }) == 1);
+}
+
+TEST_CASE("an observation too many is answered as a plain read") {
+    coap::MachineOptions options = open_coap();
+    options.observation_count_max = 1;
+    CoapTest t{{}, options};
+    observe(t, "ps/a", "t");
+    CHECK(observe(t, "ps/b", "u", 2) == "ACK 2.05 #2 [u]");
+    CHECK(observe(t, "ps/#", "u", 3).substr(4, 4) == "5.03");
+}
+
+TEST_CASE("an expired message is not told, and does not stop the others") {
+    CoapTest t;
+    observe(t, "ps/a", "t");
+    t.ask({.code = Code::put, .message_id = 1, .path = "ps/a", .payload = "1"}, 1001);
+    t.ask({.code = Code::put, .message_id = 2, .path = "ps/a", .query = "expiry=5", .payload = "2"},
+          1001);
+    t.ask(
+        {.code = Code::put, .message_id = 3, .path = "ps/a", .query = "expiry=500", .payload = "3"},
+        1001);
+    const std::string first = t.next();
+    t.world.run_for(20s);
+    while (!t.next().empty()) {
+    }
+    t.answer(Type::acknowledgement, CoapTest::id_of(first));
+    CHECK(t.take() == "CON 2.05 [t] 6=3 14=480 | 3");
+}
+
+TEST_CASE("acknowledgements find the worker that waits for them") {
+    SimOptions sim;
+    sim.worker_count = 3;
+    CoapTest t{sim};
+    for (std::uint16_t port = 1000; port < 1012; ++port) {
+        const std::string id = "client-" + std::to_string(port);
+        CHECK(observe(t, "ps/a", "t", 1, port, "c=" + id) == "ACK 2.05 #1 [t] 6=1");
+        CHECK(observe(t, "ps/a", "u", 2, port) == "ACK 2.05 #2 [u] 6=1");
+    }
+    for (int i = 0; i < 3; ++i) {
+        t.publish("a", std::to_string(i));
+        for (std::uint16_t port = 1000; port < 1012; ++port) {
+            CHECK(t.take(port).ends_with("| " + std::to_string(i)));
+            CHECK(t.take(port).ends_with("| " + std::to_string(i)));
+            CHECK(t.take(port) == "");
+        }
+    }
+    t.world.run_for(60s);
+    CHECK(t.next() == "");  // nothing was sent again
+}
+
+TEST_CASE("shared subscriptions are observed like others") {
+    CoapTest t;
+    observe(t, "ps/%24share/g/a", "t");
+    observe(t, "ps/%24share/g/a", "t", 1, 1001);
+    for (int i = 0; i < 10; ++i) {
+        t.publish("a", "x");
+    }
+    int count = 0;
+    for (const std::uint16_t port : {std::uint16_t{1000}, std::uint16_t{1001}}) {
+        while (!t.take(port).empty()) {
+            ++count;
+        }
+    }
+    CHECK(count == 10);
+}
+
+TEST_CASE("when the program stops, observers are told") {
+    CoapTest t;
+    observe(t, "ps/a", "t");
+    t.world.turn(0,
+                 [&](Broker&) { t.net.machine().on_shutdown(ReasonCode::server_shutting_down); });
+    CHECK(CoapTest::without_id(t.next()) == "NON 5.03 [t]");
+    CHECK(t.world.shared().router.subscription_count() == 0);
+}
+
+}  // namespace gw::test
