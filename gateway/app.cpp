@@ -124,6 +124,11 @@ void App::start() {
     }
     add_listeners();
     add_mqttsn_listeners();
+    coap_listeners_.open(config_, {.broker = [this](std::uint32_t worker) -> Broker& {
+                                       return workers_[worker]->broker();
+                                   },
+                                   .loops = loops_,
+                                   .hash_key = shared_->hash_key});
     const auto applied = reload(config_);
     if (!applied) {
         throw std::runtime_error{applied.error().text()};
@@ -142,11 +147,16 @@ void App::start() {
     for (const auto& listener : mqttsn_listeners_) {
         listener->start(listener == mqttsn_listeners_.front());
     }
+    coap_listeners_.start();
     for (const auto& worker : workers_) {
         worker->start();
     }
     is_running_ = true;
     for (const auto& listener : mqttsn_listeners_) {
+        log_.info("listener.started",
+                  {{"listener", listener->name()}, {"address", listener->address()}});
+    }
+    for (const auto& listener : coap_listeners_.all()) {
         log_.info("listener.started",
                   {{"listener", listener->name()}, {"address", listener->address()}});
     }
@@ -235,6 +245,10 @@ Result<std::vector<std::string>> App::reload(const config::Config& config) {
     if (!apply_mqttsn) {
         return std::move(apply_mqttsn).error();
     }
+    const auto apply_coap = coap_listeners_.prepare(config);
+    if (!apply_coap) {
+        return apply_coap.error();
+    }
     auto modules = auth_->prepare(config.auth);
     if (!modules) {
         return std::move(modules).error();
@@ -260,6 +274,9 @@ Result<std::vector<std::string>> App::reload(const config::Config& config) {
     sys_interval_ms_ = config.sys.interval.count();
     apply_listener_settings(config, *tls);
     for (const auto& apply : *apply_mqttsn) {
+        apply();
+    }
+    for (const auto& apply : *apply_coap) {
         apply();
     }
     const BrokerOptions options = broker_options(config);
@@ -298,6 +315,10 @@ Result<void> App::check(const config::Config& config) {
     const auto tls = tls_listeners_.read(config);
     if (!tls) {
         return tls.error();
+    }
+    const auto coap = coap_listeners_.prepare(config);
+    if (!coap) {
+        return coap.error();
     }
     const auto modules = auth_->prepare(config.auth);
     return modules ? Result<void>{} : Result<void>{modules.error()};
@@ -494,6 +515,7 @@ std::string App::status_json() {
     };
     std::for_each(listeners_.begin(), listeners_.end(), append_listener);
     std::for_each(mqttsn_listeners_.begin(), mqttsn_listeners_.end(), append_listener);
+    std::for_each(coap_listeners_.all().begin(), coap_listeners_.all().end(), append_listener);
     json += ']';
     const InstanceStats now = stats();
     append_number(json, "connections", connection_count_.load(std::memory_order_relaxed));

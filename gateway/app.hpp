@@ -3,6 +3,7 @@
 #include "gateway/auth/auth_service.hpp"
 #include "gateway/exchange.hpp"
 #include "gateway/listener.hpp"
+#include "gateway/protocols/coap.hpp"
 #include "gateway/protocols/mqttsn.hpp"
 #include "gateway/service.hpp"
 #include "gateway/store.hpp"
@@ -74,6 +75,7 @@ private:
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::vector<std::unique_ptr<MqttSnListener>> mqttsn_listeners_;
     TlsListeners tls_listeners_;
+    CoapListeners coap_listeners_;
     std::uint32_t next_worker_ = 0;  // for accepted sockets; the first worker's
 
     // On the first worker.

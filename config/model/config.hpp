@@ -275,6 +275,34 @@ struct MqttSn {
     std::string password;                              ///< mqtt.sn.password; empty: none
 };
 
+/// A CoAP listener, over UDP or over DTLS.
+struct CoapListener {
+    std::string name;  ///< the <name> of listener.coap.<name> or listener.coaps.<name>
+    ListenAddress address;
+    ListenerLimits limits;
+    std::vector<AccessRule> access;          ///< .access.<N>
+    std::uint32_t receive_buffer_bytes = 0;  ///< .recbuf; 0: the system's
+    std::uint32_t send_buffer_bytes = 0;     ///< .sndbuf; 0: the system's
+    Dtls dtls;                               ///< of listener.coaps.<name>
+};
+
+enum class CoapEcho { never, large, always };
+
+/// What all CoAP listeners share.
+struct Coap {
+    Seconds idle_time{0};                     ///< coap.keepalive
+    Milliseconds ack_timeout{0};              ///< coap.ack_timeout
+    std::uint32_t retransmit_count_max = 0;   ///< coap.max_retransmit
+    Milliseconds piggyback_time{0};           ///< coap.piggyback_time
+    std::uint32_t block_bytes = 0;            ///< coap.block_size
+    Seconds confirm_interval{0};              ///< coap.observe_confirm
+    std::uint32_t observation_count_max = 0;  ///< coap.max_observations
+    std::uint64_t upload_bytes_max = 0;       ///< coap.max_uploads
+    CoapEcho echo = CoapEcho::never;          ///< coap.echo
+    bool tells_created = false;               ///< coap.created
+    bool lists_topics = false;                ///< coap.list_topics
+};
+
 /// One line of mqtt.sn.sleep.keep.<N>.
 struct SleepRule {
     std::string filter;
@@ -304,6 +332,9 @@ struct Config {
     std::vector<SslListener> stomps_listeners;     ///< ordered by name; over TLS
     std::vector<UnixListener> unix_listeners;      ///< ordered by name
     std::vector<MqttSnListener> mqttsn_listeners;  ///< ordered by name
+    Coap coap;
+    std::vector<CoapListener> coap_listeners;   ///< ordered by name
+    std::vector<CoapListener> coaps_listeners;  ///< over DTLS; ordered by name
 };
 
 }  // namespace gw::config

@@ -60,6 +60,8 @@ private:
         check_mountpoint("listener.mqttsn.", config_.mqttsn_listeners);
         check_mountpoint("listener.stomp.", config_.stomp_listeners);
         check_mountpoint("listener.stomps.", config_.stomps_listeners);
+        check_mountpoint("listener.coap.", config_.coap_listeners);
+        check_mountpoint("listener.coaps.", config_.coaps_listeners);
     }
 
     void check_auth() {
@@ -129,23 +131,44 @@ private:
                 check_one("listener.mqttsn." + listener.name, "udp " + listener.address.text());
             }
         }
+        for_each_coap_listener([&](const std::string& name, const CoapListener& listener) {
+            if (listener.address.port != 0) {
+                check_one(name, "udp " + listener.address.text());
+            }
+        });
     }
 
     void check_dtls() {
         for (const MqttSnListener& listener : config_.mqttsn_listeners) {
             const std::string name = "listener.mqttsn." + listener.name;
-            const Dtls& dtls = listener.dtls;
-            if (dtls.enabled && dtls.certificate_file.empty() && dtls.psk_file.empty()) {
-                tell(Severity::error, name + ".dtls",
-                     "needs .certfile and .keyfile, or .psk_file, or both");
-            }
-            if (dtls.certificate_file.empty() != dtls.key_file.empty()) {
-                tell(Severity::error, name + ".certfile", "and .keyfile belong together");
-            }
-            if (dtls.requires_certificate && dtls.ca_file.empty()) {
-                tell(Severity::error, name + ".fail_if_no_peer_cert",
-                     "needs .cacertfile, which says whose certificates count");
-            }
+            check_dtls_of(name, name + ".dtls", listener.dtls);
+        }
+        for_each_coap_listener([&](const std::string& name, const CoapListener& listener) {
+            check_dtls_of(name, name, listener.dtls);
+        });
+    }
+
+    /// `enabling` is the key that asks for DTLS.
+    void check_dtls_of(const std::string& name, const std::string& enabling, const Dtls& dtls) {
+        if (dtls.enabled && dtls.certificate_file.empty() && dtls.psk_file.empty()) {
+            tell(Severity::error, enabling, "needs .certfile and .keyfile, or .psk_file, or both");
+        }
+        if (dtls.certificate_file.empty() != dtls.key_file.empty()) {
+            tell(Severity::error, name + ".certfile", "and .keyfile belong together");
+        }
+        if (dtls.requires_certificate && dtls.ca_file.empty()) {
+            tell(Severity::error, name + ".fail_if_no_peer_cert",
+                 "needs .cacertfile, which says whose certificates count");
+        }
+    }
+
+    template <class Visit>
+    void for_each_coap_listener(const Visit& visit) {
+        for (const CoapListener& listener : config_.coap_listeners) {
+            visit("listener.coap." + listener.name, listener);
+        }
+        for (const CoapListener& listener : config_.coaps_listeners) {
+            visit("listener.coaps." + listener.name, listener);
         }
     }
 
@@ -187,6 +210,9 @@ private:
                 warn_if_closed("listener.mqttsn." + listener.name, listener.address,
                                listener.limits);
             }
+        }
+        for (const CoapListener& listener : config_.coap_listeners) {
+            warn_if_closed("listener.coap." + listener.name, listener.address, listener.limits);
         }
     }
 

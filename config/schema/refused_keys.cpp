@@ -66,6 +66,11 @@ constexpr Refused meaningless[] = {
     {"sysmon.#", "it watches the Erlang VM"},
     {"mqtt.sn.predefined.topic.0", "the id 0 is reserved"},
     {"mqtt.sn.enable_stats", "figures of a client are always current"},
+    {"coap.certfile", "a listener of its own speaks DTLS: see listener.coaps.<name>.certfile"},
+    {"coap.keyfile", "a listener of its own speaks DTLS: see listener.coaps.<name>.keyfile"},
+    {"coap.enable_stats", "figures of a client are always current"},
+    {"coap.prefix.*", "the roots are /mqtt and /ps"},
+    {"coap.handler.*", "the roots are /mqtt and /ps"},
     {"recon.#", "it diagnoses the Erlang VM"},
     {"reloader.#", "it reloads Erlang code"},
 };
@@ -74,7 +79,6 @@ constexpr Refused meaningless[] = {
 constexpr Refused later[] = {
     {"listener.ws.#", "WebSocket listeners"},
     {"listener.wss.#", "WebSocket listeners over TLS"},
-    {"listener.coap.#", "CoAP"},
     {"listener.sockjs.#", "SockJS"},
     {"listener.api.#", "the management API"},
     {"mqtt.listener.http.#", "WebSocket listeners"},
@@ -90,7 +94,6 @@ constexpr Refused later[] = {
     {"mqtt.mqueue.priority", "queue priorities"},
     {"mqtt.bridge.#", "bridges"},
     {"bridge.#", "bridges"},
-    {"coap.#", "CoAP"},
     {"sockjs.#", "SockJS"},
     {"auth.ldap.#", "authentication by LDAP"},
     {"auth.http.#", "authentication by HTTP"},

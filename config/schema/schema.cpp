@@ -88,6 +88,9 @@ std::string without_alias(std::string_view written) {
     if (written == "mqtt.sn.port") {  // of EMQ's only one
         return "listener.mqttsn.external";
     }
+    if (written == "coap.port" || written == "coap.server") {
+        return "listener.coap.external";
+    }
     for (const KeyGroup& group : key_groups()) {
         for (const Key& key : group.keys) {
             for (const std::string_view alias : split(key.aliases, '|')) {
@@ -164,6 +167,7 @@ std::span<const KeyGroup> key_groups() {
         {"STOMP", stomp_keys()},
         {"Sessions, queues, retained messages, events", session_keys()},
         {"MQTT-SN", mqttsn_keys()},
+        {"CoAP", coap_keys()},
     };
     return groups;
 }

@@ -18,6 +18,7 @@ std::span<const Key> listener_keys();
 std::span<const Key> mqttsn_keys();
 std::span<const Key> auth_keys();
 std::span<const Key> stomp_keys();
+std::span<const Key> coap_keys();
 
 /// A chapter of the reference page.
 struct KeyGroup {

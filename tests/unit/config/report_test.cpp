@@ -68,7 +68,7 @@ TEST_CASE("the shipped files name every key with its default, and pass the check
         read_file("config/gateway.conf") + read_file("config/plugins/retainer.conf") +
         read_file("config/plugins/presence.conf") + read_file("config/plugins/store.conf") +
         read_file("config/plugins/mqttsn.conf") + read_file("config/plugins/auth.conf") +
-        read_file("config/plugins/stomp.conf");
+        read_file("config/plugins/stomp.conf") + read_file("config/plugins/coap.conf");
     for (const auto& group : gw::config::key_groups()) {
         for (const auto& key : group.keys) {
             std::string name{key.name};
@@ -78,6 +78,8 @@ TEST_CASE("the shipped files name every key with its default, and pass the check
                                                        {"mqttsn.<name>", "mqttsn.default"},
                                                        {"stomp.<name>", "stomp.external"},
                                                        {"stomps.<name>", "stomps.external"},
+                                                       {"coap.<name>", "coap.default"},
+                                                       {"coaps.<name>", "coaps.default"},
                                                        {"<N>", "1"}}) {
                 if (const auto at = name.find(placeholder); at != std::string::npos) {
                     name.replace(at, std::string_view{placeholder}.size(), example);
@@ -101,7 +103,7 @@ TEST_CASE("the shipped files stay right when every line is taken in") {
     for (const std::string_view file :
          {"config/gateway.conf", "config/plugins/retainer.conf", "config/plugins/presence.conf",
           "config/plugins/store.conf", "config/plugins/mqttsn.conf", "config/plugins/auth.conf",
-          "config/plugins/stomp.conf"}) {
+          "config/plugins/stomp.conf", "config/plugins/coap.conf"}) {
         std::istringstream lines{read_file(std::string{file})};
         std::string line;
         while (std::getline(lines, line)) {

@@ -145,7 +145,9 @@ TEST_CASE("EMQ's keys without meaning and those of later versions are refused wi
         {"stomp.default_user.login",
          "EMQ key without meaning here: STOMP clients log in as all others do"},
         {"listener.stomp.a", ""},
-        {"listener.coap.a", "not available in this version: CoAP"},
+        {"coap.certfile",
+         "EMQ key without meaning here: a listener of its own speaks DTLS: see "
+         "listener.coaps.<name>.certfile"},
         {"auth.mysql.server", "not available in this version: authentication by MySQL"},
         {"mqtt.max_packet_size", ""},
         {"log.error",
