@@ -12,3 +12,19 @@ gw_test(coap_machine_test
     ${here}/machine/observe_test.cpp ${here}/machine/block_test.cpp
     ${here}/machine/client_test.cpp
   DEPS coap_support)
+
+# Seeds and repetition: see sim/sim_support.hpp.
+gw_test(coap_sim_test
+  SOURCES support/doctest_main.cpp sim/coap_lossy_test.cpp
+  DEPS coap_support
+  LABELS sim)
+
+gw_fuzz_target(coap_codec_fuzz
+  SOURCES fuzz/coap_codec_fuzz.cpp
+  DEPS gw::coap_codec
+  SEEDS ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/seeds/coap)
+
+gw_fuzz_target(coap_machine_fuzz
+  SOURCES fuzz/coap_machine_fuzz.cpp
+  DEPS coap_support
+  SEEDS ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/seeds/coap_machine)

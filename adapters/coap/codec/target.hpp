@@ -84,6 +84,9 @@ void append_segment(std::string& out, std::string_view text);
 /// Appends `text` decoded.
 void percent_decode(std::string& out, std::string_view text);
 
+/// Whether each level fits the 255 bytes of an option (RFC 7252, 5.10.7), encoded if need be.
+bool fits_location(std::string_view topic);
+
 /// Calls `visit(std::string_view segment)` for each path option that names `topic` below a root.
 template <class Visit>
 void for_each_segment(std::string_view topic, const Visit& visit) {

@@ -138,6 +138,7 @@ private:
     void read_topic(Incoming& in, Client& client, bool is_lenient);
     bool may_read(Incoming& in, Client& client, std::string_view filter);
     bool serve_notified_block(Incoming& in);
+    void on_block_fetched(Observation& observation, const Block& block);
     Code answer_content(Incoming& in, const Message* message, std::optional<std::uint32_t> observe);
     Etag etag_of(const Message& message) const;
     bool may_deliver(const Client& client, const Message& message);
@@ -179,12 +180,14 @@ private:
     void send_ping(Endpoint& endpoint);
     void go_on(Sending& sending);
     void send_notice(Endpoint& endpoint, Notice notice);
+    void keep_large(Observation& observation, const MessagePtr& message);
     void send_confirmable(Sending& sending, Sending::State state, std::uint16_t message_id);
     Response notification_of(const Observation& observation, const Message& message) const;
     void on_acknowledged(Endpoint& endpoint, std::uint16_t message_id);
     void on_reset(Endpoint& endpoint, std::uint16_t message_id);
     void complete(Sending& sending, ReasonCode reason);
     void on_sending_deadline(Sending& sending);
+    void wait_for_fetch(Sending& sending);
     void give_up(Endpoint& endpoint);
     void take_notices(Observation& observation, std::vector<Notice>& out);
     void forget_notices(Observation& observation, ReasonCode reason);

@@ -181,6 +181,10 @@ Observation& Machine::add_observation(Endpoint& endpoint, Subscription& subscrip
     observation.next_at_endpoint = std::exchange(endpoint.first, &observation);
     observation.next_of_subscription = std::exchange(subscription.first, &observation);
     observation.confirmed_at = now();
+    // From the clock, at most 2^23 in 256 s: an observer that asks again after its entry was lost,
+    // also by a restart, sees greater numbers than before (RFC 7641, 4.4).
+    observation.sequence =
+        static_cast<std::uint32_t>(now().time_since_epoch() / Milliseconds{8}) & 0xffffff;
     observation.token = in.request.message.token;
     observation.size_exponent = options_->size_exponent;
     if (in.request.block2) {
@@ -219,9 +223,8 @@ void Machine::answer_observation(Incoming& in, Observation& observation) {
         remove_observation(observation, ReasonCode::success, Then::unsubscribe);
         return;
     }
-    if (message && message->payload().size() > (16U << observation.size_exponent)) {
-        observation.large = message;
-    }
+    const bool is_large = message && message->payload().size() > (16U << observation.size_exponent);
+    keep_large(observation, is_large ? message : MessagePtr{});
 }
 
 /// GET with Observe 1 (RFC 7641, 3.6). By its token; a client that names itself may have lost

@@ -108,21 +108,42 @@ bool Machine::serve_notified_block(Incoming& in) {
         if (!one->large || one->subscription->filter != wanted) {
             continue;
         }
-        const MessagePtr message = one->large;
-        const Block& block = *in.request.block2;
-        answer_content(in, message.get(), std::nullopt);
-        Sending* const sending = endpoint->sending.get();
-        if (sending != nullptr && sending->state == Sending::State::fetching &&
-            sending->present.observation == one) {
-            if (block.offset() + block.bytes() >= message->payload().size()) {
-                complete(*sending, ReasonCode::success);
-            } else {
-                timers_.schedule(*sending, now() + options_->ack_timeout * 4);
-            }
+        Large& large = *one->large;
+        const std::uint16_t message_id = in.request.message.message_id;
+        if (in.is_repeat && large.fetched && large.fetched_by == message_id) {
+            answer_content(in, large.fetched.get(), std::nullopt);
+            return true;
+        }
+        if (!large.present) {
+            continue;
+        }
+        if (!in.is_repeat) {
+            large.fetched = large.present;
+            large.fetched_at = now();
+            large.fetched_by = message_id;
+        }
+        answer_content(in, large.present.get(), std::nullopt);
+        if (!in.is_repeat) {  // a copy may be of a request for an earlier message's block
+            on_block_fetched(*one, *in.request.block2);
         }
         return true;
     }
     return false;
+}
+
+/// The observer has been given a block of what is under way to it.
+void Machine::on_block_fetched(Observation& observation, const Block& block) {
+    Sending* const sending = observation.endpoint->sending.get();
+    if (sending == nullptr || sending->state != Sending::State::fetching ||
+        sending->present.observation != &observation) {
+        return;
+    }
+    if (block.offset() + block.bytes() >= observation.large->present->payload().size()) {
+        complete(*sending, ReasonCode::success);
+    } else {
+        ++sending->sent_count;
+        wait_for_fetch(*sending);
+    }
 }
 
 /// Answers with a message's content, or with none. @return the code of the answer

@@ -12,6 +12,9 @@ namespace {
 /// Notifications at QoS 0 that may wait behind one that is not acknowledged yet.
 constexpr std::size_t waiting_count_max = 256;
 
+/// A request that is older is not sent again (RFC 7252, 4.8.2).
+constexpr Seconds exchange_lifetime{247};
+
 Client& client_of(const Observation& observation) {
     return *observation.subscription->client;
 }
@@ -51,11 +54,14 @@ Response Machine::notification_of(const Observation& observation, const Message&
         if (response.location.starts_with(options_->mountpoint)) {
             response.location.remove_prefix(options_->mountpoint.size());
         }
+        if (!fits_location(response.location)) {
+            response.location_root.reset();  // then it is not named: CoAP has no word for it
+        }
     }
+    response.etag = etag_of(message);
     const Block first{0, false, observation.size_exponent};
     if (response.payload.size() > first.bytes()) {
         const auto part = slice(response.payload, first);
-        response.etag = etag_of(message);
         response.size2 = static_cast<std::uint32_t>(response.payload.size());
         response.block2 = part->block;
         response.payload = part->bytes;
@@ -77,7 +83,7 @@ void Machine::send_notice(Endpoint& endpoint, Notice notice) {
     observation.last_message_id = message_id;
     observation.was_notified = true;
     const Response response = notification_of(observation, *notice.message);
-    observation.large = response.block2 ? notice.message : MessagePtr{};
+    keep_large(observation, response.block2 ? notice.message : MessagePtr{});
     const bool is_confirmable =
         notice.packet_id != 0 || observation.confirmed_at + options_->confirm_interval <= now();
     if (!is_confirmable) {
@@ -91,6 +97,21 @@ void Machine::send_notice(Endpoint& endpoint, Notice notice) {
     sending.present = std::move(notice);
     write_response(sending.bytes, Type::confirmable, message_id, observation.token, response);
     send_confirmable(sending, Sending::State::notification, message_id);
+}
+
+/// What the observer was told of goes in blocks; null: it does not.
+void Machine::keep_large(Observation& observation, const MessagePtr& message) {
+    auto& large = observation.large;
+    if (message) {
+        if (!large) {
+            large = std::make_unique<Large>();
+        }
+        large->present = message;
+    } else if (large && large->fetched_at + exchange_lifetime > now()) {
+        large->present.reset();  // what was fetched of it may be asked for again
+    } else {
+        large.reset();
+    }
 }
 
 /// Sends what stands in `bytes`, until it is acknowledged.
@@ -159,13 +180,21 @@ void Machine::on_acknowledged(Endpoint& endpoint, std::uint16_t message_id) {
     Observation& observation = *sending->present.observation;
     observation.confirmed_at = now();
     touch(client_of(observation));
-    if (observation.large && sending->present.packet_id != 0) {
+    if (observation.large && observation.large->present && sending->present.packet_id != 0) {
         // It has but the first block. The next notification waits, or the rest would be gone.
         sending->state = Sending::State::fetching;
-        timers_.schedule(*sending, now() + options_->ack_timeout * 4);
+        sending->sent_count = 0;  // of blocks that it has fetched
+        wait_for_fetch(*sending);
         return;
     }
     complete(*sending, ReasonCode::success);
+}
+
+/// How long an observer may take to ask for the next block. One that has asked before will go on
+/// trying as long as RFC 7252 lets it (MAX_TRANSMIT_SPAN, 4.8.2); another may want no more.
+void Machine::wait_for_fetch(Sending& sending) {
+    const Milliseconds span = options_->ack_timeout * 45 / 2;
+    timers_.schedule(sending, now() + (sending.sent_count == 0 ? options_->ack_timeout * 6 : span));
 }
 
 /// The peer does not know what it was sent: the observation ends (RFC 7641, 3.6 and 4.5).

@@ -49,13 +49,23 @@ struct Subscription {
     }
 };
 
+/// What an observer fetches the further blocks of.
+struct Large {
+    MessagePtr present;  // what it was told of last, when that was in blocks
+    /// Whose block was asked for last, by which request: the answer may have been lost, and the
+    /// request may come again when the observer has been told of something newer.
+    MessagePtr fetched;
+    MonotonicTime fetched_at{};
+    std::uint16_t fetched_by = 0;
+};
+
 /// One entry of the list of observers (RFC 7641, 4.1): an endpoint and a token.
 struct Observation {
     Endpoint* endpoint = nullptr;
     Subscription* subscription = nullptr;
     Observation* next_at_endpoint = nullptr;
     Observation* next_of_subscription = nullptr;
-    MessagePtr large;  // the last one that was sent in blocks
+    std::unique_ptr<Large> large;
     MonotonicTime confirmed_at{};
     std::uint32_t sequence = 0;         // 24 bits, of the last notification
     std::uint16_t last_message_id = 0;  // of the last notification

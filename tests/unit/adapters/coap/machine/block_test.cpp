@@ -247,7 +247,7 @@ TEST_CASE("an observer that does not want the rest gets the next notification al
     t.publish("a", "small");
     CHECK(t.take().find("23=0/1/1024") != std::string::npos);
     CHECK(t.next() == "");
-    t.world.run_for(10s);
+    t.world.run_for(13s);
     CHECK(t.take() == "CON 2.05 [t] 6=3 | small");
 }
 

@@ -53,7 +53,7 @@ TEST_CASE("queued notifications are not merged, and one is under way at a time")
         t.publish("a", payload);
     }
     const std::string first = t.next();
-    CHECK(CoapTest::without_id(first) == "CON 2.05 [t] 6=2 | 1");
+    CHECK(CoapTest::without_etag(CoapTest::without_id(first)) == "CON 2.05 [t] 6=2 | 1");
     CHECK(t.next() == "");  // NSTART is 1 (RFC 7252, 4.7)
     t.answer(Type::acknowledgement, CoapTest::id_of(first));
     CHECK(t.take() == "CON 2.05 [t] 6=3 | 2");
