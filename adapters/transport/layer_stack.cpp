@@ -102,6 +102,35 @@ void LayerStack::say_goodbye(LayerScratch& scratch, ByteBuffer& wire) {
     }
 }
 
+void LayerStack::on_shutdown() {
+    for (const auto& layer : layers_) {
+        layer->on_shutdown();
+    }
+}
+
+MonotonicTime LayerStack::next_deadline() const {
+    MonotonicTime next = never;
+    if (!has_ended()) {
+        for (const auto& layer : layers_) {
+            next = std::min(next, layer->next_deadline());
+        }
+    }
+    return next;
+}
+
+void LayerStack::on_deadline(MonotonicTime now, LayerScratch& scratch, ByteBuffer& wire) {
+    for (std::size_t i = 0; i < layers_.size() && !has_ended(); ++i) {
+        if (layers_[i]->next_deadline() > now) {
+            continue;
+        }
+        scratch.down.clear();
+        layers_[i]->on_deadline(now, i == 0 ? wire : scratch.down);
+        if (i != 0 && !scratch.down.empty()) {
+            send_below(i, scratch.down.view(), scratch, wire);
+        }
+    }
+}
+
 void LayerStack::describe(PeerInfo& peer) const {
     for (const auto& layer : layers_) {
         layer->describe(peer);

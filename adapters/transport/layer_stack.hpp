@@ -46,6 +46,13 @@ public:
     /// Lets every layer that can still speak say goodbye, the topmost first. Once.
     void say_goodbye(LayerScratch& scratch, ByteBuffer& wire);
 
+    /// The program stops.
+    void on_shutdown();
+    /// The first of the layers' deadlines.
+    MonotonicTime next_deadline() const;
+    /// Lets the layers whose time has come speak.
+    void on_deadline(MonotonicTime now, LayerScratch& scratch, ByteBuffer& wire);
+
     bool is_open() const { return open_count_ == layers_.size(); }
     /// A layer has `ended` or `failed`: there is nobody to receive from or to send to.
     bool has_ended() const { return status_ != Status::opening; }
@@ -75,7 +82,8 @@ struct LayeredState {
     std::shared_ptr<const StreamUpgrade> upgrade;  // null: the listener makes the machines
     std::uint32_t opening_bytes_max = 0;
     std::uint32_t received_bytes = 0;  // while opening
-    bool is_end_pending = false;       // a layer has ended, the machine does not know yet
+    MonotonicTime machine_deadline = never;
+    bool is_end_pending = false;  // a layer has ended, the machine does not know yet
 };
 
 }  // namespace gw::transport

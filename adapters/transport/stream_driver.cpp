@@ -52,6 +52,7 @@ void StreamDriver::start_moved(ByteBuffer input, std::unique_ptr<LayeredState> l
     make_machine();
     if (layered_) {
         settle_wire();
+        arm_layered();
     }
     update_interest();
     if (!input.empty()) {
@@ -343,7 +344,13 @@ void StreamDriver::update_interest() {
 // ---------------------------------------------------------------------------------------- time
 
 void StreamDriver::set_deadline(MonotonicTime when) {
-    if (state_ == State::open) {
+    if (state_ != State::open) {
+        return;
+    }
+    if (layered_) {
+        layered_->machine_deadline = when;
+        arm_layered();
+    } else {
         loop_.timers().schedule(*this, when);
     }
 }
@@ -354,17 +361,26 @@ void StreamDriver::on_deadline() {
                                {HandshakeFailure::timeout, "not done within the time allowed"},
                                peer_of(fd_));
         finish();
+    } else if (machine_ && layered_) {
+        on_layered_deadline();
     } else if (machine_) {
-        is_in_machine_ = true;
-        machine_->on_deadline();
-        is_in_machine_ = false;
-        leave();
+        tell_deadline();
     } else {
         finish();  // the peer did not read the rest, or did not close, in time
     }
 }
 
+void StreamDriver::tell_deadline() {
+    is_in_machine_ = true;
+    machine_->on_deadline();
+    is_in_machine_ = false;
+    leave();
+}
+
 void StreamDriver::on_shutdown(ReasonCode reason) {
+    if (layered_) {
+        layered_->stack.on_shutdown();
+    }
     if (machine_ && state_ == State::open) {
         is_in_machine_ = true;
         machine_->on_shutdown(reason);

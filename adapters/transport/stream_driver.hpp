@@ -34,6 +34,8 @@ public:
     virtual void on_opened(std::uint32_t) {}
     /// They will never be; the connection ends.
     virtual void on_open_failed(std::uint32_t, const StreamLayer::Failure&, const PeerInfo&) {}
+    /// What came broke the rules of a layer that was open.
+    virtual void on_layer_failed(std::uint32_t, const StreamLayer::Failure&, const PeerInfo&) {}
     /// A connection has ended for good.
     virtual void on_connection_closed(std::uint32_t worker) = 0;
 };
@@ -99,6 +101,7 @@ private:
     void make_machine();
     void on_socket_end();
     void tell_closed(ReasonCode reason);
+    void tell_deadline();
     void hand_over();
 
     // stream_layers.cpp: only for connections with layers
@@ -111,6 +114,8 @@ private:
     void wrap_some();
     void say_goodbye();
     void perform_upgrade();
+    void arm_layered();
+    void on_layered_deadline();
     ByteBuffer& wire();
     void settle_wire();
 

@@ -2,6 +2,7 @@
 
 #include "adapters/machine/stream_machine.hpp"
 #include "broker-core/base/bytes.hpp"
+#include "broker-core/base/clock.hpp"
 #include "broker-core/message/handshake_failure.hpp"
 #include "broker-core/message/peer_info.hpp"
 
@@ -27,7 +28,8 @@ public:
     /// Why it failed while opening.
     struct Failure {
         HandshakeFailure reason = HandshakeFailure::other;
-        std::string text{};  // for the log
+        std::string text{};      // for the log
+        std::uint16_t code = 0;  // in the layer's own words: the code of a Close frame; 0: none
     };
 
     virtual ~StreamLayer() = default;
@@ -44,6 +46,12 @@ public:
     /// Adds what the layer has learned of the peer. Called once open, before a machine is made,
     /// and again after a move to another worker.
     virtual void describe(PeerInfo&) const {}
+    /// The program stops: on_close() comes next and may say so.
+    virtual void on_shutdown() {}
+    /// When the layer has something to say of itself (a heart-beat); asked while open.
+    virtual MonotonicTime next_deadline() const { return never; }
+    /// That time has come.
+    virtual void on_deadline(MonotonicTime, ByteBuffer&) {}
     /// Asked once, after `failed` or `ended`.
     virtual Failure failure() const { return {}; }
 };

@@ -100,6 +100,11 @@ void StreamDriver::end_stream() {
         return;  // feed_kept() comes back
     }
     layered_->is_end_pending = false;
+    if (layered_->stack.has_failed()) {
+        PeerInfo peer = peer_of(fd_);
+        layered_->stack.describe(peer);
+        source_.on_layer_failed(loop_.index(), layered_->stack.failure(), peer);
+    }
     tell_closed(layered_->stack.has_failed() ? ReasonCode::protocol_error
                                              : ReasonCode::connection_lost);
     drop_machine();
@@ -146,6 +151,29 @@ void StreamDriver::say_goodbye() {
     layered_->stack.say_goodbye(loop_.scratch(), wire());
 }
 
+// ---------------------------------------------------------------------------------------- time
+
+/// One timer serves the machine and the layers.
+void StreamDriver::arm_layered() {
+    if (state_ == State::open) {
+        loop_.timers().schedule(
+            *this, std::min(layered_->machine_deadline, layered_->stack.next_deadline()));
+    }
+}
+
+void StreamDriver::on_layered_deadline() {
+    const MonotonicTime now = loop_.now();
+    layered_->stack.on_deadline(now, loop_.scratch(), wire());
+    settle_wire();
+    if (layered_->machine_deadline <= now) {
+        layered_->machine_deadline = never;
+        tell_deadline();
+    }
+    if (layered_) {
+        arm_layered();
+    }
+}
+
 // ------------------------------------------------------------------------------------- upgrade
 
 void StreamDriver::upgrade(std::shared_ptr<const StreamUpgrade> successor) {
@@ -176,8 +204,10 @@ void StreamDriver::perform_upgrade() {
     if (has_layer) {
         layered_->stack.push(std::move(layer));
     }
+    layered_->machine_deadline = never;
     make_machine();
     settle_wire();
+    arm_layered();
     const auto rest = std::exchange(input_, nullptr);
     if (rest && has_layer) {
         take(layered_->stack.receive_at_top(rest->view(), loop_.scratch(), wire()));

@@ -135,3 +135,25 @@ TEST_CASE("a layer pushed later gets what came together with the request for it"
     bench.send("x");
     CHECK(bench.sent() == flipped("x", 4));
 }
+
+TEST_CASE("a layer speaks when its time has come, through those below") {
+    LayerStack::Layers layers = two_layers();
+    auto& below = static_cast<ToyLayer&>(*layers[0]);
+    auto& above = static_cast<ToyLayer&>(*layers[1]);
+    Bench bench{std::move(layers)};
+    bench.receive("hello;" + flipped("hello;", 1));
+    bench.sent();
+    CHECK(bench.stack.next_deadline() == never);
+    const MonotonicTime start{Milliseconds{1000}};
+    below.deadline = start + Milliseconds{20};
+    above.deadline = start + Milliseconds{10};
+    CHECK(bench.stack.next_deadline() == start + Milliseconds{10});
+    bench.stack.on_deadline(start + Milliseconds{10}, bench.scratch, bench.wire);
+    CHECK(bench.sent() == flipped("tick;", 1));
+    CHECK(bench.stack.next_deadline() == start + Milliseconds{20});
+    bench.stack.on_deadline(start + Milliseconds{20}, bench.scratch, bench.wire);
+    CHECK(bench.sent() == "tick;");
+    below.deadline = start;
+    bench.receive(goodbye);
+    CHECK(bench.stack.next_deadline() == never);
+}

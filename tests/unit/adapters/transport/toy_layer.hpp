@@ -43,8 +43,15 @@ public:
         }
     }
     void on_close(ByteBuffer& down) override { down.append("bye;"); }
+    MonotonicTime next_deadline() const override { return deadline; }
+    void on_deadline(MonotonicTime, ByteBuffer& down) override {
+        deadline = never;
+        down.append("tick;");
+    }
     void describe(PeerInfo& peer) const override { peer.cookie += name_; }
     Failure failure() const override { return {HandshakeFailure::bad_certificate, "toy"}; }
+
+    MonotonicTime deadline = never;
 
 private:
     std::string name_;
