@@ -2,7 +2,9 @@
 
 #include "adapters/machine/stream_machine.hpp"
 
+#include <memory>
 #include <optional>
+#include <utility>
 
 namespace gw::test {
 
@@ -25,6 +27,9 @@ public:
         }
     }
     void move_to(std::uint32_t worker) override { moved_to = worker; }
+    void upgrade(std::shared_ptr<const transport::StreamUpgrade> successor) override {
+        upgraded = std::move(successor);
+    }
 
     ByteBuffer written;  // not yet taken by anybody
     MonotonicTime deadline = never;
@@ -32,6 +37,7 @@ public:
     bool is_resumed = false;
     std::optional<CloseMode> closed;
     std::optional<std::uint32_t> moved_to;
+    std::shared_ptr<const transport::StreamUpgrade> upgraded;
 };
 
 }  // namespace gw::test

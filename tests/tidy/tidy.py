@@ -50,6 +50,10 @@ LAYERS = {
                            "adapters/transport/tls"),
     "adapters/transport/tls": ("broker-core/base", "broker-core/message", "adapters/machine",
                                "adapters/transport"),
+    "adapters/http": ("broker-core/base", "broker-core/message", "adapters/machine",
+                      "adapters/transport"),
+    "adapters/websocket": ("broker-core/base", "broker-core/message", "adapters/machine",
+                           "adapters/transport", "adapters/http"),
     "config": ("broker-core/base", "config/"),
     "gateway": (CORE, "adapters/", "config/", "gateway/"),
     "bench": (CORE, "adapters/", "config/", "gateway/", "bench/", "tests/support"),
@@ -70,6 +74,8 @@ OUTSIDE = {
     "adapters/transport": ("boost/", "openssl/", "sys/", "netinet/", "arpa/", "unistd.h", "fcntl.h",
                            "net/if.h",
                            "netdb.h", "poll.h"),
+    "adapters/http": ("boost/beast/http/",),  # reads requests; sockets are the transport's
+    "adapters/websocket": ("openssl/",),
     "config": ("arpa/inet.h",),
     "gateway": None,  # anything
     "bench": None,

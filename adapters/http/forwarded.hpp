@@ -1,0 +1,34 @@
+#pragma once
+
+#include "adapters/http/message.hpp"
+#include "broker-core/message/peer_info.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gw::http {
+
+/// Which HTTP proxies are believed, and in which fields they tell the client's address.
+struct ProxyTrust {
+    std::vector<IpRange> proxies;  // none: nobody is believed
+    std::string address_field = "X-Forwarded-For";
+    std::string port_field = "X-Forwarded-Port";
+};
+
+/// An address as proxies write it, with a port or without: "10.0.0.1", "10.0.0.1:80", "fd00::1",
+/// "[fd00::1]:80", in quotes or not.
+struct ForwardedAddress {
+    IpAddress ip;
+    std::optional<std::uint16_t> port{};
+};
+std::optional<ForwardedAddress> parse_forwarded(std::string_view text);
+
+/// Replaces the peer's address by the client's as trusted proxies tell it. Each proxy adds whom it
+/// saw at the right of the list, so it is read from the right, through addresses of trusted
+/// proxies; what stands left of the first one that is not was written by who knows whom.
+void apply_forwarded(const Request& request, const ProxyTrust& trust, PeerInfo& peer);
+
+}  // namespace gw::http

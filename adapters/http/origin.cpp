@@ -1,0 +1,76 @@
+#include "adapters/http/origin.hpp"
+
+#include "broker-core/base/ip_address.hpp"
+
+namespace gw::http {
+
+namespace {
+
+/// "host", "host:port", "[v6]:port" -> host without brackets.
+std::string_view host_of(std::string_view authority) {
+    if (authority.starts_with('[')) {
+        const std::size_t end = authority.find(']');
+        return end == std::string_view::npos ? std::string_view{} : authority.substr(1, end - 1);
+    }
+    return authority.substr(0, authority.find(':'));
+}
+
+bool is_loopback_name(std::string_view host) {
+    if (equals_ignoring_case(host, "localhost")) {
+        return true;
+    }
+    const auto ip = IpAddress::parse(host);
+    return ip && ip->is_loopback();
+}
+
+bool is_same_host(std::string_view a, std::string_view b) {
+    return !a.empty() &&
+           (equals_ignoring_case(a, b) || (is_loopback_name(a) && is_loopback_name(b)));
+}
+
+bool fits(std::string_view entry, std::string_view origin, std::string_view authority) {
+    const std::size_t scheme_end = entry.find("://");
+    if (scheme_end == std::string_view::npos) {
+        return equals_ignoring_case(entry, origin) ||
+               equals_ignoring_case(entry, host_of(authority));
+    }
+    const std::string_view host = entry.substr(scheme_end + 3);
+    if (!host.starts_with("*.")) {
+        return equals_ignoring_case(entry, origin);
+    }
+    const std::string_view start = entry.substr(0, scheme_end + 3);
+    const std::string_view end = host.substr(1);
+    return origin.size() > start.size() + end.size() &&
+           equals_ignoring_case(origin.substr(0, start.size()), start) &&
+           equals_ignoring_case(origin.substr(origin.size() - end.size()), end);
+}
+
+}  // namespace
+
+OriginVerdict check_origin(const Request& request, const OriginPolicy& policy) {
+    const std::size_t count = request.count("Origin");
+    if (count == 0) {
+        return OriginVerdict::trusted;
+    }
+    const std::string_view origin = trim(*request.find("Origin"));
+    const std::size_t scheme_end = origin.find("://");
+    std::string_view authority;
+    if (scheme_end != std::string_view::npos) {
+        authority = origin.substr(scheme_end + 3);
+    }
+    bool allows_all = false;
+    for (const std::string& entry : policy.allowed) {
+        if (entry == "*") {
+            allows_all = true;
+        } else if (count == 1 && fits(entry, origin, authority)) {
+            return OriginVerdict::trusted;
+        }
+    }
+    const auto host = request.find("Host");
+    if (count == 1 && host && is_same_host(host_of(authority), host_of(trim(*host)))) {
+        return OriginVerdict::trusted;
+    }
+    return allows_all ? OriginVerdict::stranger : OriginVerdict::refused;
+}
+
+}  // namespace gw::http

@@ -1,0 +1,29 @@
+#pragma once
+
+#include "adapters/http/message.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gw::http {
+
+/// Which web pages may use a browser's connection to us. A browser sends its cookies, and reaches
+/// what its machine reaches, on behalf of any page; the Origin field says of which (RFC 6454).
+/// Requests without it come from programs, and from pages of the very same origin.
+struct OriginPolicy {
+    /// Beside pages of the same host, whatever their port: "https://app.example",
+    /// "https://*.example:8443", "app.example" (any scheme and port), "null", or "*" for all.
+    std::vector<std::string> allowed{};
+};
+
+enum class OriginVerdict {
+    trusted,   // none was given, or the same host, or one that is listed
+    stranger,  // allowed by "*" alone: whatever the browser adds to prove who its user is
+               // (cookies) does not count
+    refused,
+};
+
+OriginVerdict check_origin(const Request& request, const OriginPolicy& policy);
+
+}  // namespace gw::http
