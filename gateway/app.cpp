@@ -4,6 +4,7 @@
 #include "gateway/memory_budget.hpp"
 #include "gateway/protocols/mqtt.hpp"
 #include "gateway/protocols/stomp.hpp"
+#include "gateway/protocols/websocket.hpp"
 #include "gateway/settings.hpp"
 #include "gateway/version.hpp"
 
@@ -181,6 +182,8 @@ void App::add_tcp_listeners(const std::string& kind, const Listeners& listeners)
 void App::add_listeners() {
     add_tcp_listeners("tcp.", config_.tcp_listeners);
     add_tcp_listeners("ssl.", config_.ssl_listeners);
+    add_tcp_listeners("ws.", config_.ws_listeners);
+    add_tcp_listeners("wss.", config_.wss_listeners);
     add_tcp_listeners("stomp.", config_.stomp_listeners);
     add_tcp_listeners("stomps.", config_.stomps_listeners);
     for (const config::UnixListener& local : config_.unix_listeners) {
@@ -325,33 +328,49 @@ Result<void> App::check(const config::Config& config) {
 }
 
 void App::apply_listener_settings(const config::Config& config, const TlsListeners::Setups& tls) {
-    const auto apply = [&](const std::string& name, const config::ListenerLimits& limits,
-                           const std::vector<config::AccessRule>& access, auto make_machines) {
+    // `http`: null where the protocol comes as it is.
+    const auto apply = [&](const std::string& name, const config::TcpListener& options,
+                           auto make_machines, const config::Http* http = nullptr) {
         for (const auto& listener : listeners_) {
-            if (listener->name() == name) {
-                listener->apply({.machines = make_machines(config, limits, listener->is_loopback()),
-                                 .administrators = config.sys.administrators,
-                                 .access = access,
-                                 .client_count_max = limits.client_count_max,
-                                 .connect_rate_max = limits.connect_rate_max,
-                                 .tls = tls.contains(name) ? tls.at(name) : nullptr});
+            if (listener->name() != name) {
+                continue;
             }
+            const config::ListenerLimits& limits = options.limits;
+            auto machines = make_machines(config, limits, listener->is_loopback());
+            if (http != nullptr) {
+                machines = websocket_machines(config, *http, std::move(machines), *listener);
+            }
+            listener->apply({.machines = std::move(machines),
+                             .administrators = config.sys.administrators,
+                             .access = options.access,
+                             .client_count_max = limits.client_count_max,
+                             .connect_rate_max = limits.connect_rate_max,
+                             .tls = tls.contains(name) ? tls.at(name) : nullptr,
+                             .proxy = options.proxy});
         }
     };
     for (const config::TcpListener& tcp : config.tcp_listeners) {
-        apply("tcp." + tcp.name, tcp.limits, tcp.access, mqtt_machines);
+        apply("tcp." + tcp.name, tcp, mqtt_machines);
     }
     for (const config::SslListener& ssl : config.ssl_listeners) {
-        apply("ssl." + ssl.name, ssl.limits, ssl.access, mqtt_machines);
+        apply("ssl." + ssl.name, ssl, mqtt_machines);
     }
-    for (const config::UnixListener& local : config.unix_listeners) {
-        apply("unix." + local.name, local.limits, {}, mqtt_machines);
+    for (const config::WsListener& ws : config.ws_listeners) {
+        apply("ws." + ws.name, ws, mqtt_machines, &ws.http);
+    }
+    for (const config::WssListener& wss : config.wss_listeners) {
+        apply("wss." + wss.name, wss, mqtt_machines, &wss.http);
     }
     for (const config::TcpListener& tcp : config.stomp_listeners) {
-        apply("stomp." + tcp.name, tcp.limits, tcp.access, stomp_machines);
+        apply("stomp." + tcp.name, tcp, stomp_machines);
     }
     for (const config::SslListener& ssl : config.stomps_listeners) {
-        apply("stomps." + ssl.name, ssl.limits, ssl.access, stomp_machines);
+        apply("stomps." + ssl.name, ssl, stomp_machines);
+    }
+    for (const config::UnixListener& local : config.unix_listeners) {
+        config::TcpListener options;
+        options.limits = local.limits;
+        apply("unix." + local.name, options, mqtt_machines);
     }
 }
 

@@ -12,6 +12,9 @@ namespace gw {
 namespace {
 
 bool is_administrator(const PeerInfo& peer, const config::Administrators& administrators) {
+    if (peer.is_proxied) {
+        return false;  // an address that somebody else tells proves no nearness
+    }
     if (peer.is_unix) {
         return administrators.unix_sockets;
     }
@@ -84,10 +87,27 @@ bool Listener::lets_in(int fd, const Settings& settings) {
             return false;
         }
     }
-    if (settings.access.empty()) {
-        return true;
+    if (settings.proxy.is_on) {
+        return is_from_proxy(fd, settings);  // the access rules are for the client's address
     }
-    return config::access_allows(settings.access, transport::peer_of(fd).ip);
+    return settings.access.empty() ||
+           config::access_allows(settings.access, transport::peer_of(fd).ip);
+}
+
+bool Listener::is_from_proxy(int fd, const Settings& settings) {
+    const PeerInfo peer = transport::peer_of(fd);
+    for (const IpRange& range : settings.proxy.trusted) {
+        if (range.contains(peer.ip)) {
+            return true;
+        }
+    }
+    on_open_failed(0, {HandshakeFailure::untrusted_proxy, "not in proxy_protocol.trusted"}, peer);
+    return false;
+}
+
+bool Listener::allows(const IpAddress& client) const {
+    const auto present = settings();
+    return present->access.empty() || config::access_allows(present->access, client);
 }
 
 void Listener::on_accept(int fd) {
@@ -104,7 +124,18 @@ void Listener::on_accept(int fd) {
 
 transport::LayerSetup Listener::make_layers(std::uint32_t) {
     transport::LayerSetup setup;
-    if (const auto present = settings(); present->tls) {
+    const auto present = settings();
+    if (present->proxy.is_on) {
+        auto rules = std::make_shared<transport::ProxyRules>();
+        rules->lets_in = [this](const IpAddress* client) {
+            return client == nullptr || allows(*client);
+        };
+        rules->takes_common_name = present->proxy.takes_common_name;
+        setup.layers.push_back(std::make_unique<transport::ProxyLayer>(std::move(rules)));
+        setup.timeout += present->proxy.timeout;
+        setup.bytes_max += transport::proxy_header_bytes_max;
+    }
+    if (present->tls) {
         present->tls->add_layer(setup);
     }
     return setup;
@@ -128,6 +159,17 @@ void Listener::on_open_failed(std::uint32_t worker, const transport::StreamLayer
     }
 }
 
+void Listener::on_layer_failed(std::uint32_t worker, const transport::StreamLayer::Failure& failure,
+                               const PeerInfo& peer) {
+    context_.broker(worker).metrics().fail_layer(failure.code);
+    if (may_log_failure()) {
+        context_.log->info("connection.layer_failed", {{"listener", name_},
+                                                       {"peer", peer.address},
+                                                       {"code", failure.code},
+                                                       {"text", failure.text}});
+    }
+}
+
 /// Strangers must not be able to fill the log: the counters have them all.
 bool Listener::may_log_failure() {
     constexpr std::uint32_t lines_a_second = 10;
@@ -142,13 +184,25 @@ bool Listener::may_log_failure() {
 
 std::unique_ptr<StreamMachine> Listener::make_machine(std::uint32_t worker,
                                                       StreamConnection& connection, PeerInfo peer) {
+    complete(peer);
+    return settings()->machines->make(context_.broker(worker), connection, std::move(peer));
+}
+
+void Listener::complete(PeerInfo& peer) const {
     const auto present = settings();
     peer.listener = name_;
     peer.is_administrator = is_administrator(peer, present->administrators);
     if (present->tls) {
         present->tls->name_peer(peer);
     }
-    return present->machines->make(context_.broker(worker), connection, std::move(peer));
+}
+
+void Listener::on_request_refused(std::uint32_t worker, unsigned status, const PeerInfo& peer) {
+    context_.broker(worker).metrics().refuse_request(status);
+    if (may_log_failure()) {
+        context_.log->info("http.refused",
+                           {{"listener", name_}, {"peer", peer.address}, {"status", status}});
+    }
 }
 
 void Listener::on_connection_closed(std::uint32_t worker) {

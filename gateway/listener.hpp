@@ -2,6 +2,7 @@
 
 #include "adapters/transport/acceptor.hpp"
 #include "adapters/transport/listen_socket.hpp"
+#include "adapters/transport/proxy_layer.hpp"
 #include "adapters/transport/stream_driver.hpp"
 #include "broker-core/base/rate_limit.hpp"
 #include "broker-core/broker/broker.hpp"
@@ -46,6 +47,7 @@ public:
         std::uint32_t client_count_max = 0;
         std::uint32_t connect_rate_max = 0;
         TlsSetupPtr tls;  // null: the machine's bytes come as they are
+        config::ProxyProtocol proxy;
     };
     /// Settings for connections from now on. Any thread.
     void apply(Settings settings);
@@ -59,11 +61,20 @@ public:
     const std::string& address() const { return socket_.address; }
     bool is_loopback() const { return socket_.is_loopback; }
     std::uint64_t client_count() const { return client_count_.load(std::memory_order_relaxed); }
+    Broker& broker(std::uint32_t worker) const { return context_.broker(worker); }
+    /// Whether the access rules let this client in; asked again when a proxy tells whom it serves.
+    bool allows(const IpAddress& client) const;
+    /// Adds what the listener knows to what the transport knows.
+    void complete(PeerInfo& peer) const;
+    /// Counts and logs an HTTP request that was answered with an error. The worker's thread.
+    void on_request_refused(std::uint32_t worker, unsigned status, const PeerInfo& peer);
 
     transport::LayerSetup make_layers(std::uint32_t worker) override;
     void on_opened(std::uint32_t worker) override;
     void on_open_failed(std::uint32_t worker, const transport::StreamLayer::Failure& failure,
                         const PeerInfo& peer) override;
+    void on_layer_failed(std::uint32_t worker, const transport::StreamLayer::Failure& failure,
+                         const PeerInfo& peer) override;
     std::unique_ptr<StreamMachine> make_machine(std::uint32_t worker, StreamConnection& connection,
                                                 PeerInfo peer) override;
     void on_connection_closed(std::uint32_t worker) override;
@@ -72,6 +83,7 @@ private:
     void on_accept(int fd);
     bool may_log_failure();
     bool lets_in(int fd, const Settings& settings);
+    bool is_from_proxy(int fd, const Settings& settings);
     std::shared_ptr<const Settings> settings() const;
 
     const std::string name_;

@@ -16,6 +16,9 @@ std::vector<TlsListenerConfig> tls_listeners_of(const config::Config& config) {
     for (const config::SslListener& listener : config.stomps_listeners) {
         all.push_back({"stomps." + listener.name, &listener.tls, {}});
     }
+    for (const config::WssListener& listener : config.wss_listeners) {
+        all.push_back({"wss." + listener.name, &listener.tls, {"http/1.1"}});
+    }
     return all;
 }
 

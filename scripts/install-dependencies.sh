@@ -25,6 +25,8 @@ if [ "$with_tests" = yes ]; then
     # mosquitto is the broker that the same tests and the benchmarks are compared with.
     packages="$packages clang clang-format libclang-rt-14-dev python3 python3-paho-mqtt libpaho-mqtt-dev"
     packages="$packages mosquitto mosquitto-clients openssl python3-stomp ruby-stomp libnet-stomp-perl"
+    # A browser and a reverse proxy to stand before our listeners.
+    packages="$packages chromium nginx-light libnginx-mod-stream"
     command -v node > /dev/null || packages="$packages nodejs"
     command -v npm > /dev/null || packages="$packages npm"
 fi
@@ -49,30 +51,36 @@ as_root() {
 if [ -n "$missing" ]; then
     echo "install-dependencies: installing$missing"
     as_root apt-get update -qq
-    # Debian starts a service as soon as it is installed; mosquitto's would take port 1883. A
-    # policy of our own, for this one call, says no, and the unit stays off afterwards.
+    # Debian starts a service as soon as it is installed; mosquitto's would take port 1883, nginx's
+    # port 80. A policy of our own, for this one call, says no, and the units stay off afterwards.
     policy=/usr/sbin/policy-rc.d
-    keep_mosquitto_off=no
+    services=
     case "$missing " in
-        *" mosquitto "*) [ -e $policy ] || keep_mosquitto_off=yes ;;
+        *" mosquitto "*) services="$services mosquitto.service" ;;
     esac
-    if [ $keep_mosquitto_off = yes ]; then
+    case "$missing " in
+        *" nginx-light "*) services="$services nginx.service" ;;
+    esac
+    with_policy=no
+    if [ -n "$services" ] && [ ! -e $policy ]; then
+        with_policy=yes
         printf '#!/bin/sh\nexit 101\n' | as_root tee $policy > /dev/null
         as_root chmod 755 $policy
         trap 'as_root rm -f $policy' EXIT
     fi
     # shellcheck disable=SC2086  # a list of words
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
-    if [ $keep_mosquitto_off = yes ]; then
+    if [ $with_policy = yes ]; then
         as_root rm -f $policy
         trap - EXIT
         if [ -d /run/systemd/system ]; then
-            as_root systemctl disable --quiet mosquitto.service || true
+            # shellcheck disable=SC2086  # a list of words
+            as_root systemctl disable --quiet $services || true
         fi
     fi
 fi
 
-# The npm clients for the tests, in the versions of package-lock.json.
+# The npm packages for the tests, in the versions of package-lock.json.
 node=$root/tests/interop/node
 if [ "$with_tests" = yes ] && [ -f "$node/package-lock.json" ]; then
     made=$node/node_modules/.package-lock.json

@@ -5,10 +5,10 @@ if(NOT TARGET mangrove OR NOT GW_PYTHON3)
   return()
 endif()
 
-# gw_interop_test(name SECONDS [SLOTS n] [TLS] [variable=value ...]): test_<name>.py with a time
-# limit; SLOTS is how many processors it keeps busy; TLS: all connections speak it.
+# gw_interop_test(name SECONDS [SLOTS n] [TLS|WS] [variable=value ...]): test_<name>.py with a time
+# limit; SLOTS is how many processors it keeps busy; TLS, WS: all connections speak it.
 function(gw_interop_test name seconds)
-  cmake_parse_arguments(ARG "TLS" "SLOTS" "" ${ARGN})
+  cmake_parse_arguments(ARG "TLS;WS" "SLOTS" "" ${ARGN})
   if(NOT ARG_SLOTS)
     set(ARG_SLOTS 1)
   endif()
@@ -17,6 +17,9 @@ function(gw_interop_test name seconds)
   if(ARG_TLS)
     set(test interop_${name}_tls)
     set(options --tls)
+  elseif(ARG_WS)
+    set(test interop_${name}_ws)
+    set(options --ws)
   endif()
   add_test(NAME ${test}
     COMMAND ${GW_PYTHON3} -B ${CMAKE_CURRENT_SOURCE_DIR}/interop/test_${name}.py ${options})
@@ -44,12 +47,21 @@ gw_interop_test(door 240 SLOTS 2)
 gw_interop_test(link_cut 300)
 gw_interop_test(scale 300 SLOTS 2)
 
+gw_interop_test(websocket 180)
+gw_interop_test(proxy_protocol 180)
+
+# The same tests over WebSocket.
+foreach(chapter connect publish subscribe session will flow shared malformed races)
+  gw_interop_test(${chapter} 180 WS)
+endforeach()
+
 # Real clients; a program whose client is not installed skips its tests and says so.
 gw_interop_test(mosquitto_clients 180)
 gw_interop_test(bridge 180)
 gw_interop_test(paho_python 180)
 gw_interop_test(node 240)
 gw_interop_test(stomp_clients 240)
+gw_interop_test(websocket_clients 240)
 
 find_path(GW_PAHO_INCLUDE MQTTAsync.h)
 find_library(GW_PAHO_ASYNC paho-mqtt3a)

@@ -203,6 +203,24 @@ void visit_sessions(Sum& sum) {
                         return m.handshakes_failed_by_reason[reason];
                     });
     }
+    sum.counter("http/refused", "HTTP requests answered with an error.",
+                std::mem_fn(&Metrics::requests_refused));
+    for (const unsigned status : {400U, 403U, 404U, 405U, 408U, 413U, 426U, 431U}) {
+        sum.counter("http/refused/" + std::to_string(status), "HTTP requests with this answer.",
+                    [status](const Metrics& m) -> const Counter& {
+                        return m.requests_refused_by_status[status - 400];
+                    });
+    }
+    sum.counter("connections/layer_failed",
+                "Connections ended since the peer broke the rules of TLS or WebSocket.",
+                std::mem_fn(&Metrics::layers_failed));
+    for (const unsigned code : {1002U, 1003U, 1007U, 1008U, 1009U}) {
+        sum.counter("websocket/failed/" + std::to_string(code),
+                    "WebSocket connections closed with this code for what the client sent.",
+                    [code](const Metrics& m) -> const Counter& {
+                        return m.websockets_failed_by_code[code - 1000];
+                    });
+    }
     sum.by_reason("connections/closed/", "Connections ended for this reason.",
                   std::mem_fn(&Metrics::connections_closed_by_reason));
     sum.by_reason("connections/connect_refused/", "CONNECT packets refused for this reason.",

@@ -86,6 +86,12 @@ struct Metrics {
     Counter handshakes_completed, handshakes_failed;  // TLS and the like, below the protocol
     std::array<Counter, handshake_failure_count> handshakes_failed_by_reason;
     Counter connections_refused;  // before CONNECT: access list, rate, count
+    Counter requests_refused;     // HTTP requests answered with an error
+    /// By status, 400 to 431; others are not sent.
+    std::array<Counter, 32> requests_refused_by_status;
+    Counter layers_failed;  // connections ended since the peer broke the rules of TLS or WebSocket
+    /// By the code of the WebSocket Close that we sent, from 1000 on.
+    std::array<Counter, 16> websockets_failed_by_code;
     Counter sessions_created, sessions_resumed, sessions_taken_over, sessions_expired;
     Counter sessions_removed;
     /// Logins by what decided them; `none`: anonymous ones, and ones that nothing vouched for.
@@ -106,6 +112,18 @@ struct Metrics {
     /// Gauges.
     Counter sessions, clients_online, coap_observations;
 
+    void refuse_request(unsigned status) {
+        requests_refused.add();
+        if (status >= 400 && status - 400 < requests_refused_by_status.size()) {
+            requests_refused_by_status[status - 400].add();
+        }
+    }
+    void fail_layer(unsigned code) {
+        layers_failed.add();
+        if (code >= 1000 && code - 1000 < websockets_failed_by_code.size()) {
+            websockets_failed_by_code[code - 1000].add();
+        }
+    }
     void drop(DropReason reason, std::uint64_t amount = 1) {
         messages_dropped.add(amount);
         messages_dropped_by_reason[static_cast<std::size_t>(reason)].add(amount);

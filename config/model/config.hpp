@@ -95,6 +95,7 @@ struct Mqtt {
     bool shared_subscription = true;          ///< mqtt.shared_subscription
     bool subscription_identifiers = true;     ///< mqtt.subscription_identifiers
     std::string server_reference;             ///< mqtt.server_reference; empty: none
+    bool requires_websocket_protocol = true;  ///< mqtt.websocket_protocol_header
     bool ignore_loop_deliver = false;         ///< mqtt.ignore_loop_deliver
     std::string response_information;         ///< mqtt.response_information; empty: none
     ShareStrategy share_strategy =
@@ -168,6 +169,14 @@ struct ListenerLimits {
     std::optional<StoreAck> store_ack;         ///< .store_ack; none: the global one
 };
 
+/// What a listener believes of proxies that speak the PROXY protocol.
+struct ProxyProtocol {
+    bool is_on = false;              ///< .proxy_protocol
+    Milliseconds timeout{0};         ///< .proxy_protocol_timeout
+    std::vector<IpRange> trusted;    ///< .proxy_protocol.trusted
+    bool takes_common_name = false;  ///< .proxy_protocol.common_name
+};
+
 /// A listener at a TCP port, of any protocol.
 struct TcpListener {
     std::string name;  ///< the <name> of listener.tcp.<name> or listener.stomp.<name>
@@ -176,6 +185,7 @@ struct TcpListener {
     std::vector<AccessRule> access;          ///< .access.<N>
     std::uint32_t receive_buffer_bytes = 0;  ///< .recbuf; 0: the system's
     std::uint32_t send_buffer_bytes = 0;     ///< .sndbuf; 0: the system's
+    ProxyProtocol proxy;
 };
 
 enum class TlsVerify { none, peer };
@@ -221,6 +231,26 @@ struct Tls {
 };
 
 struct SslListener : TcpListener {
+    Tls tls;
+};
+
+/// How a listener speaks HTTP.
+struct Http {
+    std::string path;                      ///< .path, of the upgrade to WebSocket
+    std::string origins;                   ///< .origins, separated by commas
+    std::vector<IpRange> trusted_proxies;  ///< .trusted_proxies
+    std::string address_header;            ///< .proxy_address_header
+    std::string port_header;               ///< .proxy_port_header
+    std::uint32_t head_bytes_max = 0;      ///< .max_header_size
+    Milliseconds request_timeout{0};       ///< .request_timeout
+    std::uint64_t frame_bytes_max = 0;     ///< .max_frame_size
+};
+
+struct WsListener : TcpListener {
+    Http http;
+};
+
+struct WssListener : WsListener {
     Tls tls;
 };
 
@@ -330,6 +360,8 @@ struct Config {
     std::vector<SslListener> ssl_listeners;        ///< ordered by name
     std::vector<TcpListener> stomp_listeners;      ///< ordered by name
     std::vector<SslListener> stomps_listeners;     ///< ordered by name; over TLS
+    std::vector<WsListener> ws_listeners;          ///< ordered by name
+    std::vector<WssListener> wss_listeners;        ///< ordered by name
     std::vector<UnixListener> unix_listeners;      ///< ordered by name
     std::vector<MqttSnListener> mqttsn_listeners;  ///< ordered by name
     Coap coap;

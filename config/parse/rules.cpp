@@ -25,6 +25,8 @@ public:
         check_sleep_rules();
         check_auth();
         check_named_certificates();
+        check_proxies();
+        check_paths();
         warn_of_closed_listeners();
     }
 
@@ -56,6 +58,8 @@ private:
         };
         check_mountpoint("listener.tcp.", config_.tcp_listeners);
         check_mountpoint("listener.ssl.", config_.ssl_listeners);
+        check_mountpoint("listener.ws.", config_.ws_listeners);
+        check_mountpoint("listener.wss.", config_.wss_listeners);
         check_mountpoint("listener.unix.", config_.unix_listeners);
         check_mountpoint("listener.mqttsn.", config_.mqttsn_listeners);
         check_mountpoint("listener.stomp.", config_.stomp_listeners);
@@ -123,6 +127,8 @@ private:
         check_ports("listener.ssl.", config_.ssl_listeners);
         check_ports("listener.stomp.", config_.stomp_listeners);
         check_ports("listener.stomps.", config_.stomps_listeners);
+        check_ports("listener.ws.", config_.ws_listeners);
+        check_ports("listener.wss.", config_.wss_listeners);
         for (const UnixListener& listener : config_.unix_listeners) {
             check_one("listener.unix." + listener.name, listener.path);
         }
@@ -183,12 +189,12 @@ private:
 
     void check_named_certificates() {
         check_named_certificates("listener.ssl.", config_.ssl_listeners);
+        check_named_certificates("listener.wss.", config_.wss_listeners);
         check_named_certificates("listener.stomps.", config_.stomps_listeners);
     }
 
-    void check_named_certificates(const std::string& kind,
-                                  const std::vector<SslListener>& listeners) {
-        for (const SslListener& listener : listeners) {
+    void check_named_certificates(const std::string& kind, const auto& listeners) {
+        for (const auto& listener : listeners) {
             for (const Tls::NamedCertificate& one : listener.tls.named_certificates) {
                 if (one.certificate_file.empty() || one.key_file.empty()) {
                     tell(Severity::error, kind + listener.name,
@@ -198,12 +204,47 @@ private:
         }
     }
 
+    void check_proxies() {
+        const auto check_kind = [this](const std::string& kind, const auto& listeners) {
+            for (const TcpListener& listener : listeners) {
+                if (listener.proxy.is_on && listener.proxy.trusted.empty()) {
+                    tell(Severity::error, kind + listener.name + ".proxy_protocol",
+                         "needs proxy_protocol.trusted: who may tell a client's address");
+                }
+            }
+        };
+        check_kind("listener.tcp.", config_.tcp_listeners);
+        check_kind("listener.ssl.", config_.ssl_listeners);
+        check_kind("listener.ws.", config_.ws_listeners);
+        check_kind("listener.wss.", config_.wss_listeners);
+        check_kind("listener.stomp.", config_.stomp_listeners);
+        check_kind("listener.stomps.", config_.stomps_listeners);
+    }
+
+    void check_paths() {
+        const auto check_one = [this](const std::string& name, const Http& http) {
+            if (!http.path.starts_with('/') ||
+                http.path.find_first_of("?# \t") != std::string::npos) {
+                tell(Severity::error, name + ".path",
+                     "must begin with `/`, and must not hold `?`, `#` or a space");
+            }
+        };
+        for (const WsListener& listener : config_.ws_listeners) {
+            check_one("listener.ws." + listener.name, listener.http);
+        }
+        for (const WssListener& listener : config_.wss_listeners) {
+            check_one("listener.wss." + listener.name, listener.http);
+        }
+    }
+
     /// A listener opened to a network lets nobody in who has no credentials; who opens one for the
     /// first time should learn that from us, not from a client that is refused.
     void warn_of_closed_listeners() {
         warn_of_closed_listeners("listener.tcp.", config_.tcp_listeners);
+        warn_of_closed_listeners("listener.ws.", config_.ws_listeners);
         warn_of_closed_listeners("listener.stomp.", config_.stomp_listeners);
         warn_of_closed_tls_listeners("listener.ssl.", config_.ssl_listeners);
+        warn_of_closed_tls_listeners("listener.wss.", config_.wss_listeners);
         warn_of_closed_tls_listeners("listener.stomps.", config_.stomps_listeners);
         for (const MqttSnListener& listener : config_.mqttsn_listeners) {
             if (!listener.dtls.enabled && config_.mqttsn.username.empty()) {
@@ -216,16 +257,14 @@ private:
         }
     }
 
-    void warn_of_closed_listeners(const std::string& kind,
-                                  const std::vector<TcpListener>& listeners) {
-        for (const TcpListener& listener : listeners) {
+    void warn_of_closed_listeners(const std::string& kind, const auto& listeners) {
+        for (const auto& listener : listeners) {
             warn_if_closed(kind + listener.name, listener.address, listener.limits);
         }
     }
 
-    void warn_of_closed_tls_listeners(const std::string& kind,
-                                      const std::vector<SslListener>& listeners) {
-        for (const SslListener& listener : listeners) {
+    void warn_of_closed_tls_listeners(const std::string& kind, const auto& listeners) {
+        for (const auto& listener : listeners) {
             // Certificates and pre-shared keys are credentials too.
             if (listener.tls.username_from == CertificateField::off &&
                 !listener.tls.psk_as_username) {

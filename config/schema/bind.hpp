@@ -28,6 +28,8 @@ void assign(Member& member, const Value& value) {
         member = Seconds{value.number / 1000};
     } else if constexpr (std::is_same_v<Member, Administrators>) {
         member = value.administrators;
+    } else if constexpr (std::is_same_v<Member, std::vector<IpRange>>) {
+        member = value.administrators.ranges;
     } else if constexpr (std::is_enum_v<Member>) {
         member = static_cast<Member>(value.number);
     } else {

@@ -22,6 +22,7 @@ enum class ValueType {
     path,            ///< a file name, not empty
     listen_address,  ///< 1883, 127.0.0.1:1883, [::1]:1883, ::1:1883, localhost:0
     administrators,  ///< CIDR ranges and `unix`, separated by commas; or `none`
+    address_ranges,  ///< CIDR ranges separated by commas; or `none`
     access_rule,     ///< allow|deny and a CIDR range or `all`
     file_mode,       ///< 0660
 };
@@ -40,7 +41,7 @@ struct Value {
     double real = 0.0;
     std::string text;  ///< text, path
     ListenAddress address;
-    Administrators administrators;
+    Administrators administrators;  ///< administrators; address_ranges: its ranges
     AccessRule rule;
     std::string canonical;  ///< one spelling for equal values: for `config show` and diff()
 };

@@ -77,15 +77,8 @@ constexpr Refused meaningless[] = {
 
 /// Names of EMQ 2.x or of this program that a later version will have.
 constexpr Refused later[] = {
-    {"listener.ws.#", "WebSocket listeners"},
-    {"listener.wss.#", "WebSocket listeners over TLS"},
     {"listener.sockjs.#", "SockJS"},
     {"listener.api.#", "the management API"},
-    {"mqtt.listener.http.#", "WebSocket listeners"},
-    {"mqtt.listener.https.#", "WebSocket listeners over TLS"},
-    {"listener.*.*.proxy_protocol", "the PROXY protocol"},
-    {"listener.*.*.proxy_protocol_timeout", "the PROXY protocol"},
-    {"mqtt.websocket_protocol_header", "WebSocket listeners"},
     {"mqtt.acl_file", "access rules"},
     {"mqtt.cache_acl", "access rules"},
     {"mqtt.queue.type", "queue priorities"},

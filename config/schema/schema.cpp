@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace gw::config {
 
@@ -79,6 +80,8 @@ std::string without_alias(std::string_view written) {
     constexpr std::pair<std::string_view, std::string_view> singles[] = {
         {"mqtt.listener.tcp", "listener.tcp.external"},
         {"mqtt.listener.ssl", "listener.ssl.external"},
+        {"mqtt.listener.https", "listener.wss.external"},
+        {"mqtt.listener.http", "listener.ws.external"},
         {"stomp.listener", "listener.stomp.external"}};
     for (const auto& [single, named] : singles) {
         if (written == single || written.starts_with(std::string{single} + ".")) {

@@ -1,4 +1,5 @@
 #include "config/schema/listener_blocks.hpp"
+#include "config/schema/proxy_block.hpp"
 #include "config/schema/schema.hpp"
 #include "config/schema/tls_block.hpp"
 
@@ -146,10 +147,12 @@ std::vector<Key> all_keys() {
     all.push_back(plain_key);
     add(listener_option_keys<"listener.stomp.<name>", plain>);
     add(tcp_option_keys<"listener.stomp.<name>", plain>);
+    add(proxy_option_keys<"listener.stomp.<name>", plain>);
     all.push_back(secure_key);
     add(listener_option_keys<"listener.stomps.<name>", secure>);
     add(tcp_option_keys<"listener.stomps.<name>", secure>);
     add(tls_option_keys<"listener.stomps.<name>", secure>);
+    add(proxy_option_keys<"listener.stomps.<name>", secure>);
     add(stomp_option_keys);
     return all;
 }

@@ -259,7 +259,8 @@ std::string_view trimmed(std::string_view text) {
     return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
-Parsed parse_administrators(std::string_view written) {
+/// Of administrators and of address_ranges, which have no `unix`.
+Parsed parse_ranges(ValueType type, std::string_view written) {
     Value value;
     if (written == "none") {
         value.canonical = "none";
@@ -267,12 +268,15 @@ Parsed parse_administrators(std::string_view written) {
     }
     for (const std::string_view part : split(written, ',')) {
         const std::string_view one = trimmed(part);
-        if (one == "unix") {
+        const bool takes_unix = type == ValueType::administrators;
+        if (takes_unix && one == "unix") {
             value.administrators.unix_sockets = true;
         } else if (const auto range = IpRange::parse(one)) {
             value.administrators.ranges.push_back(*range);
         } else {
-            return quoted(one) + " is neither an address range such as 10.0.0.0/8 nor `unix`";
+            return quoted(one) + (takes_unix
+                                      ? " is neither an address range such as 10.0.0.0/8 nor `unix`"
+                                      : " is not an address range such as 10.0.0.0/8");
         }
         value.canonical += (value.canonical.empty() ? "" : ",") + std::string{one};
     }
@@ -333,7 +337,8 @@ Parsed parse_type(const Key& key, std::string_view written) {
         case ValueType::listen_address:
             return parse_listen_address(written);
         case ValueType::administrators:
-            return parse_administrators(written);
+        case ValueType::address_ranges:
+            return parse_ranges(key.type, written);
         case ValueType::access_rule:
             return parse_access_rule(written);
         case ValueType::file_mode:
@@ -420,6 +425,7 @@ std::string_view type_name(ValueType type) {
         case ValueType::listen_address:
             return "listen address";
         case ValueType::administrators:
+        case ValueType::address_ranges:
             return "list of address ranges";
         case ValueType::access_rule:
             return "access rule";

@@ -32,6 +32,7 @@ import unittest
 
 import mqtt_wire as wire
 import pki
+import ws_wire
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MOSQUITTO = "/usr/sbin/mosquitto"
@@ -100,6 +101,9 @@ def mangrove_command(settings, port, data):
         certificate, key_file = TLS_FILES
         merged |= {"listener.ssl.default.certfile": certificate,
                    "listener.ssl.default.keyfile": key_file}
+    if wire.WRAP is not None:
+        merged = {key.replace("listener.tcp.default", "listener.ws.default"): value
+                  for key, value in merged.items()}
     merged = {key: str(value).replace("{data}", str(data)) for key, value in merged.items()}
     command = [BINARY, "run", "--config", str(config), "--data", str(data / "data")]
     for key, value in merged.items():
@@ -446,6 +450,11 @@ def speak_tls():
     wire.TLS = ssl.create_default_context(cafile=authority.certificate)
 
 
+def speak_websocket():
+    """From now on brokers listen for WebSocket where they would for TCP, and clients speak it."""
+    wire.WRAP = ws_wire.WebSocketAsSocket
+
+
 def main(module_name="__main__", jobs=8):
     """Runs the tests of a module, `jobs` at a time, and exits with the outcome."""
     global PEER, BINARY
@@ -454,6 +463,7 @@ def main(module_name="__main__", jobs=8):
                         help="the mangrove program")
     parser.add_argument("--peer", choices=["mangrove", "mosquitto"], default="mangrove")
     parser.add_argument("--tls", action="store_true", help="every TCP connection speaks TLS")
+    parser.add_argument("--ws", action="store_true", help="every TCP connection speaks WebSocket")
     parser.add_argument("--jobs", type=int, default=jobs, help="tests at a time")
     parser.add_argument("-k", dest="pattern", default="", help="only tests with this in their name")
     parser.add_argument("-v", "--verbose", action="store_true")
@@ -468,6 +478,8 @@ def main(module_name="__main__", jobs=8):
     BINARY = BINARY and os.path.abspath(BINARY)
     if arguments.tls:
         speak_tls()
+    if arguments.ws:
+        speak_websocket()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules[module_name])

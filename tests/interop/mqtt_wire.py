@@ -473,6 +473,8 @@ def check_reason(found):
 
 # An ssl.SSLContext: all connections but those over Unix sockets speak TLS.
 TLS = None
+# Makes of a connected socket and its address what clients use in its place: WebSocket.
+WRAP = None
 
 
 class Client:
@@ -503,6 +505,8 @@ class Client:
                 context = tls or TLS
                 if context is not None:
                     self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
+                if WRAP is not None:
+                    self.socket = WRAP(self.socket, address)
         except OSError:
             self.socket.close()
             raise

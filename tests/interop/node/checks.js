@@ -1,11 +1,18 @@
 // The npm mqtt client against a broker: each check is a small function; a failure ends the process
-// with 1. Usage: node checks.js HOST PORT. Module "mqtt" is found through NODE_PATH or beside this
+// with 1. Usage: node checks.js HOST PORT [ws|wss [CA]]. Module "mqtt" is found through NODE_PATH or beside this
 // file.
 'use strict'
 const assert = require('assert')
 const mqtt = require('mqtt')
 
 const [host, port] = [process.argv[2], Number(process.argv[3])]
+const overWeb = process.argv[4]
+  ? {
+      protocol: process.argv[4],
+      path: '/mqtt',
+      wsOptions: process.argv[5] ? { ca: require('fs').readFileSync(process.argv[5]) } : {}
+    }
+  : {}
 let count = 0
 const unique = () => `n${process.pid}-${++count}`
 const open = new Set()
@@ -21,6 +28,7 @@ function connect (version, options = {}) {
       clientId: unique(),
       reconnectPeriod: 0,
       connectTimeout: 10000,
+      ...overWeb,
       ...options
     })
     open.add(client)

@@ -487,3 +487,54 @@ TEST_CASE("a further certificate needs its key, and old versions of TLS are no v
         .settings = {"listener.ssl.a = 127.0.0.1:0", "listener.ssl.a.tls_versions = tlsv1.1"}});
     CHECK_FALSE(old.has_value());
 }
+
+TEST_CASE("WebSocket listeners are read, also by EMQ 2.0's names") {
+    const auto loaded = load(Sources{.settings = {
+                                         "mqtt.listener.http = 127.0.0.1:8083",
+                                         "mqtt.listener.http.max_clients = 64",
+                                         "mqtt.listener.https = 127.0.0.1:8084",
+                                         "listener.ws.external.path = /ws",
+                                         "listener.ws.external.origins = https://a, null",
+                                         "listener.ws.external.trusted_proxies = 10.0.0.0/8, ::1",
+                                         "mqtt.websocket_protocol_header = off",
+                                     }});
+    REQUIRE(loaded.has_value());
+    REQUIRE(loaded->config.ws_listeners.size() == 1);
+    const gw::config::WsListener& listener = loaded->config.ws_listeners[0];
+    CHECK(listener.name == "external");
+    CHECK(listener.address.port == 8083);
+    CHECK(listener.limits.client_count_max == 64);
+    CHECK(listener.http.path == "/ws");
+    CHECK(listener.http.origins == "https://a, null");
+    CHECK(listener.http.trusted_proxies.size() == 2);
+    CHECK(listener.http.address_header == "X-Forwarded-For");
+    CHECK_FALSE(loaded->config.mqtt.requires_websocket_protocol);
+    REQUIRE(loaded->config.wss_listeners.size() == 1);
+    CHECK(loaded->config.wss_listeners[0].http.path == "/mqtt");
+    CHECK(loaded->config.tcp_listeners.empty());
+}
+
+TEST_CASE("a proxy is believed only when it is named, and a path is a path") {
+    const auto refused = [](const std::string& setting) {
+        const auto loaded = load(Sources{.settings = {"listener.ws.a = 127.0.0.1:0", setting}});
+        return loaded ? std::string{} : loaded.error().diagnostics[0].text;
+    };
+    CHECK(refused("listener.ws.a.proxy_protocol = on") ==
+          "listener.ws.a.proxy_protocol: needs proxy_protocol.trusted: who may tell a client's "
+          "address");
+    CHECK(refused("listener.ws.a.path = mqtt") ==
+          "listener.ws.a.path: must begin with `/`, and must not hold `?`, `#` or a space");
+    CHECK(refused("listener.ws.a.trusted_proxies = unix") ==
+          "listener.ws.a.trusted_proxies: `unix` is not an address range such as 10.0.0.0/8");
+    const auto loaded = load(Sources{.settings = {
+                                         "listener.tcp.a = 127.0.0.1:0",
+                                         "listener.tcp.a.proxy_protocol = on",
+                                         "listener.tcp.a.proxy_protocol.trusted = 10.0.0.0/8",
+                                     }});
+    REQUIRE(loaded.has_value());
+    const gw::config::ProxyProtocol& proxy = loaded->config.tcp_listeners[0].proxy;
+    CHECK(proxy.is_on);
+    CHECK(proxy.timeout == gw::Milliseconds{3000});
+    CHECK(proxy.trusted.size() == 1);
+    CHECK_FALSE(proxy.takes_common_name);
+}

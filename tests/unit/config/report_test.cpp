@@ -74,6 +74,8 @@ TEST_CASE("the shipped files name every key with its default, and pass the check
             std::string name{key.name};
             for (const auto& [placeholder, example] : {std::pair{"tcp.<name>", "tcp.default"},
                                                        {"ssl.<name>", "ssl.external"},
+                                                       {".ws.<name>", ".ws.external"},
+                                                       {"wss.<name>", "wss.external"},
                                                        {"unix.<name>", "unix.local"},
                                                        {"mqttsn.<name>", "mqttsn.default"},
                                                        {"stomp.<name>", "stomp.external"},

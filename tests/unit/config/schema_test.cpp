@@ -140,8 +140,6 @@ TEST_CASE("EMQ's keys without meaning and those of later versions are refused wi
          "EMQ key without meaning here: every worker accepts; see node.workers"},
         {"listener.ssl.external.secure_renegotiate",
          "EMQ key without meaning here: TLS is never renegotiated"},
-        {"listener.ws.external", "not available in this version: WebSocket listeners"},
-        {"listener.wss.external", "not available in this version: WebSocket listeners over TLS"},
         {"stomp.default_user.login",
          "EMQ key without meaning here: STOMP clients log in as all others do"},
         {"listener.stomp.a", ""},
