@@ -67,8 +67,6 @@ App::App(const config::Config& config, Log& log)
     shared_ = std::make_unique<BrokerShared>(router_options(config, worker_count, hash_key),
                                              retained_options(config, hash_key), hash_key);
     shared_->worker_count = worker_count;
-    policy_ = std::make_shared<NoMatchPolicy>(AccessDecision::allow);
-    shared_->access = policy_;
     shared_->log = &log_;
     for (std::uint32_t i = 0; i < worker_count; ++i) {
         loops_.push_back(std::make_unique<transport::WorkerLoop>(i));
@@ -87,6 +85,17 @@ App::App(const config::Config& config, Log& log)
         .log = &log_});
     shared_->authenticator = auth_;
     shared_->auth_methods = auth_;
+    access_ = std::make_unique<AccessControl>(
+        AccessControl::Context{
+            .worker_count = worker_count,
+            .data_dir = config.node.data_dir,
+            .post = [this](std::uint32_t worker,
+                           BrokerTask task) { exchange_->post_task(worker, std::move(task)); },
+            .clock = [] { return transport::read_clocks(); },
+            .log = &log_},
+        config, random_seed());
+    shared_->access = access_->policy();
+    shared_->door = access_->door();
     store_ = std::make_unique<Store>(
         worker_count, !config.store.file.empty(),
         [this](std::uint32_t worker, BrokerTask task) {
@@ -123,6 +132,7 @@ void App::start() {
     if (!config_.store.file.empty()) {
         store_->open(config_.node.data_dir + "/" + config_.store.file, brokers, *shared_);
     }
+    access_->load_bans();
     add_listeners();
     add_mqttsn_listeners();
     coap_listeners_.open(config_, {.broker = [this](std::uint32_t worker) -> Broker& {
@@ -212,6 +222,7 @@ void App::add_listener(const std::string& name, Result<transport::ListenSocket> 
                                   loops_[to]->post_socket(fd, source);
                               },
                           .has_room = [this] { return has_room(); },
+                          .access = access_.get(),
                           .on_closed =
                               [this](std::uint32_t worker) {
                                   workers_[worker]->broker().metrics().connections_closed.add();
@@ -256,14 +267,16 @@ Result<std::vector<std::string>> App::reload(const config::Config& config) {
     if (!modules) {
         return std::move(modules).error();
     }
+    const auto rules = access_->prepare(config);
+    if (!rules) {
+        return rules.error();
+    }
     const auto tls = tls_listeners_.read(config);
     if (!tls) {
         return tls.error();
     }
     auto notes = TlsListeners::report(*tls, transport::read_clocks().wall, log_);
     auth_->apply(config.auth, std::move(*modules));
-    policy_->set(config.access.acl_nomatch == config::NoMatch::allow ? AccessDecision::allow
-                                                                     : AccessDecision::deny);
     const std::uint64_t possible = client_descriptors();
     connection_count_max_ =
         config.node.connection_count_max != 0
@@ -289,6 +302,7 @@ Result<std::vector<std::string>> App::reload(const config::Config& config) {
         }
         loops_.front()->post([this] { schedule_sys_tick(); });
     }
+    access_->apply(config, *rules, is_running_);
     config_ = config;
     return notes;
 }
@@ -315,6 +329,10 @@ Result<void> App::check(const config::Config& config) {
     if (!mqttsn) {
         return mqttsn.error();
     }
+    const auto rules = access_->prepare(config);
+    if (!rules) {
+        return rules.error();
+    }
     const auto tls = tls_listeners_.read(config);
     if (!tls) {
         return tls.error();
@@ -325,6 +343,10 @@ Result<void> App::check(const config::Config& config) {
     }
     const auto modules = auth_->prepare(config.auth);
     return modules ? Result<void>{} : Result<void>{modules.error()};
+}
+
+Result<std::string> App::manage(const std::string& name, const ManageFields& fields) {
+    return access_->manage(name, fields);
 }
 
 void App::apply_listener_settings(const config::Config& config, const TlsListeners::Setups& tls) {
@@ -344,6 +366,7 @@ void App::apply_listener_settings(const config::Config& config, const TlsListene
                              .administrators = config.sys.administrators,
                              .access = options.access,
                              .client_count_max = limits.client_count_max,
+                             .unauthenticated_count_max = limits.unauthenticated_count_max,
                              .connect_rate_max = limits.connect_rate_max,
                              .tls = tls.contains(name) ? tls.at(name) : nullptr,
                              .proxy = options.proxy});
@@ -389,6 +412,7 @@ void App::schedule_housekeeping() {
 void App::housekeep() {
     Broker& broker = workers_.front()->broker();
     grade_memory();
+    access_->keep_bans();
     report_memory(broker);
     report_store(broker);
     constexpr std::size_t expire_budget = 1000;  // retained messages looked at a tick
@@ -538,6 +562,7 @@ std::string App::status_json() {
     json += ']';
     const InstanceStats now = stats();
     append_number(json, "connections", connection_count_.load(std::memory_order_relaxed));
+    append_number(json, "unauthenticated", access_->unauthenticated_count());
     append_number(json, "clients", now.clients);
     append_number(json, "sessions", now.sessions);
     append_number(json, "subscriptions", now.subscriptions);

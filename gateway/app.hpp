@@ -1,5 +1,6 @@
 #pragma once
 
+#include "gateway/access/access_control.hpp"
 #include "gateway/auth/auth_service.hpp"
 #include "gateway/exchange.hpp"
 #include "gateway/listener.hpp"
@@ -34,6 +35,7 @@ public:
     Result<std::vector<std::string>> reload(const config::Config& config) override;
     Result<void> check(const config::Config& config) override;
     void users_changed() override { auth_->look_at_users(); }
+    Result<std::string> manage(const std::string& name, const ManageFields& fields) override;
     void stop() override;
 
 private:
@@ -67,10 +69,10 @@ private:
     const WallTime started_;
     std::vector<std::unique_ptr<transport::WorkerLoop>> loops_;
     std::unique_ptr<BrokerShared> shared_;
-    std::shared_ptr<NoMatchPolicy> policy_;
     std::unique_ptr<ThreadExchange> exchange_;
     std::shared_ptr<auth::AuthService> auth_;
-    std::unique_ptr<Store> store_;  // outlives the workers, which submit to it
+    std::unique_ptr<AccessControl> access_;  // outlives the workers, which answer to it
+    std::unique_ptr<Store> store_;           // outlives the workers, which submit to it
     std::vector<std::unique_ptr<Worker>> workers_;
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::vector<std::unique_ptr<MqttSnListener>> mqttsn_listeners_;

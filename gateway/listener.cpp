@@ -71,31 +71,52 @@ void Listener::close() {
     }
 }
 
-bool Listener::lets_in(int fd, const Settings& settings) {
-    if (!context_.has_room() ||
-        (settings.client_count_max != 0 && client_count() >= settings.client_count_max)) {
-        return false;
+std::optional<DoorReason> Listener::refusal(const PeerInfo& peer, const Settings& settings) {
+    if (!context_.has_room()) {
+        return DoorReason::no_room;
     }
-    if (settings.connect_rate_max != connect_rate_max_ || !connect_rate_) {
-        connect_rate_max_ = settings.connect_rate_max;
-        connect_rate_ =
-            std::make_unique<RateLimit>(connect_rate_max_, transport::read_clocks().monotonic);
+    if (settings.client_count_max != 0 && client_count() >= settings.client_count_max) {
+        return DoorReason::listener_full;
     }
-    if (connect_rate_max_ != 0) {
-        const MonotonicTime now = transport::read_clocks().monotonic;
-        if (!connect_rate_->try_take(now)) {
-            return false;
+    if (settings.unauthenticated_count_max != 0 &&
+        unauthenticated_count_.load(std::memory_order_relaxed) >=
+            settings.unauthenticated_count_max) {
+        return DoorReason::unauthenticated;
+    }
+    if (context_.access != nullptr) {
+        if (const auto why = context_.access->overload()) {
+            return why;
         }
     }
     if (settings.proxy.is_on) {
-        return is_from_proxy(fd, settings);  // the access rules are for the client's address
+        // What concerns the client's address is asked when the proxy has told it.
+        if (!is_from_proxy(peer, settings)) {
+            return DoorReason::access_list;
+        }
+    } else if (const auto why = refusal_of(peer.ip, settings)) {
+        return why;
     }
-    return settings.access.empty() ||
-           config::access_allows(settings.access, transport::peer_of(fd).ip);
+    const MonotonicTime now = transport::read_clocks().monotonic;
+    if (settings.connect_rate_max != connect_rate_max_ || !connect_rate_) {
+        connect_rate_max_ = settings.connect_rate_max;
+        connect_rate_ = std::make_unique<RateLimit>(connect_rate_max_, now);
+    }
+    if (connect_rate_max_ != 0 && !connect_rate_->try_take(now)) {
+        return DoorReason::listener_rate;
+    }
+    return std::nullopt;
 }
 
-bool Listener::is_from_proxy(int fd, const Settings& settings) {
-    const PeerInfo peer = transport::peer_of(fd);
+std::optional<DoorReason> Listener::refusal_of(const IpAddress& client,
+                                               const Settings& settings) const {
+    if (!config::access_allows(settings.access, client)) {
+        return DoorReason::access_list;
+    }
+    // An address that comes too often must not use up what the listener has for all.
+    return context_.access == nullptr ? std::nullopt : context_.access->admit(client);
+}
+
+bool Listener::is_from_proxy(const PeerInfo& peer, const Settings& settings) {
     for (const IpRange& range : settings.proxy.trusted) {
         if (range.contains(peer.ip)) {
             return true;
@@ -105,30 +126,56 @@ bool Listener::is_from_proxy(int fd, const Settings& settings) {
     return false;
 }
 
+bool Listener::lets_in(std::uint32_t worker, const IpAddress& client) {
+    const auto why = refusal_of(client, *settings());
+    if (why) {
+        PeerInfo peer;
+        peer.ip = client;
+        peer.address = client.text();
+        refuse(worker, peer, *why);
+    }
+    return !why;
+}
+
 bool Listener::allows(const IpAddress& client) const {
-    const auto present = settings();
-    return present->access.empty() || config::access_allows(present->access, client);
+    return config::access_allows(settings()->access, client);
 }
 
 void Listener::on_accept(int fd) {
-    Metrics& metrics = context_.broker(0).metrics();
-    if (!lets_in(fd, *settings())) {
-        metrics.connections_refused.add();
+    const PeerInfo peer = transport::peer_of(fd);
+    if (const auto why = refusal(peer, *settings())) {
+        refuse(0, peer, *why);
         ::close(fd);
         return;
     }
-    metrics.connections_opened.add();
+    context_.broker(0).metrics().connections_opened.add();
     client_count_.fetch_add(1, std::memory_order_relaxed);
     context_.place(fd, *this);
 }
 
-transport::LayerSetup Listener::make_layers(std::uint32_t) {
+/// Floods must not fill the log: one line a second for each reason.
+void Listener::refuse(std::uint32_t worker, const PeerInfo& peer, DoorReason why) {
+    Metrics& metrics = context_.broker(worker).metrics();
+    metrics.connections_refused.add();
+    metrics.door_refused_by_reason[static_cast<std::size_t>(why)].add();
+    if (context_.access == nullptr) {
+        return;
+    }
+    if (const auto passed_over = context_.access->door()->note(why, transport::read_clocks())) {
+        context_.log->info("connection.refused", {{"listener", name_},
+                                                  {"peer", peer.address},
+                                                  {"reason", door_reason_name(why)},
+                                                  {"not_logged", *passed_over}});
+    }
+}
+
+transport::LayerSetup Listener::make_layers(std::uint32_t worker) {
     transport::LayerSetup setup;
     const auto present = settings();
     if (present->proxy.is_on) {
         auto rules = std::make_shared<transport::ProxyRules>();
-        rules->lets_in = [this](const IpAddress* client) {
-            return client == nullptr || allows(*client);
+        rules->lets_in = [this, worker](const IpAddress* client) {
+            return client == nullptr || lets_in(worker, *client);
         };
         rules->takes_common_name = present->proxy.takes_common_name;
         setup.layers.push_back(std::make_unique<transport::ProxyLayer>(std::move(rules)));
@@ -137,6 +184,7 @@ transport::LayerSetup Listener::make_layers(std::uint32_t) {
     }
     if (present->tls) {
         present->tls->add_layer(setup);
+        setup.while_opening = count_unauthenticated();
     }
     return setup;
 }
@@ -182,19 +230,28 @@ bool Listener::may_log_failure() {
     return failures_logged_.fetch_add(1, std::memory_order_relaxed) < lines_a_second;
 }
 
+/// A peer counts as long as it has not been authenticated, its handshake included.
+CountTicketPtr Listener::count_unauthenticated() {
+    return context_.access == nullptr
+               ? CountTicketPtr{}
+               : std::make_shared<CountTicket>(unauthenticated_count_,
+                                               context_.access->unauthenticated_count());
+}
+
 std::unique_ptr<StreamMachine> Listener::make_machine(std::uint32_t worker,
                                                       StreamConnection& connection, PeerInfo peer) {
     complete(peer);
     return settings()->machines->make(context_.broker(worker), connection, std::move(peer));
 }
 
-void Listener::complete(PeerInfo& peer) const {
+void Listener::complete(PeerInfo& peer) {
     const auto present = settings();
     peer.listener = name_;
     peer.is_administrator = is_administrator(peer, present->administrators);
     if (present->tls) {
         present->tls->name_peer(peer);
     }
+    peer.unauthenticated = count_unauthenticated();
 }
 
 void Listener::on_request_refused(std::uint32_t worker, unsigned status, const PeerInfo& peer) {

@@ -7,6 +7,7 @@
 #include "broker-core/base/rate_limit.hpp"
 #include "broker-core/broker/broker.hpp"
 #include "config/model/config.hpp"
+#include "gateway/access/access_control.hpp"
 #include "gateway/machine_factory.hpp"
 #include "gateway/tls_listeners.hpp"
 
@@ -15,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +33,8 @@ public:
         std::function<void(int fd, transport::MachineSource&)> place;
         /// Whether the program has room for one more connection.
         std::function<bool()> has_room;
+        /// What all listeners ask of a peer; null: nothing.
+        AccessControl* access = nullptr;
         std::function<void(std::uint32_t worker)> on_closed;
         Log* log = nullptr;
     };
@@ -45,6 +49,7 @@ public:
         config::Administrators administrators;
         std::vector<config::AccessRule> access;
         std::uint32_t client_count_max = 0;
+        std::uint32_t unauthenticated_count_max = 0;
         std::uint32_t connect_rate_max = 0;
         TlsSetupPtr tls;  // null: the machine's bytes come as they are
         config::ProxyProtocol proxy;
@@ -65,7 +70,7 @@ public:
     /// Whether the access rules let this client in; asked again when a proxy tells whom it serves.
     bool allows(const IpAddress& client) const;
     /// Adds what the listener knows to what the transport knows.
-    void complete(PeerInfo& peer) const;
+    void complete(PeerInfo& peer);
     /// Counts and logs an HTTP request that was answered with an error. The worker's thread.
     void on_request_refused(std::uint32_t worker, unsigned status, const PeerInfo& peer);
 
@@ -82,8 +87,15 @@ public:
 private:
     void on_accept(int fd);
     bool may_log_failure();
-    bool lets_in(int fd, const Settings& settings);
-    bool is_from_proxy(int fd, const Settings& settings);
+    /// Why the peer is not let in, or nothing.
+    std::optional<DoorReason> refusal(const PeerInfo& peer, const Settings& settings);
+    /// As refusal(), of what concerns the client's own address. Any thread.
+    std::optional<DoorReason> refusal_of(const IpAddress& client, const Settings& settings) const;
+    bool is_from_proxy(const PeerInfo& peer, const Settings& settings);
+    /// Whether the client that a proxy names is let in; tells of it if not.
+    bool lets_in(std::uint32_t worker, const IpAddress& client);
+    void refuse(std::uint32_t worker, const PeerInfo& peer, DoorReason why);
+    CountTicketPtr count_unauthenticated();
     std::shared_ptr<const Settings> settings() const;
 
     const std::string name_;
@@ -95,6 +107,7 @@ private:
     std::unique_ptr<RateLimit> connect_rate_;
     std::uint32_t connect_rate_max_ = 0;  // that connect_rate_ was made for
     std::atomic<std::uint64_t> client_count_{0};
+    CountTicket::Counter unauthenticated_count_{0};
     std::atomic<std::int64_t> failures_logged_in_{0};  // a second of the monotonic clock
     std::atomic<std::uint32_t> failures_logged_{0};    // in it
 };

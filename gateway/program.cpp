@@ -175,6 +175,9 @@ private:
     }
 
     std::string answer(std::string_view line) {
+        if (const auto question = parse_manage(line)) {
+            return manage_reply(service_->manage(question->name, question->fields));
+        }
         const auto request = parse_request(line);
         if (!request) {
             return failure_reply(request.error().text());

@@ -3,6 +3,7 @@
 #include "broker-core/base/log.hpp"
 #include "broker-core/base/result.hpp"
 #include "config/model/config.hpp"
+#include "gateway/control/manage.hpp"
 
 #include <functional>
 #include <memory>
@@ -39,6 +40,12 @@ public:
     /// Somebody has changed the file of users: when this returns, logins see it, and the
     /// connections of users that are gone are being ended.
     virtual void users_changed() {}
+
+    /// Answers what the program around it does not know: `mangrove ban`, `mangrove acl test`.
+    virtual Result<std::string> manage(const std::string& name, const ManageFields& fields) {
+        static_cast<void>(fields);
+        return Error{Errc::invalid_argument, "unknown command " + name};
+    }
 
     /// Stops accepting, tells the clients, flushes, ends all threads. Blocks until done.
     virtual void stop() = 0;

@@ -77,6 +77,7 @@ BrokerOptions broker_options(const config::Config& config) {
     options.retain_available = config.mqtt.retain_available;
     options.wildcard_subscriptions = config.mqtt.wildcard_subscription;
     options.shared_subscriptions = config.mqtt.shared_subscription;
+    options.disconnect_revoked = config.acl.revoked == config::RevokeAction::disconnect;
     options.presence_events = config.presence.enabled;
     options.presence_qos = static_cast<Qos>(config.presence.qos);
     return options;
@@ -129,6 +130,7 @@ std::shared_ptr<const mqtt::MachineOptions> machine_options(const config::Config
     options->server_reference = mqtt.server_reference;
     options->response_information = mqtt.response_information;
     options->mountpoint = listener.mountpoint;
+    options->disconnects_denied = config.acl.deny_action == config::DenyAction::disconnect;
     options->waits_for_store = waits_for_store(config, listener);
     options->allow_anonymous = allows_anonymous(config, listener, is_local);
     return options;

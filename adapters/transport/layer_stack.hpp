@@ -80,6 +80,7 @@ struct LayeredState {
     LayerStack stack;
     std::unique_ptr<Output> wire;  // what the layers made and the socket has not taken
     std::shared_ptr<const StreamUpgrade> upgrade;  // null: the listener makes the machines
+    std::shared_ptr<const void> while_opening;     // LayerSetup's
     std::uint32_t opening_bytes_max = 0;
     std::uint32_t received_bytes = 0;  // while opening
     MonotonicTime machine_deadline = never;

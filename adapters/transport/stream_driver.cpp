@@ -42,6 +42,7 @@ void StreamDriver::start_accepted() {
         state_ = State::opening;
         layered_ = std::make_unique<LayeredState>(std::move(setup.layers));
         layered_->opening_bytes_max = setup.bytes_max;
+        layered_->while_opening = std::move(setup.while_opening);
         loop_.timers().schedule(*this, loop_.now() + setup.timeout);
     }
     update_interest();

@@ -17,7 +17,8 @@ class WorkerLoop;
 struct LayerSetup {
     LayerStack::Layers layers{};  // the one next to the socket first; none: the machine's own bytes
     Milliseconds timeout{0};
-    std::uint32_t bytes_max = 0;  // that the peer may send before
+    std::uint32_t bytes_max = 0;                  // that the peer may send before
+    std::shared_ptr<const void> while_opening{};  // let go when they are open, or will not be
 };
 
 /// Makes the machine of a connection, on the worker that has it now; one a listener. Any worker.

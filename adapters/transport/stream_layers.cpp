@@ -57,6 +57,7 @@ bool StreamDriver::finish_opening() {
         loop_.timers().cancel(*this);
         source_.on_opened(loop_.index());
         make_machine();
+        layered_->while_opening.reset();
         return true;
     }
     if (layered_->stack.has_ended()) {

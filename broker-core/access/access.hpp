@@ -40,12 +40,19 @@ class AccessPolicy {
 public:
     virtual ~AccessPolicy() = default;
     virtual AccessDecision check(const AccessRequest& request) = 0;
-    /// Whether check() can ever refuse a delivery; when not, it is not asked for each one.
-    virtual bool checks_delivery() const = 0;
+    /// Whether check() may refuse somebody a message of this topic who has subscribed to it; when
+    /// not, it is not asked for each copy, save for clients whose proof of identity brought rights.
+    /// Asked once for each message and worker.
+    virtual bool checks_delivery(std::uint32_t worker, std::string_view topic) const = 0;
+    /// Whether a client that is no administrator may read this topic or filter below $SYS.
+    virtual bool opens_sys(const AccessRequest& /*request*/) { return false; }
+    /// Whether a subscription can be refused at all; when not, those of a session that is resumed
+    /// are not looked at again.
+    virtual bool refuses_subscriptions(std::uint32_t /*worker*/) const { return true; }
 };
 
-/// Allows or refuses everything, as may be switched at any time: what stands at the end of the
-/// rules, and for now in place of them. Clients let in before a switch feel it too.
+/// Allows or refuses everything, as may be switched at any time: stands in the place of rules.
+/// Clients let in before a switch feel it too.
 class NoMatchPolicy final : public AccessPolicy {
 public:
     explicit NoMatchPolicy(AccessDecision decision) : decision_(decision) {}
@@ -53,7 +60,7 @@ public:
     AccessDecision check(const AccessRequest&) override {
         return decision_.load(std::memory_order_relaxed);
     }
-    bool checks_delivery() const override {
+    bool checks_delivery(std::uint32_t /*worker*/, std::string_view /*topic*/) const override {
         return decision_.load(std::memory_order_relaxed) != AccessDecision::allow;
     }
 

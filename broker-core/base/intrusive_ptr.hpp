@@ -27,6 +27,9 @@ public:
         }
     }
 
+    /// Whether somebody else holds it too; of use only to one who holds it and gives it out.
+    bool is_shared() const { return references_.load(std::memory_order_acquire) > 1; }
+
 private:
     template <class T>
     static auto destroy(const T* object) -> decltype(T::dispose(object)) {

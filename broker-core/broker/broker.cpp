@@ -7,14 +7,6 @@
 
 namespace gw {
 
-namespace {
-
-bool is_sys_topic(std::string_view topic) {
-    return topic.starts_with("$SYS") && (topic.size() == 4 || topic[4] == '/');
-}
-
-}  // namespace
-
 std::uint32_t BrokerShared::partition_of(std::string_view client_id, std::uint64_t key) {
     return static_cast<std::uint32_t>(hash_text(client_id, key) % partition_count);
 }
@@ -79,40 +71,6 @@ void Broker::on_batch(std::uint32_t from, CrossBatch& batch, StoreTicket ticket)
         }
     }
     batch.clear();
-}
-
-// ------------------------------------------------------------------------------------- access
-
-AccessDecision Broker::authorize(const ClientIdentity& client, const AccessRequest& request) {
-    if (client.is_superuser) {
-        return AccessDecision::allow;
-    }
-    if (is_sys_topic(request.topic)) {
-        // Only the broker speaks there, and only to administrators.
-        if (request.action == AccessAction::publish || !client.is_administrator) {
-            return AccessDecision::deny;
-        }
-    }
-    return shared_.access->check(request);
-}
-
-bool Broker::may_receive(const Session& session, const Message& message) {
-    if (!shared_.access->checks_delivery() && !message.topic().starts_with('$')) [[likely]] {
-        return true;
-    }
-    const AccessRequest request{.client = *session.identity,
-                                .action = AccessAction::deliver,
-                                .topic = message.topic(),
-                                .qos = message.qos(),
-                                .retain = message.retain()};
-    return authorize(session, request) == AccessDecision::allow;
-}
-
-void Broker::on_access_decided(SessionRef ref) {
-    Session* const session = sessions_.find(ref);
-    if (session != nullptr && session->link != nullptr) {
-        session->link->on_access_decided();
-    }
 }
 
 // ------------------------------------------------------------------------------------ publish
@@ -221,7 +179,7 @@ Broker::Routed Broker::route(const MessagePtr& message, bool is_refusable, bool 
         if (run.worker == worker_) {
             deliver_targets(message, match->targets(run), is_refusable);
         } else {
-            Passage passage{is_refusable, {}};
+            Passage passage{is_refusable, {}, 0};
             if (is_to_store && is_to_hold) {
                 passage.hold = hold(*message, worker_text(run.worker));
             }
@@ -235,7 +193,7 @@ Broker::Routed Broker::route(const MessagePtr& message, bool is_refusable, bool 
             const bool is_stored_target =
                 can_store && target->session.is_persistent() && target->options.qos != 0;
             routed.stored = routed.stored || is_stored_target;
-            Passage passage{is_refusable, {}};
+            Passage passage{is_refusable, {}, 0};
             if (is_to_hold && is_stored_target && target->session.worker() != worker_) {
                 passage.hold = hold(*message, group->text());
             }
@@ -362,26 +320,44 @@ void Broker::dispatch_shared(const MessagePtr& message, const SharedGroupPtr& gr
 }
 
 void Broker::deliver_shared(const MessagePtr& message, const SharedGroupPtr& group,
-                            const RouteTarget& target, const Passage& passage) {
-    Session* const session = sessions_.find(target.session);
-    if (session != nullptr) {
-        deliver(*session, message, {&target, 1}, &group, passage.is_refusable);
-        let_go(passage.hold, message->store_id());
-        return;
+                            const RouteTarget& chosen, const Passage& passage) {
+    const bool is_checked = checks_delivery(*message);
+    Passage onward = passage;
+    for (RouteTarget target = chosen;;) {
+        Session* const session = sessions_.find(target.session);
+        if (session != nullptr && may_receive(*session, *message, is_checked)) {
+            deliver(*session, message, {&target, 1}, &group, {passage.is_refusable, false});
+            let_go(passage.hold, message->store_id());
+            return;
+        }
+        // The member ended while the message was under way, or has no right to it: then each of
+        // the others is asked in its turn.
+        const bool is_over = ++onward.passed_over > passed_over_max;
+        const auto other = is_over ? std::nullopt
+                           : session != nullptr
+                               ? group->pick_after(target.session, onward.passed_over)
+                               : group->pick(*message, random_, target.session);
+        if (!other) {
+            metrics_.drop(session != nullptr ? DropReason::not_authorized_delivery
+                                             : DropReason::no_group_member);
+            let_go(passage.hold, message->store_id());
+            return;
+        }
+        metrics_.messages_redispatched.add();
+        if (other->session.worker() != worker_) {
+            if (onward.hold.session_id == 0 && needs_hold(*message, *other)) {
+                onward.hold = hold(*message, group->text());
+            }
+            dispatch_shared(message, group, *other, onward);
+            return;
+        }
+        target = *other;
     }
-    // The member ended while the message was under way.
-    const auto other = group->pick(*message, random_, target.session);
-    if (!other) {
-        metrics_.drop(DropReason::no_group_member);
-        let_go(passage.hold, message->store_id());
-        return;
-    }
-    metrics_.messages_redispatched.add();
-    dispatch_shared(message, group, *other, passage);
 }
 
 void Broker::deliver_targets(const MessagePtr& message, std::span<const RouteTarget> targets,
                              bool is_refusable) {
+    const HowDelivered how{is_refusable, checks_delivery(*message)};
     for (std::size_t begin = 0; begin < targets.size();) {
         std::size_t end = begin + 1;
         while (end < targets.size() && targets[end].session == targets[begin].session) {
@@ -389,7 +365,7 @@ void Broker::deliver_targets(const MessagePtr& message, std::span<const RouteTar
         }
         Session* const session = sessions_.find(targets[begin].session);
         if (session != nullptr) {
-            deliver(*session, message, targets.subspan(begin, end - begin), nullptr, is_refusable);
+            deliver(*session, message, targets.subspan(begin, end - begin), nullptr, how);
         } else {
             metrics_.drop(DropReason::session_gone);
         }
@@ -399,7 +375,7 @@ void Broker::deliver_targets(const MessagePtr& message, std::span<const RouteTar
 
 void Broker::deliver(Session& session, const MessagePtr& message,
                      std::span<const RouteTarget> targets, const SharedGroupPtr* group,
-                     bool is_refusable) {
+                     const HowDelivered& how) {
     const bool is_echo =
         message->publisher() && message->publisher()->session == targets.front().session;
     Delivery delivery;
@@ -432,7 +408,7 @@ void Broker::deliver(Session& session, const MessagePtr& message,
     if (!wanted) {
         return;
     }
-    if (!may_receive(session, *message)) {
+    if (group == nullptr && !may_receive(session, *message, how.is_checked)) {
         metrics_.drop(DropReason::not_authorized_delivery);
         return;
     }
@@ -446,7 +422,7 @@ void Broker::deliver(Session& session, const MessagePtr& message,
     delivery.retain = message->retain() && retain_as_published;
     delivery.message = message;
     number(session, delivery);
-    enqueue(session, std::move(delivery), is_refusable);
+    enqueue(session, std::move(delivery), how.is_refusable);
 }
 
 Qos Broker::delivery_qos(const Session& session, const Message& message, Qos granted) const {
@@ -696,7 +672,7 @@ bool Broker::pump_replays(Session& session) {
 
 void Broker::send_retained_message(Session& session, SubscriptionOptions options,
                                    MessagePtr message) {
-    if (!may_receive(session, *message)) {
+    if (!may_receive(session, *message, checks_delivery(*message))) {
         metrics_.drop(DropReason::not_authorized_delivery);
         return;
     }

@@ -31,6 +31,10 @@ struct OpenSession {
     std::string_view peer;       // PeerInfo::address; empty: `ip` and `port` say all
     IpAddress ip;
     std::uint16_t port = 0;
+    std::string_view shown_username;  // what the client calls itself, proven or not
+    /// The adapter continues a session of the store whose client has not been heard yet: its rights
+    /// are looked at when reauthenticate() tells of it.
+    bool is_restored = false;
     Protocol protocol = Protocol::internal;
     bool is_administrator = false;
     bool is_bridge = false;
@@ -177,6 +181,9 @@ public:
     std::optional<AuthDecision> authenticate(const Credentials& credentials, SessionLink& link,
                                              AuthToken& token);
     void on_auth_decided(AuthToken token, const AuthDecision& decision);
+    /// Whether the client is banned or has to wait after failed logins: the reason to refuse it
+    /// with. authenticate() asks by itself; to be called before begin_enhanced_auth().
+    std::optional<ReasonCode> refuse_at_door(const Credentials& credentials);
     /// The link, or its wish to know, is gone. An unknown token does no harm.
     void forget_auth(AuthToken token);
     std::unique_ptr<AuthExchange> begin_enhanced_auth(std::string_view method,
@@ -203,11 +210,11 @@ public:
 
     // --- for adapters: publish and subscribe
 
+    /// Whether the client may do it. All protocols and paths ask here.
+    AccessDecision authorize(const ClientIdentity& client, const AccessRequest& request);
     AccessDecision authorize(const Session& session, const AccessRequest& request) {
         return authorize(*session.identity, request);
     }
-    /// As above for a client without a session.
-    AccessDecision authorize(const ClientIdentity& client, const AccessRequest& request);
     void on_access_decided(SessionRef ref);
 
     /// Routes a message of this session's client, which authorize() has allowed.
@@ -267,6 +274,10 @@ public:
 
     // --- management
 
+    /// Asks again for everything that all clients of this worker were allowed, after the rules have
+    /// changed: subscriptions without a right end, and what waits for them is not delivered.
+    /// Sessions restored from the store are asked when their clients come back.
+    void revise_access();
     /// Ends the client's connection. False: no such client here, or not connected.
     bool kick(std::string_view client_id, ReasonCode reason);
     /// Ends the connections of all clients whose identity `is_meant` (a call for each session of
@@ -291,6 +302,7 @@ private:
     struct PendingAuth {
         SessionLink* link;
         bool is_step;
+        CountTicketPtr unauthenticated;
     };
     struct AuthDeadline {
         MonotonicTime at;
@@ -334,13 +346,25 @@ private:
         Hold hold;
     };
 
+    /// What of all that was taken from a session other members of its groups get.
+    struct HandOns {
+        std::vector<HandedOn> claimed;
+        std::vector<std::uint64_t> to_load;  // message ids
+    };
+    struct HowDelivered {
+        bool is_refusable = false;  // see Passage
+        bool is_checked = false;    // what checks_delivery() said of the message
+    };
+
     // broker_sessions.cpp
     IdentityPtr make_identity(const OpenSession& request, const AuthDecision& auth,
                               SessionRef ref) const;
+    bool may_leave_will(const OpenSession& request, const AuthDecision& auth);
     OpenedSession refuse(const OpenSession& request, ReasonCode reason);
+    void tell_refusal(const OpenSession& request, ReasonCode reason);
     void take_over(Session& session);
     void disconnect(Session& session, ReasonCode reason);
-    void await_auth(AuthToken token, SessionLink& link, bool is_step);
+    void await_auth(AuthToken token, PendingAuth pending);
     void expire_auths();
     void schedule_login_end(Session& session);
     Session& create_session(const OpenSession& request, const AuthDecision& auth,
@@ -352,7 +376,25 @@ private:
     void emit_disconnected(const ClientIdentity& identity, ReasonCode reason);
     void emit_event(const ClientIdentity& identity, std::string_view event, std::string json);
 
+    // broker_door.cpp
+    bool is_banned(const OpenSession& request, const AuthDecision& auth);
+    void note_login(const OpenSession& request, ReasonCode outcome);
+    void note_disconnected(const ClientIdentity& client);
+    bool is_refusal_logged(ReasonCode reason, std::uint64_t& passed_over);
+
+    // broker_access.cpp
+    bool checks_delivery(const Message& message) const;
+    /// `is_checked` is what checks_delivery() said of the message.
+    bool may_receive(const Session& session, const Message& message, bool is_checked);
+    void revise_session(Session& session);
+    bool revoke_subscriptions(Session& session);
+    void drop_unauthorized(Session& session);
+    void take_away(Session& session, const Delivery& delivery, bool may_have_been_sent,
+                   HandOns& hand_ons);
+
     // broker.cpp
+    /// Members of a shared group without a right to a message that are asked before it is given up.
+    static constexpr std::uint32_t passed_over_max = 1000;
     /// What route() found.
     struct Routed {
         bool matched = false;
@@ -385,14 +427,15 @@ private:
     void stored_up_to(StoreTicket ticket);
     void settle_stored(StoreTicket ticket);
     // broker_held.cpp
+    bool needs_hold(const Message& message, const RouteTarget& member) const;
     Hold hold(const Message& message, std::string_view whom);
     Hold hold(std::uint64_t message_id, Qos qos, std::string_view whom);
     std::string worker_text(std::uint32_t worker) const;
     void let_go(const Hold& hold, std::uint64_t message_id);
     void take_back_holds(StoreTicket ticket);
     void redispatch_shared(Session& session);
-    bool claim(Session& session, const Delivery& delivery, bool is_ending,
-               std::vector<HandedOn>& claimed, std::vector<std::uint64_t>& to_load);
+    bool claim(Session& session, const Delivery& delivery, bool is_ending, HandOns& hand_ons);
+    void hand_on(HandOns& hand_ons);
     void hand_on(const HandedOn& one);
     bool hand_on_loaded(const LoadedBody& body);
     SharedGroupPtr find_group(std::string_view text);
@@ -403,12 +446,11 @@ private:
     void deliver_targets(const MessagePtr& message, std::span<const RouteTarget> targets,
                          bool is_refusable);
     void deliver(Session& session, const MessagePtr& message, std::span<const RouteTarget> targets,
-                 const SharedGroupPtr* group, bool is_refusable);
+                 const SharedGroupPtr* group, const HowDelivered& how);
     void deliver_shared(const MessagePtr& message, const SharedGroupPtr& group,
-                        const RouteTarget& target, const Passage& passage);
+                        const RouteTarget& chosen, const Passage& passage);
     void dispatch_shared(const MessagePtr& message, const SharedGroupPtr& group,
                          const RouteTarget& target, const Passage& passage);
-    bool may_receive(const Session& session, const Message& message);
     void enqueue(Session& session, Delivery delivery, bool is_refusable);
     void conflate(Session& session, std::string_view topic);
     void send_new(Session& session, Delivery delivery);

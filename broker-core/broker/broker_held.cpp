@@ -79,7 +79,8 @@ void Broker::resume_publish(const MessagePtr& message, const MatchResult& match,
         Session* const session = sessions_.find(all[begin].session);
         if (session != nullptr && is_stored(*session) && was_held_for(session->client_id()) &&
             !owes_message(session->ref(), message->store_id())) {
-            deliver(*session, message, all.subspan(begin, end - begin), nullptr, false);
+            deliver(*session, message, all.subspan(begin, end - begin), nullptr,
+                    {false, checks_delivery(*message)});
         }
     }
 }
@@ -98,13 +99,12 @@ void Broker::redispatch_shared(Session& session) {
         return;  // never was in a shared group
     }
     const bool is_ending = !session.is_persistent() || session.subscriptions.size() == 0;
-    std::vector<HandedOn> claimed;
-    std::vector<std::uint64_t> to_load;
+    HandOns hand_ons;
     std::vector<std::uint16_t> sent;
     session.inflight.for_each([&](const Delivery& delivery) {
         // QoS 2 that was sent must never reach another member (MQTT 5.0, 4.8.2).
         if (delivery.state == DeliveryState::published && delivery.qos == Qos::at_least_once &&
-            claim(session, delivery, is_ending, claimed, to_load)) {
+            claim(session, delivery, is_ending, hand_ons)) {
             sent.push_back(delivery.packet_id());
         }
     });
@@ -113,21 +113,24 @@ void Broker::redispatch_shared(Session& session) {
     }
     session.queue.remove_if([&](const Delivery& delivery) {
         const bool may_have_been_sent = delivery.is_resend && delivery.qos == Qos::exactly_once;
-        return !may_have_been_sent && claim(session, delivery, is_ending, claimed, to_load);
+        return !may_have_been_sent && claim(session, delivery, is_ending, hand_ons);
     });
     count_load(session);
-    for (const HandedOn& one : claimed) {
+    hand_on(hand_ons);
+}
+
+void Broker::hand_on(HandOns& hand_ons) {
+    for (const HandedOn& one : hand_ons.claimed) {
         hand_on(one);
     }
-    if (!to_load.empty()) {
-        storage_.load(SessionRef{}, std::move(to_load));
+    if (!hand_ons.to_load.empty()) {
+        storage_.load(SessionRef{}, std::move(hand_ons.to_load));
     }
 }
 
 /// Takes a delivery from its session if another member may have it. What stands only in the store
 /// is held and loaded first.
-bool Broker::claim(Session& session, const Delivery& delivery, bool is_ending,
-                   std::vector<HandedOn>& claimed, std::vector<std::uint64_t>& to_load) {
+bool Broker::claim(Session& session, const Delivery& delivery, bool is_ending, HandOns& hand_ons) {
     if (!delivery.extra || !delivery.extra->group) {
         return false;
     }
@@ -143,25 +146,31 @@ bool Broker::claim(Session& session, const Delivery& delivery, bool is_ending,
             delivery.message_id,
             LoadingHandOn{group, session.ref(),
                           hold(delivery.message_id, delivery.qos, group->text())});
-        to_load.push_back(delivery.message_id);
+        hand_ons.to_load.push_back(delivery.message_id);
     } else {
         const auto target = group->pick(*delivery.message, random_, session.ref());
         if (!target) {
             return false;
         }
         // Stored anew: the store lets a body go with its last delivery, which is settled here.
-        claimed.push_back({delivery.message_id != 0 ? delivery.message->copy() : delivery.message,
-                           group, *target});
+        hand_ons.claimed.push_back(
+            {delivery.message_id != 0 ? delivery.message->copy() : delivery.message, group,
+             *target});
     }
     settle(session, delivery);
     return true;
 }
 
+/// Whether a message must be held while it goes to a member on another worker.
+bool Broker::needs_hold(const Message& message, const RouteTarget& member) const {
+    return storage_.is_durable() && member.session.is_persistent() &&
+           message.qos() != Qos::at_most_once;
+}
+
 void Broker::hand_on(const HandedOn& one) {
     metrics_.messages_redispatched.add();
     Passage passage;
-    if (one.target.session.worker() != worker_ && storage_.is_durable() &&
-        one.target.session.is_persistent() && one.message->qos() != Qos::at_most_once) {
+    if (one.target.session.worker() != worker_ && needs_hold(*one.message, one.target)) {
         passage.hold = hold(*one.message, one.group->text());
     }
     dispatch_shared(one.message, one.group, one.target, passage);
@@ -172,16 +181,13 @@ bool Broker::give_back(Session& session, std::uint16_t packet_id) {
     if (delivery == nullptr || delivery->qos != Qos::at_least_once || !delivery->message) {
         return false;
     }
-    std::vector<HandedOn> claimed;
-    std::vector<std::uint64_t> to_load;
-    if (!claim(session, *delivery, false, claimed, to_load)) {
+    HandOns hand_ons;
+    if (!claim(session, *delivery, false, hand_ons)) {
         return false;
     }
-    GW_ASSERT(to_load.empty());  // its body is here
+    GW_ASSERT(hand_ons.to_load.empty());  // its body is here
     session.inflight.complete(*delivery);
-    for (const HandedOn& one : claimed) {
-        hand_on(one);
-    }
+    hand_on(hand_ons);
     pump(session);
     return true;
 }

@@ -92,9 +92,15 @@ std::string Broker::make_client_id() {
 std::optional<AuthDecision> Broker::authenticate(const Credentials& credentials, SessionLink& link,
                                                  AuthToken& token) {
     token = next_auth_token_++;
+    if (const auto reason = refuse_at_door(credentials)) {
+        AuthDecision refusal;
+        refusal.reason = *reason;
+        return refusal;
+    }
     if (credentials.peer.lacks_name) {
         return AuthDecision{};  // its certificate says nothing of what the listener wants to know
     }
+    const CountTicketPtr& unauthenticated = credentials.peer.unauthenticated;
     if (!credentials.peer.username.empty()) {
         AuthDecision proven;
         proven.reason = ReasonCode::success;
@@ -104,17 +110,22 @@ std::optional<AuthDecision> Broker::authenticate(const Credentials& credentials,
             credentials.peer.identity && !credentials.peer.identity->psk_identity.empty()
                 ? AuthSource::psk
                 : AuthSource::certificate;
+        if (unauthenticated) {
+            unauthenticated->release();
+        }
         return proven;
     }
     auto decision = shared_.authenticator->authenticate(credentials, worker_, token);
     if (!decision) {
-        await_auth(token, link, false);
+        await_auth(token, {&link, false, unauthenticated});
+    } else if (decision->reason == ReasonCode::success && unauthenticated) {
+        unauthenticated->release();
     }
     return decision;
 }
 
-void Broker::await_auth(AuthToken token, SessionLink& link, bool is_step) {
-    pending_auths_.emplace(token, PendingAuth{&link, is_step});
+void Broker::await_auth(AuthToken token, PendingAuth pending) {
+    pending_auths_.emplace(token, std::move(pending));
     auth_deadlines_.push_back({now_.monotonic + options_.auth_timeout, token});
 }
 
@@ -124,6 +135,9 @@ void Broker::on_auth_decided(AuthToken token, const AuthDecision& decision) {
         return;  // the client has gone meanwhile, or the answer came too late
     }
     SessionLink* const link = pending->second.link;
+    if (decision.reason == ReasonCode::success && pending->second.unauthenticated) {
+        pending->second.unauthenticated->release();
+    }
     pending_auths_.erase(pending);
     link->on_auth_decided(token, decision);
 }
@@ -145,7 +159,7 @@ std::optional<AuthStep> Broker::step_auth(AuthExchange& exchange, Bytes data, Se
     token = next_auth_token_++;
     auto step = exchange.step(data, worker_, token);
     if (!step) {
-        await_auth(token, link, true);
+        await_auth(token, {&link, true, {}});
     }
     return step;
 }
@@ -196,7 +210,12 @@ bool Broker::reauthenticate(Session& session, const AuthDecision& decision) {
     identity->grants = decision.grants;
     identity->source = decision.source;
     session.identity = IdentityPtr{identity.release()};
+    session.is_identity_restored = false;
     schedule_login_end(session);
+    if (shared_.access->refuses_subscriptions(worker_)) {
+        revoke_subscriptions(session);
+        drop_unauthorized(session);
+    }
     return true;
 }
 
@@ -236,22 +255,42 @@ IdentityPtr Broker::make_identity(const OpenSession& request, const AuthDecision
 }
 
 OpenedSession Broker::refuse(const OpenSession& request, ReasonCode reason) {
-    refuse_connect(request, reason);
+    tell_refusal(request, reason);
     OpenedSession opened;
     opened.reason = reason;
     return opened;
 }
 
 void Broker::refuse_connect(const OpenSession& request, ReasonCode reason) {
+    note_login(request, reason);
+    tell_refusal(request, reason);
+}
+
+void Broker::tell_refusal(const OpenSession& request, ReasonCode reason) {
     metrics_.connects_refused_by_reason[static_cast<std::size_t>(reason)].add();
     const IdentityPtr identity = make_identity(request, {}, {});
-    shared_.log->info("client.refused", {{"client_id", request.client_id},
-                                         {"peer", identity->peer()},
-                                         {"protocol", protocol_name(request.protocol)},
-                                         {"reason", reason_text(reason)}});
+    std::uint64_t passed_over = 0;
+    if (is_refusal_logged(reason, passed_over)) {
+        shared_.log->info("client.refused", {{"client_id", request.client_id},
+                                             {"peer", identity->peer()},
+                                             {"protocol", protocol_name(request.protocol)},
+                                             {"reason", reason_text(reason)},
+                                             {"not_logged", passed_over}});
+    }
     for (const auto& hook : shared_.hooks) {
         hook->on_client_connect(*identity, reason);
     }
+}
+
+/// A will is judged when its client connects, so that the client hears of it, and again when it is
+/// published.
+bool Broker::may_leave_will(const OpenSession& request, const AuthDecision& auth) {
+    const IdentityPtr client = make_identity(request, auth, SessionRef{worker_, 0, 0});
+    return authorize(*client, {.client = *client,
+                               .action = AccessAction::publish,
+                               .topic = request.will->topic,
+                               .qos = request.will->qos,
+                               .retain = request.will->retain}) != AccessDecision::deny;
 }
 
 OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& auth,
@@ -259,13 +298,23 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
     GW_ASSERT(!request.client_id.empty() && worker_of(request.client_id) == worker_);
     if (auth.reason != ReasonCode::success) {
         metrics_.auth_denied_by_source[static_cast<std::size_t>(auth.source)].add();
+        note_login(request, auth.reason);
         return refuse(request, auth.reason);
+    }
+    if (!auth.is_anonymous && !request.is_restored) {
+        note_login(request, ReasonCode::success);
+    }
+    if (is_banned(request, auth)) {
+        return refuse(request, ReasonCode::banned);  // by the proven name
     }
     if (options_.expiry_interval_max != Seconds{0}) {
         request.expiry_interval = static_cast<std::uint32_t>(
             std::min<std::int64_t>(request.expiry_interval, options_.expiry_interval_max.count()));
     }
     OpenedSession opened;
+    if (request.will && !request.is_restored && !may_leave_will(request, auth)) {
+        return refuse(request, ReasonCode::not_authorized);
+    }
     Session* session = sessions_.find(request.client_id);
     // The answer rests on the store where it changes what a restart would find.
     bool is_changing = request.will != nullptr;
@@ -308,6 +357,10 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
             publish_will(*session);  // due already, though the timer has not come to it
         }
         session->identity = make_identity(request, auth, session->ref());
+        session->is_identity_restored = request.is_restored;
+        if (!request.is_restored && shared_.access->refuses_subscriptions(worker_)) {
+            revise_session(*session);  // it may have come with other rights than it went with
+        }
         session->will.reset();  // not published: the client came back within its delay
         timers_.cancel(*session);
         metrics_.sessions_resumed.add();
@@ -397,6 +450,7 @@ void Broker::close_connection(Session& session, const ConnectionEnd& end) {
         hook->on_client_disconnected(*session.identity, end.reason);
     }
     emit_disconnected(*session.identity, end.reason);
+    note_disconnected(*session.identity);
     if (end.discard_will) {
         session.will.reset();
     } else if (session.will && session.will->delay == Seconds{0}) {

@@ -212,6 +212,7 @@ void Broker::put_in_place(Session& session, const std::vector<LoadedBody>& bodie
             ++next;
         }
     });
+    drop_unauthorized(session);
     session.queue.remove_if([&](const Delivery& delivery) {
         const bool is_lost = !delivery.message && delivery.message_id == 0;
         if (is_lost) {
@@ -266,6 +267,7 @@ void Broker::restore_session(StoredSession&& restored) {
     auth.username = state.username;
     auth.is_anonymous = state.is_anonymous;
     Session& session = create_session(request, auth, restored.store_id);
+    session.is_identity_restored = true;
     session.expiry_interval = state.expiry_interval;
     session.last_sequence = state.last_sequence;
     session.inflight_max = options_.inflight_max;

@@ -24,6 +24,7 @@ struct Hold {
 struct Passage {
     bool is_refusable = false;  // the publisher is told when it cannot be stored
     Hold hold;
+    std::uint32_t passed_over = 0;  // members of the group that could not take it
 };
 
 /// A message on its way from one worker to another: to all targets that `match` has there, or, when

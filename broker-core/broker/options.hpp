@@ -3,6 +3,7 @@
 #include "broker-core/access/access.hpp"
 #include "broker-core/base/clock.hpp"
 #include "broker-core/base/log.hpp"
+#include "broker-core/door/door.hpp"
 #include "broker-core/hooks/hook_points.hpp"
 #include "broker-core/retained/retained_store.hpp"
 #include "broker-core/router/router.hpp"
@@ -35,6 +36,7 @@ struct BrokerOptions {
     bool wildcard_subscriptions = true;
     bool shared_subscriptions = true;
     bool presence_events = true;
+    bool disconnect_revoked = false;  // clients that lost a subscription by a change of rules
     Qos presence_qos = Qos::at_most_once;
 };
 
@@ -54,6 +56,7 @@ struct BrokerShared {
     std::shared_ptr<AccessPolicy> access;
     std::shared_ptr<Authenticator> authenticator;
     std::shared_ptr<AuthMethods> auth_methods;  // null: none
+    std::shared_ptr<Door> door;                 // null: nobody is kept out
     HookList hooks;
     Log* log = nullptr;
     std::atomic<MemoryGrade> memory_grade{MemoryGrade::normal};

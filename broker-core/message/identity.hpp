@@ -95,6 +95,22 @@ struct AuthGrants {
 
 using AuthGrantsPtr = std::shared_ptr<const AuthGrants>;
 
+/// What an access policy has found out about clients; it knows what it is.
+struct AccessFindings : RefCounted<AccessFindings> {
+    virtual ~AccessFindings() = default;
+};
+
+/// Where the access policy keeps what it has found out about a client; not copied with the client.
+/// Touched by the worker of the client's session only.
+struct AccessSlot {
+    AccessSlot() = default;
+    AccessSlot(const AccessSlot&) noexcept {}
+    AccessSlot& operator=(const AccessSlot&) noexcept { return *this; }
+
+    IntrusivePtr<const AccessFindings> found;
+    std::uint32_t generation = 0;  // of the rules it was found by; 0: nothing was
+};
+
 /// Who a client is: made when its CONNECT is accepted, shared by all that it publishes, never
 /// changed.
 struct ClientIdentity : RefCounted<ClientIdentity> {
@@ -111,6 +127,7 @@ struct ClientIdentity : RefCounted<ClientIdentity> {
     SmallText username;
     SmallText peer_name;   // what peer() gives when it is more than address and port
     AuthGrantsPtr grants;  // null: none
+    mutable AccessSlot access;
 
     /// "address:port", or "unix".
     std::string peer() const;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "broker-core/base/count_ticket.hpp"
 #include "broker-core/base/ip_address.hpp"
 
 #include <memory>
@@ -34,6 +35,9 @@ struct PeerInfo {
     std::string username{};
     std::string client_id{};
     bool lacks_name = false;  // the rules want a name that the certificate does not have: no entry
+    /// Counts a peer that has not been authenticated; Broker::authenticate() releases it. An
+    /// adapter that lets clients in without it does so itself.
+    CountTicketPtr unauthenticated{};
     bool is_unix = false;
     bool is_proxied = false;        // `address` and `ip` are a trusted proxy's word: never loopback
     bool is_administrator = false;  // may read $SYS

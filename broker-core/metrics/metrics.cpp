@@ -51,6 +51,32 @@ std::string_view datagram_drop_name(DatagramDrop reason) {
     return names[static_cast<std::size_t>(reason)];
 }
 
+std::string_view door_reason_name(DoorReason reason) {
+    switch (reason) {
+        case DoorReason::no_room:
+            return "no_room";
+        case DoorReason::listener_full:
+            return "listener_full";
+        case DoorReason::listener_rate:
+            return "listener_rate";
+        case DoorReason::access_list:
+            return "access_list";
+        case DoorReason::address_rate:
+            return "address_rate";
+        case DoorReason::network_rate:
+            return "network_rate";
+        case DoorReason::unauthenticated:
+            return "unauthenticated";
+        case DoorReason::loop_lag:
+            return "loop_lag";
+        case DoorReason::banned:
+            return "banned";
+        case DoorReason::login_delay:
+            return "login_delay";
+    }
+    GW_UNREACHABLE();
+}
+
 namespace detail {
 
 namespace {
@@ -221,6 +247,16 @@ void visit_sessions(Sum& sum) {
                         return m.websockets_failed_by_code[code - 1000];
                     });
     }
+    for (std::size_t reason = 0; reason < door_reason_count; ++reason) {
+        const std::string name =
+            "door/refused/" + std::string{door_reason_name(static_cast<DoorReason>(reason))};
+        sum.counter(name, "Connections not let in for this reason.",
+                    [reason](const Metrics& m) -> const Counter& {
+                        return m.door_refused_by_reason[reason];
+                    });
+    }
+    sum.counter("door/bans/flapping", "Client ids banned for coming and going too often.",
+                std::mem_fn(&Metrics::bans_by_flapping));
     sum.by_reason("connections/closed/", "Connections ended for this reason.",
                   std::mem_fn(&Metrics::connections_closed_by_reason));
     sum.by_reason("connections/connect_refused/", "CONNECT packets refused for this reason.",
@@ -240,6 +276,8 @@ void visit_sessions(Sum& sum) {
                 std::mem_fn(&Metrics::subscribes_refused));
     sum.counter("store/replies/refused", "Acknowledgements kept back because the store failed.",
                 std::mem_fn(&Metrics::replies_refused_store));
+    sum.counter("subscriptions/revoked", "Subscriptions ended since the client lost its right.",
+                std::mem_fn(&Metrics::subscriptions_revoked));
 }
 
 void visit_logins(Sum& sum) {

@@ -65,6 +65,22 @@ enum class DatagramDrop : std::uint8_t {
 inline constexpr std::size_t datagram_drop_count = 13;
 std::string_view datagram_drop_name(DatagramDrop reason);
 
+/// Why somebody was not let in, before anything was proven. Each has a counter.
+enum class DoorReason : std::uint8_t {
+    no_room,          // node.max_connections, or the limit of open files
+    listener_full,    // the listener's max_clients
+    listener_rate,    // the listener's max_conn_rate
+    access_list,      // the listener's access rules
+    address_rate,     // connections of one address
+    network_rate,     // connections of one network
+    unauthenticated,  // too many who have not said who they are
+    loop_lag,         // the workers are behind
+    banned,
+    login_delay,  // failed logins of the address or the user
+};
+inline constexpr std::size_t door_reason_count = 10;
+std::string_view door_reason_name(DoorReason reason);
+
 /// Counters of one worker. Names are public interface (see for_each_metric()).
 struct Metrics {
     Counter bytes_received, bytes_sent;
@@ -85,8 +101,10 @@ struct Metrics {
     std::array<Counter, 256> connections_closed_by_reason, connects_refused_by_reason;
     Counter handshakes_completed, handshakes_failed;  // TLS and the like, below the protocol
     std::array<Counter, handshake_failure_count> handshakes_failed_by_reason;
-    Counter connections_refused;  // before CONNECT: access list, rate, count
-    Counter requests_refused;     // HTTP requests answered with an error
+    Counter connections_refused;                                    // before CONNECT
+    std::array<Counter, door_reason_count> door_refused_by_reason;  // before or at CONNECT
+    Counter bans_by_flapping;
+    Counter requests_refused;  // HTTP requests answered with an error
     /// By status, 400 to 431; others are not sent.
     std::array<Counter, 32> requests_refused_by_status;
     Counter layers_failed;  // connections ended since the peer broke the rules of TLS or WebSocket
@@ -109,6 +127,7 @@ struct Metrics {
     Counter coap_requests, coap_duplicates, coap_requests_refused;
     Counter coap_observations_reset, coap_observations_lost;  // ended by RST, by silence
     Counter coap_uploads_abandoned, coap_connections_moved;
+    Counter subscriptions_revoked;  // ended since the client lost its right
     /// Gauges.
     Counter sessions, clients_online, coap_observations;
 

@@ -58,6 +58,24 @@ std::optional<RouteTarget> SharedGroup::pick(const Message& message, Random& ran
     return RouteTarget{.session = member.session, .options = member.options};
 }
 
+std::optional<RouteTarget> SharedGroup::pick_after(SessionRef member, std::uint32_t round) const {
+    const std::lock_guard lock{mutex_};
+    if (round >= 2 * members_.size()) {
+        return std::nullopt;
+    }
+    const auto place = places_.find(member.key());
+    const std::size_t start = place != places_.end() ? place->second + 1 : 0;
+    // The first time round those that are online; then all, since it is not known who was asked.
+    Choice choice = first_from(start, {.exclude = member, .online = round < members_.size()});
+    if (!choice) {
+        choice = first_from(start, {.exclude = member, .online = false});
+    }
+    if (!choice) {
+        return std::nullopt;
+    }
+    return RouteTarget{.session = members_[*choice].session, .options = members_[*choice].options};
+}
+
 SharedGroup::Choice SharedGroup::choose(const Message& message, Random& random,
                                         const Wanted& wanted) {
     switch (strategy_) {

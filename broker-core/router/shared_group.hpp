@@ -35,6 +35,10 @@ public:
     std::optional<RouteTarget> pick(const Message& message, Random& random,
                                     std::optional<SessionRef> exclude = std::nullopt);
 
+    /// The member to ask after `member` could not take a message: each in its turn, those online
+    /// first. `round` counts from 1; nobody once every member had its chance. Any thread.
+    std::optional<RouteTarget> pick_after(SessionRef member, std::uint32_t round) const;
+
     /// Whether a member other than `exclude` is online. Any thread.
     bool has_online_member(SessionRef exclude) const;
 

@@ -21,6 +21,8 @@ namespace gw::config {
 enum class LogTarget { off, file, console, both };
 enum class Anonymous { no, yes, local };  ///< local: loopback and Unix socket listeners only
 enum class NoMatch { allow, deny };
+enum class DenyAction { ignore, disconnect };
+enum class RevokeAction { unsubscribe, disconnect };
 enum class StoreAck { memory, local };  ///< when an acknowledgement may leave
 enum class DropPolicy { oldest, newest, qos0_first };
 enum class ShareStrategy {
@@ -57,10 +59,37 @@ struct Access {
     NoMatch acl_nomatch = NoMatch::allow;          ///< acl_nomatch
 };
 
+/// The access rules.
+struct Acl {
+    std::string file;                                  ///< acl.file; empty: see Config::folder
+    DenyAction deny_action = DenyAction::ignore;       ///< acl.deny_action
+    RevokeAction revoked = RevokeAction::unsubscribe;  ///< acl.revoked
+};
+
 /// Who may read $SYS: clients whose address lies in a range, or that came by a Unix socket.
 struct Administrators {
     std::vector<IpRange> ranges;
     bool unix_sockets = false;
+};
+
+/// Limits on who may come how often, and on those who have not said who they are.
+struct Door {
+    Administrators exempt;                        ///< door.exempt
+    std::uint32_t address_rate = 0;               ///< door.address.connect_rate; 0: none
+    std::uint32_t address_burst = 0;              ///< door.address.connect_burst
+    std::uint32_t network_rate = 0;               ///< door.network.connect_rate; 0: none
+    std::uint32_t network_burst = 0;              ///< door.network.connect_burst
+    std::uint32_t unauthenticated_count_max = 0;  ///< door.max_unauthenticated; 0: none
+    Milliseconds loop_lag_max{0};                 ///< door.max_loop_lag; 0: none
+    std::uint32_t free_failure_count = 0;         ///< door.login.free_failures; 0: no back-off
+    std::uint32_t address_failure_count = 0;      ///< door.login.address_failures
+    Milliseconds login_delay{0};                  ///< door.login.delay
+    Milliseconds login_delay_max{0};              ///< door.login.max_delay
+    std::uint32_t flapping_count = 0;             ///< door.flapping.count; 0: none
+    Milliseconds flapping_window{0};              ///< door.flapping.window
+    Milliseconds flapping_ban{0};                 ///< door.flapping.ban
+    std::uint32_t table_count = 0;                ///< door.table_size
+    std::uint32_t ban_count_max = 0;              ///< door.max_bans
 };
 
 struct Sys {
@@ -161,12 +190,13 @@ bool access_allows(const std::vector<AccessRule>& rules, const IpAddress& addres
 
 /// What listeners of every kind share.
 struct ListenerLimits {
-    std::uint32_t client_count_max = 0;        ///< .max_clients; 0: no limit
-    std::uint32_t connect_rate_max = 0;        ///< .max_conn_rate, connections/s; 0: no limit
-    std::string mountpoint;                    ///< .mountpoint, put before every topic; empty: none
-    std::uint32_t backlog_count = 0;           ///< .backlog
-    std::optional<Anonymous> allow_anonymous;  ///< .allow_anonymous; none: the global one
-    std::optional<StoreAck> store_ack;         ///< .store_ack; none: the global one
+    std::uint32_t client_count_max = 0;  ///< .max_clients; 0: no limit
+    std::uint32_t connect_rate_max = 0;  ///< .max_conn_rate, connections/s; 0: no limit
+    std::string mountpoint;              ///< .mountpoint, put before every topic; empty: none
+    std::uint32_t unauthenticated_count_max = 0;  ///< .max_unauthenticated; 0: no limit
+    std::uint32_t backlog_count = 0;              ///< .backlog
+    std::optional<Anonymous> allow_anonymous;     ///< .allow_anonymous; none: the global one
+    std::optional<StoreAck> store_ack;            ///< .store_ack; none: the global one
 };
 
 /// What a listener believes of proxies that speak the PROXY protocol.
@@ -342,10 +372,13 @@ struct SleepRule {
 std::optional<SleepRule> parse_sleep_rule(std::string_view text);
 
 struct Config {
+    std::string folder;  ///< of the configuration file; empty: there is none
     Node node;
     Log log;
     Access access;
     Auth auth;
+    Acl acl;
+    Door door;
     Sys sys;
     Client client;
     Mqtt mqtt;

@@ -6,6 +6,7 @@
 #include "config/schema/value.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <set>
 #include <tuple>
@@ -52,6 +53,10 @@ public:
                                        .name = one.found.name,
                                        .value = one.value.canonical,
                                        .origin = one.origin});
+        }
+        if (sources.file) {
+            loaded.config.folder = std::filesystem::path{*sources.file}.parent_path().string();
+            loaded.config.folder += loaded.config.folder.empty() ? "." : "";
         }
         check_rules(loaded, diagnostics_);
         if (has_errors()) {

@@ -141,9 +141,9 @@ constexpr Key keys[] = {
      .value_default = "allow",
      .words = "allow|deny",
      .aliases = "mqtt.acl_nomatch",
-     .on_reload = Reload::new_connections,
-     .summary = "What a client that was let in may publish and subscribe where no rule says "
-                "anything. $SYS is apart, see sys.administrators.",
+     .on_reload = Reload::live,
+     .summary = "What a client that was let in may publish and subscribe where no access rule "
+                "(acl.file) says anything. $SYS is apart, see sys.administrators.",
      .why = "EMQ's. Without any rule deny would make a broker that moves nothing.",
      .store = into<&Config::access, &Access::acl_nomatch>},
     {.name = "sys.administrators",

@@ -42,6 +42,7 @@ constexpr Refused meaningless[] = {
     {"mqtt.session.enable_stats", "figures of a session are always current"},
     {"mqtt.client.enable_stats", "figures of a client are always current"},
     {"mqtt.conn.force_gc_count", "there is no garbage collector"},
+    {"mqtt.cache_acl", "rules are ready for each client, and a reload changes them at once"},
     {"mqtt.pubsub.#", "there is no process pool to size; see node.workers"},
     {"mqtt.queue.low_watermark", "EMQ only raised an alarm; drops are counted by reason"},
     {"mqtt.queue.high_watermark", "EMQ only raised an alarm; drops are counted by reason"},
@@ -79,8 +80,6 @@ constexpr Refused meaningless[] = {
 constexpr Refused later[] = {
     {"listener.sockjs.#", "SockJS"},
     {"listener.api.#", "the management API"},
-    {"mqtt.acl_file", "access rules"},
-    {"mqtt.cache_acl", "access rules"},
     {"mqtt.queue.type", "queue priorities"},
     {"mqtt.queue.priority", "queue priorities"},
     {"mqtt.mqueue.type", "queue priorities"},

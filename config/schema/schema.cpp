@@ -163,6 +163,7 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
 std::span<const KeyGroup> key_groups() {
     static const KeyGroup groups[] = {
         {"Program, log, access, $SYS", node_keys()},
+        {"Access rules, and who is let in", access_keys()},
         {"Listeners", listener_keys()},
         {"Authentication", auth_keys()},
         {"One client", client_keys()},

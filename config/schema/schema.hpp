@@ -11,6 +11,7 @@
 namespace gw::config {
 
 std::span<const Key> node_keys();
+std::span<const Key> access_keys();
 std::span<const Key> client_keys();
 std::span<const Key> mqtt_keys();
 std::span<const Key> session_keys();

@@ -1,5 +1,6 @@
 #include "gateway/cli/cli.hpp"
 
+#include "gateway/cli/access_commands.hpp"
 #include "gateway/cli/commands.hpp"
 #include "gateway/program.hpp"
 #include "gateway/version.hpp"
@@ -104,6 +105,7 @@ public:
         add_config_commands();
         add_store_commands();
         add_passwd_commands();
+        add_reload();
     }
 
     int run(int argc, char** argv) {
@@ -263,6 +265,16 @@ private:
         return settings;
     }
 
+    /// The same as `config reload`, where one looks for it.
+    void add_reload() {
+        with_common(add(app_, "reload", "Makes the running one read its files again", reload_footer,
+                        [this] {
+                            return config_reload(
+                                common_, dry_run_ ? ReloadMode::dry_run : ReloadMode::apply);
+                        }))
+            ->add_flag("--dry-run", dry_run_, "Only tells what would change");
+    }
+
     const ServiceFactory& make_service_;
     CLI::App app_{"Mangrove: an IoT gateway and MQTT broker"};
     CommonOptions common_;
@@ -278,6 +290,12 @@ private:
     bool dry_run_ = false;
     bool detached_ = false;
     std::function<ExitCode()> chosen_;
+    AccessCommands access_{
+        app_, common_,
+        [this](CLI::App& parent, const char* name, const char* summary, const char* footer,
+               std::function<ExitCode()> action) {
+            return with_common(add(parent, name, summary, footer, std::move(action)));
+        }};
 };
 
 }  // namespace

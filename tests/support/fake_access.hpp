@@ -17,7 +17,9 @@ public:
     explicit FakeAccess(Judge judge, bool judges_delivery = false)
         : judge_(std::move(judge)), judges_delivery_(judges_delivery) {}
     AccessDecision check(const AccessRequest& request) override { return judge_(request); }
-    bool checks_delivery() const override { return judges_delivery_; }
+    bool checks_delivery(std::uint32_t, std::string_view) const override {
+        return judges_delivery_;
+    }
 
 private:
     Judge judge_;

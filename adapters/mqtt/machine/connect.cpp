@@ -194,6 +194,7 @@ OpenSession ConnectionMachine::open_request(const ConnectPacket& packet,
     request.client_id = client_id;
     request.peer = connecting_->peer.address;
     request.ip = connecting_->peer.ip;
+    request.shown_username = packet.username.value_or(std::string_view{});
     request.protocol = protocol_of(packet.version);
     request.is_administrator = connecting_->peer.is_administrator;
     request.is_bridge = packet.is_bridge;
@@ -325,6 +326,7 @@ void ConnectionMachine::refuse_connect(const ConnectPacket& packet, std::string_
     request.client_id = client_id;
     request.peer = connecting_->peer.address;
     request.ip = connecting_->peer.ip;
+    request.shown_username = packet.username.value_or(std::string_view{});
     request.protocol = protocol_of(packet.version);
     broker_.refuse_connect(request, reason);
     refuse_connect(packet.version, reason, text);
@@ -360,6 +362,10 @@ void ConnectionMachine::refuse_connect(Version version, ReasonCode reason, std::
 void ConnectionMachine::start_enhanced_auth(const ConnectPacket& packet, std::string_view client_id,
                                             Bytes body) {
     const Credentials credentials = credentials_of(packet, client_id);
+    if (const auto refused = broker_.refuse_at_door(credentials)) {
+        refuse_connect(packet, client_id, *refused, {});
+        return;
+    }
     connecting_->exchange = broker_.begin_enhanced_auth(*packet.authentication_method, credentials);
     if (!connecting_->exchange) {
         refuse_connect(packet, client_id, ReasonCode::bad_authentication_method, {});

@@ -36,6 +36,8 @@ struct MachineOptions {
     std::string response_information;         // empty: none
     std::string mountpoint;                   // put before every topic of the client; empty: none
     bool allow_anonymous = false;
+    /// A publish without the right ends the connection, where its answer could not say why.
+    bool disconnects_denied = false;
     bool waits_for_store = true;  // acknowledgements leave when what they promise is stored
 };
 

@@ -123,7 +123,12 @@ ConnectionMachine::Step ConnectionMachine::on_publish(const Frame& frame) {
     }
     if (access == AccessDecision::deny) {
         broker_.metrics().drop(DropReason::not_authorized_publish);
-        refuse_publish(packet, ReasonCode::not_authorized);
+        const bool can_be_told = is_v5() && packet.qos != Qos::at_most_once;
+        if (options_->disconnects_denied && !can_be_told) {
+            fail(ReasonCode::not_authorized, "publish denied");
+        } else {
+            refuse_publish(packet, ReasonCode::not_authorized);
+        }
         return Step::done;
     }
     if (packet.payload_is_utf8 && !is_valid_utf8(packet.payload)) {

@@ -290,6 +290,7 @@ bool Connection::resume_in_place(Session& present) {
     OpenSession here;
     describe_peer(here, connecting_->peer.address);
     broker().move_session(present, here, *this);
+    broker().reauthenticate(present, *connecting_->decision);
     if (connecting_->flags.will()) {
         work_->client.will = connecting_->will;
         broker().set_will(present, make_will(work_->client.will));
@@ -413,6 +414,7 @@ bool Connection::restore(Session& session, ClientState&& state) {
     request.expiry_interval = session.expiry_interval;
     request.receive_maximum = 1;
     request.will = make_will(work_->client.will);
+    request.is_restored = true;
     AuthDecision decision;
     decision.reason = ReasonCode::success;
     decision.username = session.identity->username.str();

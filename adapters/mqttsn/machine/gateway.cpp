@@ -439,6 +439,7 @@ IdentityPtr Gateway::connectionless_identity(const DatagramSource& source) {
         connectionless_->username == std::string_view{*options_->connectionless_username};
     if (!is_current) {
         IntrusivePtr<ClientIdentity> identity{new ClientIdentity};
+        identity->session = SessionRef{broker_.worker(), 0, 0};  // no session, but its worker's
         identity->client_id = "mqtt-sn-connectionless";
         identity->username = *options_->connectionless_username;
         identity->ip = source.peer.ip;

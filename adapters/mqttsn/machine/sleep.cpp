@@ -144,6 +144,8 @@ void Connection::on_move_decided(const AuthDecision& decision) {
     }
     last_received_ = now();
     move_to(source);
+    // Other rights may come with the proof, and with the address.
+    broker().reauthenticate(*session_, decision);
     answer_ping();
 }
 
@@ -182,6 +184,7 @@ bool Connection::follow(const DatagramSource& source) {
         return false;
     }
     move_to(source);
+    broker().reauthenticate(*session_, *decision);
     return true;
 }
 

@@ -30,8 +30,8 @@ TEST_CASE("the end of the rules may be switched, and deliveries are asked about 
     const AccessRequest request{.client = client, .action = AccessAction::publish, .topic = "t"};
     NoMatchPolicy policy{AccessDecision::deny};
     CHECK(policy.check(request) == AccessDecision::deny);
-    CHECK(policy.checks_delivery());
+    CHECK(policy.checks_delivery(0, "t"));
     policy.set(AccessDecision::allow);
     CHECK(policy.check(request) == AccessDecision::allow);
-    CHECK_FALSE(policy.checks_delivery());
+    CHECK_FALSE(policy.checks_delivery(0, "t"));
 }
