@@ -206,6 +206,45 @@ TEST_CASE("sleepers are found again after a restart, with topics, will and messa
     CHECK(f.world.sum([](const Metrics& m) { return m.wills_published.value(); }) == 1);
 }
 
+TEST_CASE("a sleeper found again is judged by what it proves when it is heard, not before") {
+    SimOptions with_store;
+    with_store.storage_delay_max = 5ms;
+    SnFixture f{open_gateway(), with_store};
+    AccessDecision reading = AccessDecision::allow;
+    f.world.shared().access = std::make_shared<FakeAccess>(
+        [&](const AccessRequest& request) {
+            return request.action == AccessAction::publish ? AccessDecision::allow : reading;
+        },
+        true);
+    const auto client = f.fresh();
+    client->connect("c", 60, false);
+    client->subscribe("a", 1);
+    client->disconnect(100);
+    f.world.run_for(20ms);
+    client->take();
+    // As found in the store it has none of the groups that its login brought.
+    reading = AccessDecision::deny;
+    f.net.restart();
+    f.say("a", "x", Qos::at_least_once);
+    f.world.run_for(20ms);
+    reading = AccessDecision::allow;
+    client->ping("c");
+    f.world.run_for(20ms);
+    CHECK(client->take() == Lines{"PUBLISH qos=1 topic=1 id=1 'x'"});
+    client->send(mqttsn::Puback{1, 1, {}});
+    f.world.run_for(20ms);
+    CHECK(client->take() == Lines{"PINGRESP"});
+    // And when it comes without the right, it loses what it had.
+    f.net.restart();
+    f.say("a", "y", Qos::at_least_once);
+    f.world.run_for(20ms);
+    reading = AccessDecision::deny;
+    client->ping("c");
+    f.world.run_for(20ms);
+    CHECK(client->take() == Lines{"PINGRESP"});
+    CHECK(f.world.sum([](const Metrics& m) { return m.subscriptions_revoked.value(); }) == 1);
+}
+
 TEST_CASE("a client may not register more topics than it may, nor get more than fits a datagram") {
     GatewayOptions options = open_gateway();
     options.topic_count_max = 2;
