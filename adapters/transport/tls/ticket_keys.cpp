@@ -60,6 +60,12 @@ TicketKey TicketKeys::current() {
     return current_;
 }
 
+bool TicketKeys::is_current(const TicketKey& key) {
+    const std::lock_guard lock{mutex_};
+    rotate();
+    return has_name(current_, key.name.data());
+}
+
 std::optional<TicketKey> TicketKeys::find(const std::uint8_t* name) {
     const std::lock_guard lock{mutex_};
     rotate();

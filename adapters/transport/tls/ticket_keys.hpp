@@ -34,6 +34,8 @@ public:
     TicketKey current();
     /// The key that made a ticket, while it is still good.
     std::optional<TicketKey> find(const std::uint8_t* name);
+    /// Whether new tickets are still made with it.
+    bool is_current(const TicketKey& key);
 
 private:
     void rotate();

@@ -175,8 +175,16 @@ int TlsContext::on_ticket_key(SSL* ssl, unsigned char* name, unsigned char* iv,
     const bool is_set = EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), nullptr, key->cipher.data(),
                                           iv, is_new) == 1 &&
                         EVP_MAC_CTX_set_params(mac, parameters) == 1;
+    // A client of TLS 1.3 uses a ticket once, lest its visits be told apart (RFC 8446, C.4): it
+    // needs another. In TLS 1.2 one serves until its key is changed.
+    constexpr int with_another = 2;
+    const bool wants_another =
+        is_new == 0 && (SSL_version(ssl) == TLS1_3_VERSION || !keys.is_current(*key));
     OPENSSL_cleanse(&*key, sizeof *key);
-    return is_set ? 1 : -1;
+    if (!is_set) {
+        return -1;
+    }
+    return wants_another ? with_another : 1;
 }
 
 /// The signature of a client's certificate was checked when the session began; what may have
