@@ -27,8 +27,10 @@ ExitCode config_check(const CommonOptions& options) {
     std::printf("The configuration is right: %zu values; listeners: %zu.\n",
                 loaded->settings.size(),
                 loaded->config.tcp_listeners.size() + loaded->config.ssl_listeners.size() +
+                    loaded->config.ws_listeners.size() + loaded->config.wss_listeners.size() +
                     loaded->config.stomp_listeners.size() + loaded->config.stomps_listeners.size() +
-                    loaded->config.unix_listeners.size());
+                    loaded->config.mqttsn_listeners.size() + loaded->config.coap_listeners.size() +
+                    loaded->config.coaps_listeners.size() + loaded->config.unix_listeners.size());
     return ExitCode::success;
 }
 
