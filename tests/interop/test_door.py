@@ -183,7 +183,8 @@ class Limits(DoorTest):
         self.client(V5, "calm", broker.address).ping()
         self.assertIn("client restless", command(broker, "ban", "list"))
         self.assertIn("flapping", command(broker, "ban", "list"))
-        wait_until(lambda: "restless" in (broker.data / "data" / "bans").read_text(),
+        bans = broker.data / "data" / "bans"
+        wait_until(lambda: bans.exists() and "restless" in bans.read_text(),
                    "the ban in the file")
         self.assertEqual(metrics(broker)["door/bans/flapping"], 1)
 

@@ -299,7 +299,7 @@ TEST_CASE("all errors of all sources are told at once, each with its place") {
                                    "mqtt.receive_maximum = 0\n"
                                    "nonsense\n"
                                    "  mqtt.max_qos_allowed =   high\n"
-                                   "listener.coap.a = 5683\n"
+                                   "bridge.a.address = x\n"
                                    "node.cookie = secret\n");
     folder.write("plugins/p.conf", "retainer.max_bytes =\n");
     CHECK(
@@ -314,7 +314,7 @@ TEST_CASE("all errors of all sources are told at once, each with its place") {
         "x.conf:1:1: error: unknown key mqtt.max_paket_size; did you mean mqtt.max_packet_size?\n"
         "x.conf:2:24: error: mqtt.receive_maximum: `0` is less than the least allowed, 1\n"
         "x.conf:4:28: error: mqtt.max_qos_allowed: `high` is not a whole number\n"
-        "x.conf:5:1: error: listener.coap.a: not available in this version: CoAP\n"
+        "x.conf:5:1: error: bridge.a.address: not available in this version: bridges\n"
         "x.conf:6:1: error: node.cookie: EMQ key without meaning here: there is no Erlang "
         "distribution to protect\n"
         "plugins/p.conf:1:21: error: retainer.max_bytes: the value is missing: a byte size is "
