@@ -16,6 +16,7 @@ import mqtt_wire as wire
 from auth_tools import QUICK, add_user, command, metrics
 from harness import Broker, MqttTest, versions, wait_until
 from mqtt_wire import V311, V5
+from test_paho_python import Peer, paho
 
 DENIED_FILTER = {wire.V31: 0x80, V311: 0x80, V5: 0x87}
 NOT_AUTHORIZED = {wire.V31: 5, V311: 5, V5: 0x87}
@@ -433,6 +434,30 @@ class MosquittoClients(AccessTest):
             self.assertIn("Not authorized", made.stdout + made.stderr)
         else:
             self.assertEqual(made.returncode, 0)
+
+
+@unittest.skipUnless(paho, "no python3-paho-mqtt")
+class PahoClients(AccessTest):
+
+    @versions()
+    def test_clients(self, version):
+        broker = self.own("deny = client=reader subscribe a/secret\n"
+                          "deny = client=writer publish a/no\n")
+        reader = Peer(version, "reader", broker.address)
+        self.addCleanup(reader.close)
+        writer = Peer(version, "writer", broker.address)
+        self.addCleanup(writer.close)
+        codes = [*reader.subscribe("a/secret", 1), *reader.subscribe("a/#", 1)]
+        self.assertEqual([getattr(one, "value", one) for one in codes], [DENIED_FILTER[version], 1])
+        for topic in ("a/secret", "a/no", "a/yes"):
+            writer.publish(topic, b"x", 1)
+            writer.publish(topic, b"x", 2)
+        self.assertEqual([reader.message().topic for _ in range(2)], ["a/yes", "a/yes"])
+        self.change(broker, "deny = client=reader subscribe a/#\n")
+        writer.publish("a/yes", b"late", 1)
+        reader.subscribe("b", 1)
+        writer.publish("b", b"x", 1)
+        self.assertEqual(reader.message().topic, "b")
 
 
 if __name__ == "__main__":
