@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
+#include <fstream>
 #include <poll.h>
 #include <string>
 #include <sys/file.h>
@@ -82,6 +83,17 @@ bool is_locked(int file) {
     return true;
 }
 
+/// Whether a process was killed and its main thread is gone already, while others still are in a
+/// system call, such as a flush to a slow disk: they hold its files until they return.
+bool is_ending(pid_t pid) {
+    std::ifstream file{"/proc/" + std::to_string(pid) + "/stat"};
+    std::string text;
+    std::getline(file, text);
+    const std::size_t name_end = text.rfind(')');
+    const char state = name_end + 2 < text.size() ? text[name_end + 2] : '?';
+    return name_end != std::string::npos && (state == 'Z' || state == 'X');
+}
+
 }  // namespace
 
 Result<DataLock> DataLock::acquire(const std::filesystem::path& data_dir) {
@@ -91,6 +103,8 @@ Result<DataLock> DataLock::acquire(const std::filesystem::path& data_dir) {
         return Error{Errc::io, data_dir.string() + ": " + failure.message()};
     }
     const auto path = data_dir / pid_file_name;
+    constexpr int end_timeout_ms = 10'000;
+    bool has_waited = false;
     while (true) {
         File file{::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)};
         if (file.get() < 0) {
@@ -98,6 +112,12 @@ Result<DataLock> DataLock::acquire(const std::filesystem::path& data_dir) {
         }
         if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
             const auto pid = read_pid(file.get());
+            if (pid && is_ending(*pid) && !std::exchange(has_waited, true)) {
+                const auto ending = RunningProgram::find(data_dir);
+                if (!ending || ending->wait_for_end(end_timeout_ms)) {
+                    continue;
+                }
+            }
             return Error{Errc::already_exists,
                          "another mangrove" + (pid ? " (pid " + std::to_string(*pid) + ")" : "") +
                              " runs on the data folder " + data_dir.string()};

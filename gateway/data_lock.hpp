@@ -12,7 +12,8 @@ namespace gw {
 /// process, however it ends, so a pid file left behind never keeps the next one out.
 class DataLock {
 public:
-    /// Makes the folder when it is missing, locks its pid file and writes this process's id.
+    /// Makes the folder when it is missing, locks its pid file and writes this process's id. Waits
+    /// some seconds for a process that was killed and has not quite gone.
     ///
     /// @error  already_exists  another program holds it; the text names its pid
     /// @error  io              the folder or file cannot be made

@@ -7,10 +7,14 @@
 #include "tests/support/temp_folder.hpp"
 
 #include <cstring>
+#include <fstream>
+#include <poll.h>
 #include <string>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 
@@ -110,6 +114,39 @@ TEST_CASE("the control socket answers a line with a line, for its owner only") {
         REQUIRE_FALSE(nobody);
         CHECK((nobody.error().code() == gw::Errc::unavailable));
     }
+}
+
+TEST_CASE("a data folder is waited for while its owner is ending") {
+    const TempFolder folder;
+    int started[2];
+    REQUIRE(::pipe(started) == 0);
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        // As if it had been killed: the main thread is gone, another one is in a slow system call.
+        const auto lock = gw::DataLock::acquire(folder.path());
+        std::thread{[&] {
+            (void)!::write(started[1], lock ? "l" : "-", 1);
+            ::poll(nullptr, 0, 300);
+            ::_exit(0);
+        }}.detach();
+        ::syscall(SYS_exit, 0);
+    }
+    char is_locked = 0;
+    REQUIRE(::read(started[0], &is_locked, 1) == 1);
+    CHECK(is_locked == 'l');
+    const std::string stat = "/proc/" + std::to_string(child) + "/stat";
+    std::string state;
+    do {
+        std::ifstream file{stat};
+        std::string pid;
+        std::string name;
+        file >> pid >> name >> state;
+    } while (state != "Z");
+    CHECK(gw::DataLock::acquire(folder.path()));
+    CHECK(::waitpid(child, nullptr, 0) == child);
+    ::close(started[0]);
+    ::close(started[1]);
 }
 
 TEST_CASE("a data folder has one owner, and an abandoned pid file keeps nobody out") {
