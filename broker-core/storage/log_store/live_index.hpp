@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <span>
 #include <unordered_set>
+#include <variant>
 #include <vector>
 
 namespace gw {
@@ -119,10 +121,27 @@ private:
         MonotonicTime since;
     };
 
+    struct NewMessage {
+        std::uint64_t id = 0;
+        Location location{};
+    };
+    struct SizedDelivery {
+        CompletedRecord delivery;
+        std::uint32_t bytes = 0;  // of its record, about
+    };
+    /// A record of a segment, as far as it matters here.
+    using Change = std::variant<NewMessage, SizedDelivery, CompletedRecord>;
+    static constexpr std::size_t change_count = 32;  // read ahead
+
     void leave_segment(const MessageEntry& entry);
     bool end_delivery(std::uint64_t session, std::uint64_t sequence);
     void drop_reference(std::uint64_t message, MonotonicTime now);
-    void note_size(const DeliveryRecord& record);
+    static std::uint32_t size_of(const DeliveryRecord& record);
+    void note_size(std::uint32_t bytes);
+    bool add_delivery(std::uint64_t segment, const SizedDelivery& record, MonotonicTime now,
+                      std::vector<OrphanDelivery>* orphans);
+    std::size_t read_changes(RecordScanner& in, std::uint64_t segment,
+                             std::span<Change, change_count> changes);
     bool was_seen(std::uint64_t message) const;
 
     FlatTable<MessageEntry, 256> messages_;
