@@ -65,6 +65,9 @@ public:
     Connection* connection() {
         return extra_ && extra_->connection ? &*extra_->connection : nullptr;
     }
+    const Connection* find_connection() const {
+        return extra_ && extra_->connection ? &*extra_->connection : nullptr;
+    }
 
     Session* session = nullptr;  // null: it is over, the client will go
     Endpoint* home = nullptr;    // with a connection: where the client is; else of its own

@@ -5,6 +5,7 @@
 #include "broker-core/message/properties.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 namespace gw::coap {
@@ -17,6 +18,19 @@ std::string Machine::token_text(std::uint64_t token) const {
         text += digits[token >> shift & 15];
     }
     return text;
+}
+
+/// The client whose connection has this token; null: none of this worker's.
+Client* Machine::find_by_token(std::string_view text) const {
+    constexpr std::size_t worker_digits = 2;
+    std::uint64_t token = 0;
+    if (text.size() <= worker_digits) {
+        return nullptr;
+    }
+    std::from_chars(text.data() + worker_digits, text.data() + text.size(), token, 16);
+    const auto found = by_token_.find(token);
+    const bool is_same = found != by_token_.end() && token_text(token) == text;
+    return is_same && found->second->session != nullptr ? found->second : nullptr;
 }
 
 void Machine::manage_connection(Incoming& in) {
@@ -75,7 +89,8 @@ void Machine::connect(Incoming& in) {
         }
         request.will = std::move(will);
     }
-    Client* const client = open(in, std::move(request), *decision);
+    OpenedSession opened;
+    Client* const client = open(in, std::move(request), *decision, opened);
     if (client == nullptr) {
         return;
     }
@@ -89,12 +104,42 @@ void Machine::connect(Incoming& in) {
     client->was_persistent = false;
     client->home = &endpoint_of(in.source.peer);
     ++client->home->home_count;
+    by_token_[connection.token] = client;
     arm(*client);
-    const std::string token = token_text(connection.token);
+    if (opened.ticket == 0 || !options_->waits_for_store) {
+        answer_connect(in, *client);
+    } else if (defer(in, Deferred::Wait::connection, client)) {
+        // What is answered promises a session, or that an older one is gone.
+        in.deferred->ticket = opened.ticket;
+        in.deferred->code = Code::created;
+        in.deferred->must_be_stored = opened.must_be_stored;
+        in.deferred->has_resumed = opened.session_present;
+    } else {
+        end_client(
+            *client,
+            {.reason = ReasonCode::server_busy, .discard_will = true, .expiry_interval = {}});
+    }
+}
+
+void Machine::answer_connect(Incoming& in, const Client& client) {
+    const std::string token = token_text(client.find_connection()->token);
     Response response{.code = Code::created};
     response.content_format = text_plain;
     response.payload = as_bytes(token);
     respond(in, response);
+}
+
+/// Its session could not be stored.
+void Machine::refuse_connection(Client& client, Deferred& deferred) {
+    if (!deferred.must_be_stored) {
+        answer(deferred, Code::created);
+        return;
+    }
+    // A session that was there stays as it was stored. Whoever waits is answered with 5.03.
+    const auto expiry = deferred.has_resumed ? std::nullopt : std::optional{0U};
+    end_client(client, {.reason = ReasonCode::implementation_specific_error,
+                        .discard_will = true,
+                        .expiry_interval = expiry});
 }
 
 void Machine::keep_connection(Incoming& in) {

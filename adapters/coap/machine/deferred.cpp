@@ -81,19 +81,26 @@ void Machine::answer(Deferred& deferred, Code code) {
                 .datagram = deferred.datagram.view(),
                 .request = decode_request(*message),
                 .deferred = &deferred};
-    const Observation* const observation =
+    Observation* const observation =
         deferred.wait == Deferred::Wait::observation
             ? find_observation(find_endpoint(deferred.peer), message->token)
             : nullptr;
-    if (observation != nullptr && is_success(code)) {
+    if (is_success(code) && deferred.wait == Deferred::Wait::connection) {
+        answer_connect(in, *deferred.client);
+    } else if (observation != nullptr && is_success(code)) {
         in.is_proven = is_proven(source, in.request);
         in.target = std::move(*decode_target(*message));
-        answer_observation(in, *find_observation(find_endpoint(deferred.peer), message->token));
+        Client& client = *deferred.client;
+        answer_observation(in, *observation);
+        let_flow(client);
     } else if (is_success(code)) {
         Response response{.code = code};
         response.block1 = in.request.block1;
         respond(in, response);
     } else {
+        if (observation != nullptr) {
+            remove_observation(*observation, ReasonCode::success, Then::unsubscribe);
+        }
         refuse(in, code, "not stored");
     }
     drop(deferred);
@@ -165,9 +172,17 @@ void Machine::on_stored(Client& client, StoreTicket ticket, StoreOutcome outcome
         Deferred* const deferred = deferred_.find(index);
         const bool is_due = deferred != nullptr && deferred->ticket <= ticket &&
                             (deferred->wait == Deferred::Wait::store ||
-                             deferred->wait == Deferred::Wait::observation);
+                             deferred->wait == Deferred::Wait::observation ||
+                             deferred->wait == Deferred::Wait::connection);
         if (is_due) {
-            const bool has_failed = outcome == StoreOutcome::failed && deferred->ticket == ticket;
+            const bool has_failed = outcome != StoreOutcome::stored && deferred->ticket == ticket;
+            if (has_failed) {
+                metrics().replies_refused_store.add();
+            }
+            if (has_failed && deferred->wait == Deferred::Wait::connection) {
+                refuse_connection(client, *deferred);
+                break;
+            }
             answer(*deferred, has_failed ? Code::service_unavailable : deferred->code);
         }
     }

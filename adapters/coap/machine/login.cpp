@@ -105,7 +105,8 @@ Client* Machine::login(Incoming& in) {
     if (const Session* const session = broker_.find_session(client_id); session != nullptr) {
         request.expiry_interval = session->expiry_interval;  // what its owner has asked for
     }
-    return open(in, std::move(request), *decision);
+    OpenedSession opened;
+    return open(in, std::move(request), *decision, opened);
 }
 
 std::optional<AuthDecision> Machine::decide(Incoming& in, std::string_view client_id) {
@@ -153,6 +154,7 @@ OpenSession Machine::open_request(const Incoming& in, std::string_view client_id
     request.is_administrator = options_->is_administrator && options_->is_administrator(request.ip);
     request.clean_start = false;
     request.receive_maximum = 64;
+    request.waits_for_store = options_->waits_for_store;
     return request;
 }
 
@@ -171,7 +173,8 @@ Client* Machine::accept(Incoming& in, Client* present, const AuthDecision& decis
     return present;
 }
 
-Client* Machine::open(Incoming& in, OpenSession&& request, const AuthDecision& decision) {
+Client* Machine::open(Incoming& in, OpenSession&& request, const AuthDecision& decision,
+                      OpenedSession& opened) {
     const std::string client_id{request.client_id};
     if (options_->client_count_max != 0 &&
         shared_->client_count.load(std::memory_order_relaxed) >= options_->client_count_max) {
@@ -179,7 +182,7 @@ Client* Machine::open(Incoming& in, OpenSession&& request, const AuthDecision& d
         return nullptr;
     }
     Client& client = clients_.emplace(*this, clients_.next_index());
-    const OpenedSession opened = broker_.open_session(std::move(request), decision, client);
+    opened = broker_.open_session(std::move(request), decision, client);
     if (opened.session == nullptr) {
         clients_.erase(client.index());
         refuse(in, code_of(opened.reason), reason_text(opened.reason));
@@ -204,20 +207,9 @@ Client* Machine::open(Incoming& in, OpenSession&& request, const AuthDecision& d
 /// A client with a connection shows its token; wherever it does, there it is.
 Client* Machine::login_by_token(Incoming& in) {
     const Query& query = in.target.query;
-    Client* client = nullptr;
-    if (query.client_id) {
-        client = find_client(*query.client_id);
-    } else {
-        clients_.for_each([&](Client& one, std::uint32_t) {
-            const Client::Connection* const connection =
-                one.session != nullptr ? one.connection() : nullptr;
-            if (connection != nullptr && token_text(connection->token) == *query.token) {
-                client = &one;
-            }
-        });
-    }
-    const Client::Connection* const connection = client != nullptr ? client->connection() : nullptr;
-    if (connection == nullptr || token_text(connection->token) != *query.token) {
+    Client* const client = find_by_token(*query.token);
+    if (client == nullptr ||
+        (query.client_id && client->session->client_id() != std::string_view{*query.client_id})) {
         refuse(in, Code::unauthorized, "no connection has this token");
         return nullptr;
     }
@@ -323,6 +315,9 @@ void Machine::lose_session(Client& client, ReasonCode reason) {
 
 void Machine::release_client(Client& client) {
     timers_.cancel(client);
+    if (const Client::Connection* const connection = client.connection()) {
+        by_token_.erase(connection->token);
+    }
     if (client.home != nullptr) {
         if (client.is_by_endpoint) {
             client.home->own_client = nullptr;

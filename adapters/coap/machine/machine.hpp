@@ -105,7 +105,8 @@ private:
     Client* login_by_token(Incoming& in);
     std::optional<AuthDecision> decide(Incoming& in, std::string_view client_id);
     Client* accept(Incoming& in, Client* present, const AuthDecision& decision);
-    Client* open(Incoming& in, OpenSession&& request, const AuthDecision& decision);
+    Client* open(Incoming& in, OpenSession&& request, const AuthDecision& decision,
+                 OpenedSession& opened);
     void refuse_login(Incoming& in, std::string_view client_id, ReasonCode reason);
     Client* find_client(std::string_view client_id);
     OpenSession open_request(const Incoming& in, std::string_view client_id) const;
@@ -148,6 +149,7 @@ private:
 
     // observe.cpp
     void observe(Incoming& in);
+    void let_flow(Client& client);
     void stop_observing(Incoming& in);
     std::optional<TopicFilter> mounted_filter(const Incoming& in) const;
     Subscription* subscribe(Incoming& in, Client& client, const TopicFilter& filter);
@@ -195,9 +197,12 @@ private:
     // connection.cpp
     void manage_connection(Incoming& in);
     void connect(Incoming& in);
+    void answer_connect(Incoming& in, const Client& client);
+    void refuse_connection(Client& client, Deferred& deferred);
     void keep_connection(Incoming& in);
     void disconnect(Incoming& in);
     std::string token_text(std::uint64_t token) const;
+    Client* find_by_token(std::string_view text) const;
 
     Endpoint* find_endpoint(const DatagramPeer& peer);
     Endpoint& endpoint_of(const DatagramPeer& peer);
@@ -232,6 +237,7 @@ private:
     SlotPool<Deferred> deferred_;
     std::unordered_map<std::uint64_t, std::uint32_t> deferred_by_key_;
     std::unordered_map<AuthToken, std::uint32_t> logins_;
+    std::unordered_map<std::uint64_t, Client*> by_token_;  // of clients with a connection
     std::unordered_map<std::uint64_t, std::unique_ptr<Upload>> uploads_;
     std::uint64_t upload_bytes_ = 0;
     std::vector<Finished> finished_;

@@ -102,12 +102,17 @@ void Machine::observe(Incoming& in) {
         in.deferred->code = Code::content;
     } else {
         answer_observation(in, observation);
+        let_flow(*client);
     }
-    if (!std::exchange(client->has_started, true)) {
-        broker_.start_delivery(*client->session);
+}
+
+/// What is for the client comes behind the answer to its registration.
+void Machine::let_flow(Client& client) {
+    if (!std::exchange(client.has_started, true)) {
+        broker_.start_delivery(*client.session);
     }
-    unpark(*client);
-    broker_.send_retained(*client->session);
+    unpark(client);
+    broker_.send_retained(*client.session);
 }
 
 /// The client's subscription to the filter. Null: the request was refused.

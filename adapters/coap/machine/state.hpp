@@ -144,6 +144,7 @@ struct Deferred final : Timed {
         access,       // for on_access_decided(), or behind one that does
         store,        // for on_stored(): then `code` is the answer
         observation,  // for on_stored(): then the observation is answered
+        connection,   // for on_stored(): then the connection is
     };
 
     const std::uint32_t index;
@@ -157,6 +158,8 @@ struct Deferred final : Timed {
     Client* client = nullptr;  // unless it waits for the login
     AuthToken auth = 0;
     StoreTicket ticket = 0;
+    bool must_be_stored = false;  // a connection's session: else it is there all the same
+    bool has_resumed = false;     // it was there before
 };
 
 /// A body that comes in blocks (RFC 7959, 2.5).
