@@ -63,7 +63,9 @@ void UdpEndpoint::on_events(std::uint32_t) {
     bool is_first = true;
     const auto take = [this, &is_first](DatagramPeer& peer, std::span<std::uint8_t> bytes) {
         if (std::exchange(is_first, false)) {
+            // What these datagrams answer was sent after its sender had posted whose they are.
             loop_.take_inbox();
+            take_inbox();
         }
         on_received(peer, bytes);
     };
@@ -185,23 +187,16 @@ void UdpEndpoint::on_received(DatagramPeer& peer, std::span<std::uint8_t> bytes)
         dtls_->on_datagram(peer, bytes);
         return;
     }
-    dispatch(peer, nullptr, bytes, Look::first);
+    dispatch(peer, nullptr, bytes);
 }
 
 void UdpEndpoint::dispatch(const DatagramPeer& peer, const TransportIdentityPtr& identity,
-                           Bytes bytes, Look look) {
+                           Bytes bytes) {
     const DatagramRoute route = machine_->route(bytes);
     if (route.kind == DatagramRoute::Kind::drop) {
         return;
     }
     std::optional<PeerOwner> owner = find(peer, route.node);
-    if (!owner && look == Look::first && has_mail()) {
-        // It may answer what another worker sent to it a moment ago: that it is bound was posted
-        // before, but came after this turn looked.
-        take_inbox();
-        dispatch(peer, identity, bytes, Look::second);
-        return;
-    }
     if (route.kind == DatagramRoute::Kind::owner && (!owner || owner->worker != route.worker)) {
         owner = PeerOwner{static_cast<std::uint8_t>(route.worker), no_handle};
     }
@@ -221,13 +216,7 @@ void UdpEndpoint::dispatch(const DatagramPeer& peer, const TransportIdentityPtr&
 
 void UdpEndpoint::on_plain(const DatagramPeer& peer, const TransportIdentityPtr& identity,
                            Bytes datagram) {
-    dispatch(peer, identity, datagram, Look::first);
-}
-
-bool UdpEndpoint::has_mail() const {
-    return std::any_of(boxes_.begin(), boxes_.end(), [](const std::unique_ptr<Box>& box) {
-        return box->has_items.load(std::memory_order_acquire);
-    });
+    dispatch(peer, identity, datagram);
 }
 
 void UdpEndpoint::take_from(std::uint32_t from) {

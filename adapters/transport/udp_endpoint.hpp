@@ -131,10 +131,7 @@ private:
     bool is_bound(const DatagramPeer& peer) override;
 
     void on_received(DatagramPeer& peer, std::span<std::uint8_t> bytes);
-    /// Whether the owner of a peer was looked for before.
-    enum class Look : std::uint8_t { first, second };
-    void dispatch(const DatagramPeer& peer, const TransportIdentityPtr& identity, Bytes bytes,
-                  Look look);
+    void dispatch(const DatagramPeer& peer, const TransportIdentityPtr& identity, Bytes bytes);
     std::optional<PeerOwner> find(const DatagramPeer& peer, NodePrefix node) const;
     void put(const DatagramPeer& peer, NodePrefix node, PeerOwner owner);
     void remove(const DatagramPeer& peer, NodePrefix node, PeerOwner owner);
@@ -142,7 +139,6 @@ private:
     void post(std::uint32_t to, Mail mail, NodePrefix node, Bytes datagram);
     void take_from(std::uint32_t from);
     void handle(std::uint32_t from, const Mail& mail, NodePrefix node, Bytes datagram);
-    bool has_mail() const;
     void send_all();
     void count();
     void post_outgoing();

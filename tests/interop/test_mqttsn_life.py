@@ -74,6 +74,21 @@ class Sleeping(SnTest):
                 self.assertEqual([one.payload for one in client.wake()], [b"%d" % number])
 
     @ours_only("MQTT-SN")
+    def test_answers_at_once(self):
+        """A sleeper that connects, and answers the REGISTER that comes at once, is not taken for a
+        stranger by the worker that hears it, though another one has its session."""
+        broker = self.own(node__workers=4)
+        mqtt = self.client(V5, where=broker.address)
+        for number in range(40):
+            client = self.connected(broker=broker)
+            client.subscribe(self.topic(), qos=1)
+            client.sleep(60)
+            mqtt.publish(self.topic(), b"%d" % number, 1)
+            client.connect(clean=False)
+            self.assertEqual(client.message().payload, b"%d" % number)
+            client.disconnect()
+
+    @ours_only("MQTT-SN")
     def test_connects_instead(self):
         """CONNECT without the clean session flag: what waits is delivered; whatever the session."""
         for clean in (True, False):
