@@ -19,6 +19,7 @@ import itertools
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -59,10 +60,20 @@ def sanitized():
 
 
 def free_port():
-    """A loopback port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A loopback port that nobody listens on, of those that the system gives to no client: one of
+    its own choice may be a client's by the time a broker wants it."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        first_of_clients = int(file.read().split()[0])
+    chance = random.SystemRandom()
+    while True:
+        port = chance.randrange(10000, first_of_clients) if first_of_clients > 12000 else 0
+        with socket.socket() as probe, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
+            try:
+                probe.bind(("127.0.0.1", port))
+                datagrams.bind(("127.0.0.1", probe.getsockname()[1]))
+            except OSError:
+                continue
+            return probe.getsockname()[1]
 
 
 def wait_until(condition, what, timeout=wire.DEFAULT_TIMEOUT):
