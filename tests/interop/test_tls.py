@@ -422,10 +422,13 @@ class Limits(TlsTest):
             if number % 2:
                 stranger.sendall(hello[:len(hello) // 2])
             strangers.append(stranger)
-        for _ in range(20):
+        waits = []
+        for _ in range(21):
             start = time.monotonic()
             inside.ping()
-            self.assertLess(time.monotonic() - start, 1)
+            waits.append(time.monotonic() - start)
+        # The median: a machine with other work on it makes anybody wait once.
+        self.assertLess(sorted(waits)[10], 0.5)
         if not harness.sanitized():
             self.assertLess((broker.memory() - before) / len(strangers), 3000)
         for stranger in strangers:
