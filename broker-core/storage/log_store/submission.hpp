@@ -57,7 +57,7 @@ struct LogStoreOptions {
     std::size_t segment_bytes_max = 8 * 1024 * 1024;
     /// The write-ahead log is copied into the file when it has grown by so much. Its file takes
     /// that room from the start.
-    std::size_t checkpoint_bytes = 32 * 1024 * 1024;
+    std::size_t checkpoint_bytes = 8 * 1024 * 1024;
     /// How long a message without any delivery is kept for one that another worker may still
     /// submit. A delivery that comes later is reported as an orphan.
     Milliseconds unreferenced_grace{3'000};
