@@ -24,7 +24,7 @@ if [ "$with_tests" = yes ]; then
     # clang and its runtime build the fuzz targets; the rest are clients to test against, and
     # mosquitto is the broker that the same tests and the benchmarks are compared with.
     packages="$packages clang clang-format libclang-rt-14-dev python3 python3-paho-mqtt libpaho-mqtt-dev"
-    packages="$packages mosquitto mosquitto-clients openssl python3-stomp ruby-stomp libnet-stomp-perl"
+    packages="$packages mosquitto mosquitto-clients openssl python3-stomp ruby-stomp libnet-stomp-perl libcoap3-bin"
     # A browser and a reverse proxy to stand before our listeners.
     packages="$packages chromium nginx-light libnginx-mod-stream"
     command -v node > /dev/null || packages="$packages nodejs"

@@ -26,6 +26,11 @@ Code code_of(ReasonCode reason) {
     }
 }
 
+bool is_principal(const ClientIdentity& identity, const AuthDecision& decision) {
+    return identity.is_anonymous == decision.is_anonymous &&
+           (decision.is_anonymous || identity.username == std::string_view{decision.username});
+}
+
 }  // namespace
 
 PeerInfo Machine::peer_info(const DatagramSource& source) const {
@@ -85,9 +90,9 @@ Client* Machine::login(Incoming& in) {
         touch(*present);
         return present;
     }
-    const std::string client_id = query.client_id      ? *query.client_id
-                                  : present != nullptr ? present->session->client_id()
-                                                       : broker_.make_client_id();
+    std::string client_id = query.client_id      ? *query.client_id
+                            : present != nullptr ? present->session->client_id()
+                                                 : broker_.make_client_id();
     const auto decision = decide(in, client_id);
     if (!decision) {
         return nullptr;
@@ -98,6 +103,11 @@ Client* Machine::login(Incoming& in) {
     }
     // The client may have gone, or come, while this was decided.
     present = query.client_id ? find_client(client_id) : present;
+    if (!query.client_id && present != nullptr &&
+        !is_principal(*present->session->identity, *decision)) {
+        leave_endpoint(*std::exchange(present, nullptr));
+        client_id = broker_.make_client_id();
+    }
     if (present != nullptr) {
         return accept(in, present, *decision);
     }
@@ -160,17 +170,26 @@ OpenSession Machine::open_request(const Incoming& in, std::string_view client_id
 
 /// Credentials that the client has not shown so far, or from another host.
 Client* Machine::accept(Incoming& in, Client* present, const AuthDecision& decision) {
-    const ClientIdentity& identity = *present->session->identity;
-    const bool is_same_principal =
-        identity.is_anonymous == decision.is_anonymous &&
-        (decision.is_anonymous || identity.username == std::string_view{decision.username});
-    if (!is_same_principal) {
+    if (!is_principal(*present->session->identity, decision)) {
         refuse_login(in, present->session->client_id(), ReasonCode::client_identifier_not_valid);
         return nullptr;
     }
     present->login_hash = login_hash(in);
     touch(*present);
     return present;
+}
+
+/// Another user speaks from the client's endpoint: it is another client. What the one before
+/// observes goes on.
+void Machine::leave_endpoint(Client& client) {
+    if (client.observation_count == 0) {
+        end_client(client,
+                   {.reason = ReasonCode::success, .discard_will = false, .expiry_interval = {}});
+        return;
+    }
+    client.home->own_client = nullptr;
+    check_needed(*client.home);
+    client.home = nullptr;
 }
 
 Client* Machine::open(Incoming& in, OpenSession&& request, const AuthDecision& decision,

@@ -105,6 +105,7 @@ private:
     Client* login_by_token(Incoming& in);
     std::optional<AuthDecision> decide(Incoming& in, std::string_view client_id);
     Client* accept(Incoming& in, Client* present, const AuthDecision& decision);
+    void leave_endpoint(Client& client);
     Client* open(Incoming& in, OpenSession&& request, const AuthDecision& decision,
                  OpenedSession& opened);
     void refuse_login(Incoming& in, std::string_view client_id, ReasonCode reason);

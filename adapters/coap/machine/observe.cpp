@@ -243,7 +243,7 @@ void Machine::stop_observing(Incoming& in) {
     Observation* const by_token =
         find_observation(find_endpoint(in.source.peer), in.request.message.token);
     const auto filter = mounted_filter(in);
-    if (by_token != nullptr && by_token->subscription->client == client) {
+    if (by_token != nullptr) {
         remove_observation(*by_token, ReasonCode::success, Then::unsubscribe);
         has_ended = true;
     } else if (filter && !client->is_by_endpoint) {

@@ -11,7 +11,9 @@ const unique = () => `n${process.pid}-${++count}`
 
 function ask (pathname, options = {}, payload) {
   return new Promise((resolve, reject) => {
-    const request = coap.request({ host, port, pathname, ...options })
+    // The module's common agent closes its socket under a request that follows an observation.
+    const agent = new coap.Agent({ type: 'udp4' })
+    const request = coap.request({ host, port, pathname, agent, ...options })
     request.on('response', resolve)
     request.on('error', reject)
     request.end(payload)

@@ -115,6 +115,46 @@ TEST_CASE("an answer that comes soon rides on the acknowledgement") {
     CHECK(CoapTest::without_id(t.next()) == "NON 2.04");
 }
 
+TEST_CASE("users without a client id may share an endpoint") {
+    AuthTest t;
+    CHECK(t.ask({.message_id = 1,
+                 .token = "a",
+                 .path = "ps/a",
+                 .query = "u=ann",
+                 .options = {{option::observe, ""}}})
+              .starts_with("ACK 2.05"));
+    CHECK(t.ask({.code = Code::put,
+                 .message_id = 2,
+                 .path = "ps/x",
+                 .query = "u=bob",
+                 .payload = "1"}) == "ACK 2.04 #2");
+    CHECK(t.net.client_count() == 2);
+    CHECK(t.ask({.code = Code::put,
+                 .message_id = 3,
+                 .path = "ps/x",
+                 .query = "u=wrong",
+                 .payload = "1"})
+              .starts_with("ACK 4.01"));
+    CHECK(t.ask({.code = Code::put,
+                 .message_id = 4,
+                 .path = "ps/x",
+                 .query = "u=eve",
+                 .payload = "1"}) == "ACK 2.04 #4");
+    CHECK(t.net.client_count() == 2);  // the one before observed nothing
+    t.publish("a", "1");
+    CHECK(t.take() == "CON 2.05 [a] 6=2 | 1");
+    t.ask({.message_id = 5,
+           .token = "a",
+           .path = "ps/a",
+           .query = "u=eve",
+           .options = {{option::observe, coap_uint(1)}}});
+    t.publish("a", "2");
+    CHECK(t.next() == "");
+    t.world.run_for(1h);
+    CHECK(t.net.client_count() == 0);
+    CHECK(t.net.endpoint_count() == 0);
+}
+
 TEST_CASE("rights are asked for every path") {
     CoapTest t;
     t.world.shared().access = std::make_shared<FakeAccess>(
