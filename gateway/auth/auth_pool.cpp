@@ -82,7 +82,7 @@ void AuthPool::stop() {
 void AuthPool::run() {
     ::pthread_setname_np(::pthread_self(), options_.name.c_str());
     // On Linux a thread has a priority of its own.
-    constexpr int niceness = 10;
+    constexpr int niceness = 5;
     ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), niceness);
     UserReader users{options_.users_path, users_epoch_};
     for (;;) {
