@@ -246,6 +246,9 @@ Result<std::span<const Header>, DecodeError> decode_head(Command command, Versio
             // 1.0 says nothing of spaces and has them after the colon in its own examples; from
             // 1.1 on they belong to the value.
             header = {trimmed(header.name), trimmed(header.value)};
+            if (header.name.empty()) {
+                return DecodeError::header_malformed;
+            }
         }
         if (has_escapes && !(unescaper.unescape(header.name) && unescaper.unescape(header.value))) {
             return DecodeError::header_escape_invalid;

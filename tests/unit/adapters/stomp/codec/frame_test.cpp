@@ -92,6 +92,8 @@ TEST_CASE("escapes and spaces follow the version") {
     const Row rows[] = {
         {Version::v1_0, "SEND\na:x\\cy\n\n\0"s, "SEND [a=x\\cy] ", "1.0 has no escapes"},
         {Version::v1_0, "SEND\na: b \n\n\0"s, "SEND [a=b] ", "1.0 is written with spaces"},
+        {Version::v1_0, "SEND\n :b\n\n\0"s, "error: a header line needs a name and a colon",
+         "a name of spaces is none there"},
         {Version::v1_1, "SEND\na:x\\cy\\n\\\\\n\n\0"s, "SEND [a=x:y\n\\] ", "1.1 has three"},
         {Version::v1_1, "SEND\na:\\r\n\n\0"s, "error: undefined escape sequence in a header",
          "\\r came with 1.2"},
