@@ -48,7 +48,7 @@ public:
     /// Keeps `activity` as long as the response is not finished.
     virtual void attach(std::unique_ptr<Activity> activity) = 0;
     /// Answers 101 with these fields (Connection and Upgrade included), and goes on as `upgrade`
-    /// says.
+    /// says. `head.body` goes out right behind: the first words of what goes on.
     virtual void upgrade(const Response& head,
                          std::shared_ptr<const transport::StreamUpgrade> upgrade) = 0;
 };

@@ -261,6 +261,7 @@ void HttpMachine::upgrade(const Response& head,
                           std::shared_ptr<const transport::StreamUpgrade> upgrade) {
     GW_ASSERT(state_ == State::answering);
     write_head(head, true);
+    connection_.output().append(head.body);
     state_ = State::ended;
     connection_.upgrade(std::move(upgrade));
 }

@@ -28,9 +28,11 @@ Router::Found Router::find(std::string_view method, std::string_view path) const
     if (!found.allowed_methods.empty()) {
         return found;
     }
+    std::size_t longest = 0;
     for (const Route& route : routes_) {
-        if (route.is_prefix && path.starts_with(route.path)) {
-            return {route.handler.get(), {}};
+        if (route.is_prefix && path.starts_with(route.path) && route.path.size() > longest) {
+            longest = route.path.size();
+            found.handler = route.handler.get();
         }
     }
     return found;

@@ -28,7 +28,8 @@ class Router {
 public:
     /// `methods` with commas: "GET, HEAD".
     void add(std::string path, std::string methods, std::shared_ptr<const Handler> handler);
-    /// All paths that begin with `prefix` and are not routes of their own, with all methods.
+    /// All paths that begin with `prefix` and are not routes of their own, with all methods; the
+    /// longest prefix counts.
     void add_prefix(std::string prefix, std::shared_ptr<const Handler> handler);
 
     struct Found {

@@ -35,6 +35,24 @@ bool is_token(std::string_view text) {
     });
 }
 
+bool is_known_version(const http::Request& request, const HandshakeRules& rules) {
+    if (request.count("Sec-WebSocket-Version") != 1) {
+        return false;
+    }
+    const std::string_view version = http::trim(*request.find("Sec-WebSocket-Version"));
+    return version == "13" || (rules.takes_drafts && (version == "7" || version == "8"));
+}
+
+http::OriginVerdict origin_verdict(const http::Request& request, const HandshakeRules& rules) {
+    const auto draft_origin = request.find("Sec-WebSocket-Origin");
+    if (!rules.takes_drafts || !draft_origin || request.find("Origin")) {
+        return http::check_origin(request, rules.origins);
+    }
+    http::Request renamed = request;
+    renamed.fields.push_back({"Origin", std::string{*draft_origin}});
+    return http::check_origin(renamed, rules.origins);
+}
+
 }  // namespace
 
 std::string accept_value(std::string_view key) {
@@ -58,15 +76,14 @@ Result<Handshake, http::Response> answer_handshake(const http::Request& request,
         !request.body.empty()) {
         return http::text_response(400, "the upgrade request is malformed");
     }
-    if (request.count("Sec-WebSocket-Version") != 1 ||
-        http::trim(*request.find("Sec-WebSocket-Version")) != "13") {
+    if (!is_known_version(request, rules)) {
         return upgrade_required("only version 13 of WebSocket is spoken here");
     }
     if (request.count("Sec-WebSocket-Key") != 1 ||
         !is_key(http::trim(*request.find("Sec-WebSocket-Key")))) {
         return http::text_response(400, "Sec-WebSocket-Key is missing or malformed");
     }
-    const http::OriginVerdict verdict = http::check_origin(request, rules.origins);
+    const http::OriginVerdict verdict = origin_verdict(request, rules);
     if (verdict == http::OriginVerdict::refused) {
         return http::text_response(403, "pages of this origin may not connect");
     }

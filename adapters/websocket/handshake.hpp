@@ -17,6 +17,9 @@ struct HandshakeRules {
     /// same, and is told none.
     bool requires_protocol = true;
     http::OriginPolicy origins{};
+    /// Versions 7 and 8 too, the drafts that browsers spoke in 2011 (SockJS demands it): the same
+    /// frames, another name of the Origin field.
+    bool takes_drafts = false;
 };
 
 struct Handshake {

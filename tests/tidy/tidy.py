@@ -55,6 +55,8 @@ LAYERS = {
                       "adapters/transport"),
     "adapters/websocket": ("broker-core/base", "broker-core/message", "adapters/machine",
                            "adapters/transport", "adapters/http"),
+    "adapters/sockjs": ("broker-core/base", "broker-core/message", "adapters/machine",
+                        "adapters/transport", "adapters/http", "adapters/websocket"),
     "config": ("broker-core/base", "config/"),
     "config/acl": (*BASIC, "broker-core/access", "config/parse"),
     "gateway": (CORE, "adapters/", "config/", "gateway/"),
@@ -78,6 +80,7 @@ OUTSIDE = {
                            "netdb.h", "poll.h"),
     "adapters/http": ("boost/beast/http/",),  # reads requests; sockets are the transport's
     "adapters/websocket": ("openssl/",),
+    "adapters/sockjs": (),
     "config": ("arpa/inet.h",),
     "gateway": None,  # anything
     "bench": None,
