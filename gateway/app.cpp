@@ -196,6 +196,10 @@ void App::add_listeners() {
     add_tcp_listeners("wss.", config_.wss_listeners);
     add_tcp_listeners("stomp.", config_.stomp_listeners);
     add_tcp_listeners("stomps.", config_.stomps_listeners);
+    add_tcp_listeners("sockjs.", config_.sockjs_listeners);
+    if (!config_.sockjs_listeners.empty()) {
+        sockjs_hubs_ = std::make_unique<SockJsHubs>(loops_);
+    }
     for (const config::UnixListener& local : config_.unix_listeners) {
         add_listener(
             "unix." + local.name,
@@ -350,19 +354,14 @@ Result<std::string> App::manage(const std::string& name, const ManageFields& fie
 }
 
 void App::apply_listener_settings(const config::Config& config, const TlsListeners::Setups& tls) {
-    // `http`: null where the protocol comes as it is.
     const auto apply = [&](const std::string& name, const config::TcpListener& options,
-                           auto make_machines, const config::Http* http = nullptr) {
+                           const auto& make_machines) {
         for (const auto& listener : listeners_) {
             if (listener->name() != name) {
                 continue;
             }
             const config::ListenerLimits& limits = options.limits;
-            auto machines = make_machines(config, limits, listener->is_loopback());
-            if (http != nullptr) {
-                machines = websocket_machines(config, *http, std::move(machines), *listener);
-            }
-            listener->apply({.machines = std::move(machines),
+            listener->apply({.machines = make_machines(limits, *listener),
                              .administrators = config.sys.administrators,
                              .access = options.access,
                              .client_count_max = limits.client_count_max,
@@ -372,28 +371,50 @@ void App::apply_listener_settings(const config::Config& config, const TlsListene
                              .proxy = options.proxy});
         }
     };
+    const auto mqtt = [&config](const config::ListenerLimits& limits, Listener& listener) {
+        return mqtt_machines(config, limits, listener.is_loopback());
+    };
+    const auto stomp = [&config](const config::ListenerLimits& limits, Listener& listener) {
+        return stomp_machines(config, limits, listener.is_loopback());
+    };
+    const auto in_websocket = [&](const config::Http& http) {
+        return [&](const config::ListenerLimits& limits, Listener& listener) {
+            return websocket_machines(config, http, mqtt(limits, listener), listener);
+        };
+    };
+    const auto in_sockjs = [&](const config::Http& http) {
+        return [&](const config::ListenerLimits& limits, Listener& listener) {
+            return sockjs_machines(config, http,
+                                   {mqtt_over_sockjs(config, mqtt(limits, listener)),
+                                    stomp_over_sockjs(config, stomp(limits, listener))},
+                                   listener, *sockjs_hubs_);
+        };
+    };
     for (const config::TcpListener& tcp : config.tcp_listeners) {
-        apply("tcp." + tcp.name, tcp, mqtt_machines);
+        apply("tcp." + tcp.name, tcp, mqtt);
     }
     for (const config::SslListener& ssl : config.ssl_listeners) {
-        apply("ssl." + ssl.name, ssl, mqtt_machines);
+        apply("ssl." + ssl.name, ssl, mqtt);
     }
     for (const config::WsListener& ws : config.ws_listeners) {
-        apply("ws." + ws.name, ws, mqtt_machines, &ws.http);
+        apply("ws." + ws.name, ws, in_websocket(ws.http));
     }
     for (const config::WssListener& wss : config.wss_listeners) {
-        apply("wss." + wss.name, wss, mqtt_machines, &wss.http);
+        apply("wss." + wss.name, wss, in_websocket(wss.http));
+    }
+    for (const config::SockJsListener& sockjs : config.sockjs_listeners) {
+        apply("sockjs." + sockjs.name, sockjs, in_sockjs(sockjs.http));
     }
     for (const config::TcpListener& tcp : config.stomp_listeners) {
-        apply("stomp." + tcp.name, tcp, stomp_machines);
+        apply("stomp." + tcp.name, tcp, stomp);
     }
     for (const config::SslListener& ssl : config.stomps_listeners) {
-        apply("stomps." + ssl.name, ssl, stomp_machines);
+        apply("stomps." + ssl.name, ssl, stomp);
     }
     for (const config::UnixListener& local : config.unix_listeners) {
         config::TcpListener options;
         options.limits = local.limits;
-        apply("unix." + local.name, options, mqtt_machines);
+        apply("unix." + local.name, options, mqtt);
     }
 }
 

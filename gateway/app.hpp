@@ -6,6 +6,7 @@
 #include "gateway/listener.hpp"
 #include "gateway/protocols/coap.hpp"
 #include "gateway/protocols/mqttsn.hpp"
+#include "gateway/protocols/sockjs.hpp"
 #include "gateway/service.hpp"
 #include "gateway/store.hpp"
 #include "gateway/sys_topics.hpp"
@@ -74,6 +75,7 @@ private:
     std::unique_ptr<AccessControl> access_;  // outlives the workers, which answer to it
     std::unique_ptr<Store> store_;           // outlives the workers, which submit to it
     std::vector<std::unique_ptr<Worker>> workers_;
+    std::unique_ptr<SockJsHubs> sockjs_hubs_;  // null without such listeners
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::vector<std::unique_ptr<MqttSnListener>> mqttsn_listeners_;
     TlsListeners tls_listeners_;

@@ -19,6 +19,11 @@ std::vector<TlsListenerConfig> tls_listeners_of(const config::Config& config) {
     for (const config::WssListener& listener : config.wss_listeners) {
         all.push_back({"wss." + listener.name, &listener.tls, {"http/1.1"}});
     }
+    for (const config::SockJsListener& listener : config.sockjs_listeners) {
+        if (listener.speaks_tls) {
+            all.push_back({"sockjs." + listener.name, &listener.tls, {"http/1.1"}});
+        }
+    }
     return all;
 }
 

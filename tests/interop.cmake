@@ -51,6 +51,7 @@ gw_interop_test(scale 300 SLOTS 2)
 
 gw_interop_test(websocket 180)
 gw_interop_test(proxy_protocol 180)
+gw_interop_test(sockjs 180)
 
 # The same tests over WebSocket.
 foreach(chapter connect publish subscribe session will flow shared malformed races)
@@ -64,6 +65,7 @@ gw_interop_test(paho_python 180)
 gw_interop_test(node 240)
 gw_interop_test(stomp_clients 240)
 gw_interop_test(websocket_clients 240)
+gw_interop_test(sockjs_clients 240)
 
 find_path(GW_PAHO_INCLUDE MQTTAsync.h)
 find_library(GW_PAHO_ASYNC paho-mqtt3a)

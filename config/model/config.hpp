@@ -284,6 +284,25 @@ struct WssListener : WsListener {
     Tls tls;
 };
 
+struct SockJsListener : WssListener {
+    bool speaks_tls = false;  ///< .tls
+};
+
+/// What all SockJS listeners have in common.
+struct SockJs {
+    std::string mqtt_path;   ///< sockjs.mqtt.path; empty: no such endpoint
+    std::string stomp_path;  ///< sockjs.stomp.path; empty: no such endpoint
+    Milliseconds heartbeat{0};
+    Milliseconds disconnect_delay{0};
+    std::uint32_t response_bytes_max = 0;  ///< sockjs.response_limit
+    std::uint32_t session_count_max = 0;   ///< sockjs.max_sessions
+    bool has_websocket = true;             ///< sockjs.websocket
+    bool cookie_needed = false;
+    std::string client_url;
+    bool has_demo_page = false;      ///< sockjs.demo_page
+    bool has_test_services = false;  ///< sockjs.test_services
+};
+
 struct UnixListener {
     std::string name;  ///< the <name> of listener.unix.<name>
     std::string path;
@@ -389,12 +408,14 @@ struct Config {
     Presence presence;
     MqttSn mqttsn;
     Stomp stomp;
+    SockJs sockjs;
     std::vector<TcpListener> tcp_listeners;        ///< ordered by name
     std::vector<SslListener> ssl_listeners;        ///< ordered by name
     std::vector<TcpListener> stomp_listeners;      ///< ordered by name
     std::vector<SslListener> stomps_listeners;     ///< ordered by name; over TLS
     std::vector<WsListener> ws_listeners;          ///< ordered by name
     std::vector<WssListener> wss_listeners;        ///< ordered by name
+    std::vector<SockJsListener> sockjs_listeners;  ///< ordered by name
     std::vector<UnixListener> unix_listeners;      ///< ordered by name
     std::vector<MqttSnListener> mqttsn_listeners;  ///< ordered by name
     Coap coap;

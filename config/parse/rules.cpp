@@ -60,6 +60,7 @@ private:
         check_mountpoint("listener.ssl.", config_.ssl_listeners);
         check_mountpoint("listener.ws.", config_.ws_listeners);
         check_mountpoint("listener.wss.", config_.wss_listeners);
+        check_mountpoint("listener.sockjs.", config_.sockjs_listeners);
         check_mountpoint("listener.unix.", config_.unix_listeners);
         check_mountpoint("listener.mqttsn.", config_.mqttsn_listeners);
         check_mountpoint("listener.stomp.", config_.stomp_listeners);
@@ -129,6 +130,7 @@ private:
         check_ports("listener.stomps.", config_.stomps_listeners);
         check_ports("listener.ws.", config_.ws_listeners);
         check_ports("listener.wss.", config_.wss_listeners);
+        check_ports("listener.sockjs.", config_.sockjs_listeners);
         for (const UnixListener& listener : config_.unix_listeners) {
             check_one("listener.unix." + listener.name, listener.path);
         }
@@ -190,6 +192,7 @@ private:
     void check_named_certificates() {
         check_named_certificates("listener.ssl.", config_.ssl_listeners);
         check_named_certificates("listener.wss.", config_.wss_listeners);
+        check_named_certificates("listener.sockjs.", config_.sockjs_listeners);
         check_named_certificates("listener.stomps.", config_.stomps_listeners);
     }
 
@@ -219,6 +222,7 @@ private:
         check_kind("listener.wss.", config_.wss_listeners);
         check_kind("listener.stomp.", config_.stomp_listeners);
         check_kind("listener.stomps.", config_.stomps_listeners);
+        check_kind("listener.sockjs.", config_.sockjs_listeners);
     }
 
     void check_paths() {
@@ -234,6 +238,21 @@ private:
         }
         for (const WssListener& listener : config_.wss_listeners) {
             check_one("listener.wss." + listener.name, listener.http);
+        }
+        const auto check_endpoint = [this](const std::string& name, const std::string& path) {
+            if (!path.empty() &&
+                (path.size() < 2 || !path.starts_with('/') || path.ends_with('/') ||
+                 path.find_first_of("?# \t") != std::string::npos)) {
+                tell(Severity::error, name,
+                     "must begin with `/`, must not end with it, and must not hold `?`, `#` or a "
+                     "space");
+            }
+        };
+        check_endpoint("sockjs.mqtt.path", config_.sockjs.mqtt_path);
+        check_endpoint("sockjs.stomp.path", config_.sockjs.stomp_path);
+        if (!config_.sockjs.mqtt_path.empty() &&
+            config_.sockjs.mqtt_path == config_.sockjs.stomp_path) {
+            tell(Severity::error, "sockjs.stomp.path", "is also that of MQTT");
         }
     }
 
@@ -252,6 +271,12 @@ private:
                                listener.limits);
             }
         }
+        for (const SockJsListener& listener : config_.sockjs_listeners) {
+            if (!listener.speaks_tls || !has_own_credentials(listener.tls)) {
+                warn_if_closed("listener.sockjs." + listener.name, listener.address,
+                               listener.limits);
+            }
+        }
         for (const CoapListener& listener : config_.coap_listeners) {
             warn_if_closed("listener.coap." + listener.name, listener.address, listener.limits);
         }
@@ -265,12 +290,15 @@ private:
 
     void warn_of_closed_tls_listeners(const std::string& kind, const auto& listeners) {
         for (const auto& listener : listeners) {
-            // Certificates and pre-shared keys are credentials too.
-            if (listener.tls.username_from == CertificateField::off &&
-                !listener.tls.psk_as_username) {
+            if (!has_own_credentials(listener.tls)) {
                 warn_if_closed(kind + listener.name, listener.address, listener.limits);
             }
         }
+    }
+
+    /// Certificates and pre-shared keys are credentials too.
+    static bool has_own_credentials(const Tls& tls) {
+        return tls.username_from != CertificateField::off || tls.psk_as_username;
     }
 
     void warn_if_closed(const std::string& name, const ListenAddress& listens,

@@ -78,7 +78,6 @@ constexpr Refused meaningless[] = {
 
 /// Names of EMQ 2.x or of this program that a later version will have.
 constexpr Refused later[] = {
-    {"listener.sockjs.#", "SockJS"},
     {"listener.api.#", "the management API"},
     {"mqtt.queue.type", "queue priorities"},
     {"mqtt.queue.priority", "queue priorities"},
@@ -86,7 +85,6 @@ constexpr Refused later[] = {
     {"mqtt.mqueue.priority", "queue priorities"},
     {"mqtt.bridge.#", "bridges"},
     {"bridge.#", "bridges"},
-    {"sockjs.#", "SockJS"},
     {"auth.ldap.#", "authentication by LDAP"},
     {"auth.http.#", "authentication by HTTP"},
     {"auth.mysql.#", "authentication by MySQL"},

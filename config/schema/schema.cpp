@@ -172,6 +172,7 @@ std::span<const KeyGroup> key_groups() {
         {"Sessions, queues, retained messages, events", session_keys()},
         {"MQTT-SN", mqttsn_keys()},
         {"CoAP", coap_keys()},
+        {"SockJS", sockjs_keys()},
     };
     return groups;
 }

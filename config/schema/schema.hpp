@@ -20,6 +20,7 @@ std::span<const Key> mqttsn_keys();
 std::span<const Key> auth_keys();
 std::span<const Key> stomp_keys();
 std::span<const Key> coap_keys();
+std::span<const Key> sockjs_keys();
 
 /// A chapter of the reference page.
 struct KeyGroup {

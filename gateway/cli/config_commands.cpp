@@ -28,7 +28,8 @@ ExitCode config_check(const CommonOptions& options) {
                 loaded->settings.size(),
                 loaded->config.tcp_listeners.size() + loaded->config.ssl_listeners.size() +
                     loaded->config.ws_listeners.size() + loaded->config.wss_listeners.size() +
-                    loaded->config.stomp_listeners.size() + loaded->config.stomps_listeners.size() +
+                    loaded->config.sockjs_listeners.size() + loaded->config.stomp_listeners.size() +
+                    loaded->config.stomps_listeners.size() +
                     loaded->config.mqttsn_listeners.size() + loaded->config.coap_listeners.size() +
                     loaded->config.coaps_listeners.size() + loaded->config.unix_listeners.size());
     return ExitCode::success;

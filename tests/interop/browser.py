@@ -54,11 +54,12 @@ class Pages:
         self.server.server_close()
 
 
-def visit(url, seconds=60):
-    """What the page leaves in window.outcome, and what it logged."""
+def visit(url, seconds=60, script=""):
+    """What the page, or `script` run in it, leaves in window.outcome, and what it logged."""
     with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as folder:
         done = subprocess.run(
-            ["node", str(NODE_FOLDER / "browser.js"), CHROMIUM, folder, url, str(seconds)],
+            ["node", str(NODE_FOLDER / "browser.js"), CHROMIUM, folder, url, str(seconds),
+             script],
             text=True, capture_output=True, timeout=seconds + 30,
             env={**os.environ, "NODE_PATH": str(MODULES), "HOME": folder})
     if done.returncode != 0:

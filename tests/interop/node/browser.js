@@ -1,10 +1,11 @@
 // Opens a page in headless Chromium and prints what it leaves in `window.outcome`, as JSON, once
-// that is set. Usage: node browser.js CHROMIUM FOLDER URL SECONDS. FOLDER is for the profile.
+// that is set. Usage: node browser.js CHROMIUM FOLDER URL SECONDS [SCRIPT]. FOLDER is for the
+// profile; SCRIPT runs in the page once it is loaded.
 'use strict'
 const { spawn } = require('child_process')
 const WebSocket = require('ws')
 
-const [chromium, folder, url, seconds] = process.argv.slice(2)
+const [chromium, folder, url, seconds, script] = process.argv.slice(2)
 const browser = spawn(chromium, [
   '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync',
@@ -61,6 +62,15 @@ async function drive (address) {
   const { sessionId } = await ask('Target.attachToTarget', { targetId, flatten: true })
   await ask('Runtime.enable', {}, sessionId)
   await ask('Page.navigate', { url }, sessionId)
+  if (script) {
+    const evaluate = (expression) =>
+      ask('Runtime.evaluate', { expression, returnByValue: true }, sessionId)
+    const isLoaded = "location.href !== 'about:blank' && document.readyState === 'complete'"
+    while (!(await evaluate(isLoaded)).result.value) {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    await evaluate(script)
+  }
   while (true) {
     const { result } = await ask('Runtime.evaluate',
       { expression: 'JSON.stringify(window.outcome)', returnByValue: true }, sessionId)

@@ -68,7 +68,9 @@ TEST_CASE("the shipped files name every key with its default, and pass the check
         read_file("config/gateway.conf") + read_file("config/plugins/retainer.conf") +
         read_file("config/plugins/presence.conf") + read_file("config/plugins/store.conf") +
         read_file("config/plugins/mqttsn.conf") + read_file("config/plugins/auth.conf") +
-        read_file("config/plugins/stomp.conf") + read_file("config/plugins/coap.conf");
+        read_file("config/plugins/stomp.conf") + read_file("config/plugins/coap.conf") +
+
+        read_file("config/plugins/sockjs.conf");
     for (const auto& group : gw::config::key_groups()) {
         for (const auto& key : group.keys) {
             std::string name{key.name};
@@ -76,6 +78,7 @@ TEST_CASE("the shipped files name every key with its default, and pass the check
                                                        {"ssl.<name>", "ssl.external"},
                                                        {".ws.<name>", ".ws.external"},
                                                        {"wss.<name>", "wss.external"},
+                                                       {"sockjs.<name>", "sockjs.external"},
                                                        {"unix.<name>", "unix.local"},
                                                        {"mqttsn.<name>", "mqttsn.default"},
                                                        {"stomp.<name>", "stomp.external"},
@@ -105,7 +108,7 @@ TEST_CASE("the shipped files stay right when every line is taken in") {
     for (const std::string_view file :
          {"config/gateway.conf", "config/plugins/retainer.conf", "config/plugins/presence.conf",
           "config/plugins/store.conf", "config/plugins/mqttsn.conf", "config/plugins/auth.conf",
-          "config/plugins/stomp.conf", "config/plugins/coap.conf"}) {
+          "config/plugins/stomp.conf", "config/plugins/coap.conf", "config/plugins/sockjs.conf"}) {
         std::istringstream lines{read_file(std::string{file})};
         std::string line;
         while (std::getline(lines, line)) {
