@@ -115,7 +115,7 @@
       for (const one of transports) {
         outcome[one] = await root.sockjsChecks(require('sockjs-client'), base, one)
         outcome[`stomp ${one}`] = await root.stompChecks(require('@stomp/stompjs'), () =>
-          new (require('sockjs-client'))(`${base}/stomp`, null, { transports: [one] }))
+          new (require('sockjs-client'))(`${base}/stomp`, null, { transports: [one], timeout: 5000 }))
       }
       outcome['stomp plain'] = await root.stompChecks(require('@stomp/stompjs'), () =>
         new (require('ws'))(`${base.replace('http', 'ws')}/stomp`, ['v12.stomp', 'v11.stomp']))
