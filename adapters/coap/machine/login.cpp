@@ -119,6 +119,15 @@ Client* Machine::login(Incoming& in) {
     return open(in, std::move(request), *decision, opened);
 }
 
+/// Whom the request names, else whom the key of DTLS does; empty: nobody.
+std::string_view Machine::shown_username(const Incoming& in) {
+    if (in.target.query.username) {
+        return *in.target.query.username;
+    }
+    const TransportIdentity* const identity = in.source.identity.get();
+    return identity != nullptr ? std::string_view{identity->psk_identity} : std::string_view{};
+}
+
 std::optional<AuthDecision> Machine::decide(Incoming& in, std::string_view client_id) {
     if (in.decision) {
         return std::exchange(in.decision, std::nullopt);
@@ -129,10 +138,8 @@ std::optional<AuthDecision> Machine::decide(Incoming& in, std::string_view clien
                       .peer = peer,
                       .protocol = Protocol::coap,
                       .allow_anonymous = options_->allow_anonymous};
-    if (query.username) {
-        shown.username = *query.username;
-    } else if (peer.identity && !peer.identity->psk_identity.empty()) {
-        shown.username = peer.identity->psk_identity;
+    if (const std::string_view name = shown_username(in); query.username || !name.empty()) {
+        shown.username = name;
     }
     if (query.password) {
         shown.password = as_bytes(*query.password);
@@ -160,6 +167,7 @@ OpenSession Machine::open_request(const Incoming& in, std::string_view client_id
     request.client_id = client_id;
     request.ip = in.source.peer.ip;
     request.port = in.source.peer.port;
+    request.shown_username = shown_username(in);
     request.protocol = Protocol::coap;
     request.is_administrator = options_->is_administrator && options_->is_administrator(request.ip);
     request.clean_start = false;
@@ -175,6 +183,7 @@ Client* Machine::accept(Incoming& in, Client* present, const AuthDecision& decis
         return nullptr;
     }
     present->login_hash = login_hash(in);
+    broker_.reauthenticate(*present->session, decision);  // other rights may come with the proof
     touch(*present);
     return present;
 }

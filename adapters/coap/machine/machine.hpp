@@ -103,6 +103,7 @@ private:
     std::uint64_t login_hash(const Incoming& in) const;
     Client* login(Incoming& in);
     Client* login_by_token(Incoming& in);
+    static std::string_view shown_username(const Incoming& in);
     std::optional<AuthDecision> decide(Incoming& in, std::string_view client_id);
     Client* accept(Incoming& in, Client* present, const AuthDecision& decision);
     void leave_endpoint(Client& client);
