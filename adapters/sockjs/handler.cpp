@@ -89,6 +89,14 @@ bool is_posted(std::string_view transport) {
     return transport == "xhr" || transport == "xhr_streaming" || transport == "xhr_send";
 }
 
+/// From now on the session counts as one that is not logged in, as long as it is not; its
+/// connections, which come and go, do not.
+void release_ticket(const http::Exchange& exchange) {
+    if (exchange.peer().unauthenticated) {
+        exchange.peer().unauthenticated->release();
+    }
+}
+
 /// Answers a sender once there is room again.
 class SendWait final : public http::Activity {
 public:
@@ -372,6 +380,7 @@ void SockJsHandler::receive(http::Exchange& exchange, Transport transport,
     Session* session = hub.find(*endpoint_, id);
     if (session == nullptr) {
         PeerInfo peer = exchange.peer();
+        peer.unauthenticated.reset();  // the connection's; the session gets one of its own
         // A page needs no leave to load a script or a frame, and the browser adds cookies to both.
         if (!needs_callback && http::check_origin(request, endpoint_->handshake.origins) ==
                                    http::OriginVerdict::trusted) {
@@ -393,6 +402,7 @@ void SockJsHandler::receive(http::Exchange& exchange, Transport transport,
     auto receiver = std::make_unique<ResponseReceiver>(
         exchange, transport, std::move(callback), std::move(head), endpoint_->response_bytes_max);
     ResponseReceiver& attached = *receiver;
+    release_ticket(exchange);
     exchange.attach(std::move(receiver));
     attached.start(*session);
 }
@@ -424,7 +434,11 @@ void SockJsHandler::send(http::Exchange& exchange, std::string_view id, bool is_
     forbid_caching(response);
     add_common(request, response);
     response.body = is_jsonp ? "ok" : "";
-    switch (session->take(std::move(*messages))) {
+    const Session::Taken taken = session->take(std::move(*messages));
+    if (taken != Session::Taken::refused) {
+        release_ticket(exchange);
+    }
+    switch (taken) {
         case Session::Taken::refused:
             exchange.respond(not_found());
             break;

@@ -627,6 +627,24 @@ class MqttInside(SockJsTest):
         self.assertLess(len(frame), 25_000_000)
 
 
+class Door(SockJsTest):
+    more = {"listener.sockjs.default.max_unauthenticated": "3"}
+
+    def test_pollers_that_are_logged_in_are_no_strangers(self):
+        for number in range(6):
+            stream = ws_wire.Stream(ws_wire.connect(self.where))
+            self._clients.append(stream.socket)
+            url = self.session("/mqtt")
+
+            def post(path, body=b"", stream=stream, url=url):
+                return ws_wire.request(self.where, "POST", url + path, body=body, stream=stream).body
+            self.assertEqual(post("/xhr"), b"o\n", number)
+            post("/xhr_send", MqttInside.characters(wire.connect(self.name(str(number)))).encode())
+            self.assertEqual(post("/xhr"), b'a[" \\u0002\\u0000\\u0000"]\n')
+            stream.socket.sendall(
+                f"POST {url}/xhr HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
+
+
 class StompInside(SockJsTest):
 
     CONNECT = "CONNECT\naccept-version:1.2\nhost:x\n\n\0"

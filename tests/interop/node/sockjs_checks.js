@@ -81,6 +81,7 @@
       await within(new Promise((resolve, reject) => {
         client.onStompError = (frame) => reject(new Error(frame.headers.message))
         client.onWebSocketError = () => reject(new Error('no connection'))
+        client.onWebSocketClose = ({ code, reason }) => reject(new Error(`closed: ${code} ${reason}`))
         client.onConnect = () => {
           client.subscribe(topic, (message) => {
             came.push(message.body)
