@@ -96,6 +96,9 @@ App::App(const config::Config& config, Log& log)
         config, random_seed());
     shared_->access = access_->policy();
     shared_->door = access_->door();
+    clients_ = std::make_unique<Clients>(*shared_, [this](std::uint32_t worker, BrokerTask task) {
+        exchange_->post_task(worker, std::move(task));
+    });
     store_ = std::make_unique<Store>(
         worker_count, !config.store.file.empty(),
         [this](std::uint32_t worker, BrokerTask task) {
@@ -350,7 +353,7 @@ Result<void> App::check(const config::Config& config) {
 }
 
 Result<std::string> App::manage(const std::string& name, const ManageFields& fields) {
-    return access_->manage(name, fields);
+    return Clients::answers(name) ? clients_->manage(name, fields) : access_->manage(name, fields);
 }
 
 void App::apply_listener_settings(const config::Config& config, const TlsListeners::Setups& tls) {

@@ -2,6 +2,7 @@
 
 #include "gateway/access/access_control.hpp"
 #include "gateway/auth/auth_service.hpp"
+#include "gateway/clients.hpp"
 #include "gateway/exchange.hpp"
 #include "gateway/listener.hpp"
 #include "gateway/protocols/coap.hpp"
@@ -70,6 +71,7 @@ private:
     const WallTime started_;
     std::vector<std::unique_ptr<transport::WorkerLoop>> loops_;
     std::unique_ptr<BrokerShared> shared_;
+    std::unique_ptr<Clients> clients_;
     std::unique_ptr<ThreadExchange> exchange_;
     std::shared_ptr<auth::AuthService> auth_;
     std::unique_ptr<AccessControl> access_;  // outlives the workers, which answer to it

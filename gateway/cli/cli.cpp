@@ -1,6 +1,7 @@
 #include "gateway/cli/cli.hpp"
 
 #include "gateway/cli/access_commands.hpp"
+#include "gateway/cli/client_commands.hpp"
 #include "gateway/cli/commands.hpp"
 #include "gateway/program.hpp"
 #include "gateway/version.hpp"
@@ -290,12 +291,13 @@ private:
     bool dry_run_ = false;
     bool detached_ = false;
     std::function<ExitCode()> chosen_;
-    AccessCommands access_{
-        app_, common_,
-        [this](CLI::App& parent, const char* name, const char* summary, const char* footer,
-               std::function<ExitCode()> action) {
-            return with_common(add(parent, name, summary, footer, std::move(action)));
-        }};
+    const AccessCommands::Add add_with_common_ = [this](CLI::App& parent, const char* name,
+                                                        const char* summary, const char* footer,
+                                                        std::function<ExitCode()> action) {
+        return with_common(add(parent, name, summary, footer, std::move(action)));
+    };
+    ClientCommands clients_{app_, common_, add_with_common_};
+    AccessCommands access_{app_, common_, add_with_common_};
 };
 
 }  // namespace

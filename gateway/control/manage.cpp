@@ -13,7 +13,8 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::array<std::string_view, 4> names{"acl_test", "ban_add", "ban_del", "ban_list"};
+constexpr std::array<std::string_view, 7> names{
+    "acl_test", "ban_add", "ban_del", "ban_list", "clients_list", "clients_show", "clients_kick"};
 
 std::string text_of(const json::string& text) {
     return {text.data(), text.size()};

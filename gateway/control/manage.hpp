@@ -16,7 +16,8 @@ using ManageFields = std::map<std::string, std::string>;
 ///   {"command":"ban_add","client":"meter-7"}  -> {"ok":true,"text":".."},
 ///   {"ok":false,"error":".."}
 struct ManageRequest {
-    std::string name;  // acl_test, ban_add, ban_del, ban_list
+    std::string
+        name;  // acl_test, ban_add, ban_del, ban_list, clients_list, clients_show, clients_kick
     ManageFields fields;
 };
 
