@@ -1,5 +1,5 @@
-"""sockjs-client and @stomp/stompjs, from npm, through each transport it can reach: in Node, in a page of headless
-Chromium, behind nginx; and the example page."""
+"""sockjs-client and @stomp/stompjs, from npm, through each transport it can reach: in Node, in a
+page of headless Chromium, behind nginx; and the example page."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import threading
 import unittest
 
 import browser
@@ -22,17 +23,21 @@ IN_PAGES = ("websocket", "xhr-streaming", "eventsource", "iframe-eventsource", "
 IN_NODE = ("websocket", "xhr-streaming", "xhr-polling")
 
 
-@unittest.skipUnless(CLIENT.exists() and (browser.MODULES / "@stomp/stompjs").exists() and shutil.which("node"), "no npm sockjs-client")
+@unittest.skipUnless(CLIENT.exists() and (browser.MODULES / "@stomp/stompjs").exists() and
+                     shutil.which("node"), "no npm sockjs-client")
 class Clients(MqttTest):
+
+    lock = threading.Lock()
 
     def setUp(self):
         super().setUp()
-        if "port" not in type(self).__dict__:
-            type(self).port = free_port()
-            type(self).pages = browser.Pages(
-                {"page.html": browser.NODE_FOLDER / "sockjs_page.html", "sockjs.min.js": CLIENT,
-                 "stomp.umd.min.js": browser.MODULES / "@stomp/stompjs/bundles/stomp.umd.min.js",
-                 "sockjs_checks.js": browser.NODE_FOLDER / "sockjs_checks.js"})
+        with type(self).lock:  # tests run beside each other
+            if "port" not in type(self).__dict__:
+                type(self).port = free_port()
+                type(self).pages = browser.Pages(
+                    {"page.html": browser.NODE_FOLDER / "sockjs_page.html", "sockjs.min.js": CLIENT,
+                     "stomp.umd.min.js": browser.MODULES / "@stomp/stompjs/bundles/stomp.umd.min.js",
+                     "sockjs_checks.js": browser.NODE_FOLDER / "sockjs_checks.js"})
         self.settings = {"listener.sockjs.default": f"127.0.0.1:{self.port}",
                          "sockjs.test_services": "on", "sockjs.demo_page": "on", "node.workers": "3",
                          "sockjs.client_url": self.pages.url + "/sockjs.min.js"}
