@@ -123,6 +123,12 @@ void StompClient::on_bytes(Bytes bytes) {
         for (const stomp::Header& header : *headers) {
             got.headers.emplace_back(header.name, header.value);
         }
+        if (got.command == "CONNECTED") {
+            const std::string version = got.get("version");
+            version_ = version == "1.0"   ? Version::v1_0
+                       : version == "1.1" ? Version::v1_1
+                                          : Version::v1_2;
+        }
         got.body = as_text(all.subspan(reader.head_bytes(), reader.body_bytes()));
         input_.consume(reader.frame_bytes());
     }

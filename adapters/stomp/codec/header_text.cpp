@@ -1,6 +1,6 @@
 #include "adapters/stomp/codec/header_text.hpp"
 
-#include <cstring>
+#include "broker-core/base/utf8.hpp"
 
 namespace gw::stomp {
 
@@ -57,6 +57,23 @@ bool Unescaper::unescape(std::string_view& text) {
         *out_++ = static_cast<std::uint8_t>(c);
     }
     text = as_text({start, static_cast<std::size_t>(out_ - start)});
+    return true;
+}
+
+bool is_readable(Version version, std::string_view raw) {
+    if (!is_valid_utf8(as_bytes(raw))) {
+        return false;
+    }
+    for (std::size_t i = 0; i < raw.size() && version != Version::v1_0; ++i) {
+        if (raw[i] != '\\') {
+            continue;
+        }
+        ++i;
+        const std::string_view letters = version == Version::v1_2 ? "\\ncr" : "\\nc";
+        if (i == raw.size() || letters.find(raw[i]) == std::string_view::npos) {
+            return false;
+        }
+    }
     return true;
 }
 

@@ -22,6 +22,9 @@ private:
     std::uint8_t* out_;
 };
 
+/// Whether a value as it stands in a frame can be read: UTF-8, and no undefined escapes.
+bool is_readable(Version version, std::string_view raw);
+
 /// Appends a header's name or value as the version wants it written.
 void append_escaped(ByteBuffer& out, Version version, std::string_view text);
 

@@ -276,7 +276,11 @@ void ConnectionMachine::say_goodbye(ReasonCode reason, std::string_view text) {
     if (state_ == State::closed) {
         return;
     }
-    write_error(reason, text, find_raw(head_, "receipt"));
+    const std::string_view receipt = find_raw(head_, "receipt");
+    // What the client cannot read would hide the error from it. Before CONNECTED no version is
+    // agreed on: what 1.2 reads, all do.
+    const Version reader = connecting_ ? Version::v1_2 : version_;
+    write_error(reason, text, is_readable(reader, receipt) ? receipt : std::string_view{});
     state_ = State::closed;
     connection_.close(CloseMode::drain);
 }

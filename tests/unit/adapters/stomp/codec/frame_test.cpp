@@ -1,6 +1,7 @@
 #include "adapters/stomp/codec/frame.hpp"
 
 #include "adapters/stomp/codec/frame_writer.hpp"
+#include "adapters/stomp/codec/header_text.hpp"
 
 #include <doctest/doctest.h>
 
@@ -215,6 +216,17 @@ TEST_CASE("a raw header is found in what is whole of a head") {
     CHECK(find_raw(as_bytes("SEND\na:1\nreceipt:x\\cy\nreceipt:2\nb"), "receipt") == "x\\cy");
     CHECK(find_raw(as_bytes("SEND\nreceipts:1\nreceipt:2"), "receipt").empty());
     CHECK(find_raw(as_bytes(""), "receipt").empty());
+}
+
+TEST_CASE("whether a value can be read depends on the version") {
+    for (const Version version : {Version::v1_0, Version::v1_1, Version::v1_2}) {
+        CHECK(is_readable(version, ""));
+        CHECK(is_readable(version, "a\\c\\n\\\\"));
+        CHECK_FALSE(is_readable(version, "\xff"));
+        CHECK(is_readable(version, "\\r") == (version != Version::v1_1));
+        CHECK(is_readable(version, "\\t") == (version == Version::v1_0));
+        CHECK(is_readable(version, "a\\") == (version == Version::v1_0));
+    }
 }
 
 TEST_CASE("frames are written as the version wants it") {

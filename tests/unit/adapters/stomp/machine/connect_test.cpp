@@ -133,6 +133,37 @@ TEST_CASE("each client command that lacks what it needs is answered with ERROR a
     }
 }
 
+TEST_CASE("an ERROR names the receipt as it was written, where that can be read") {
+    struct Row {
+        Version version;
+        std::string_view receipt;
+        std::string_view told;
+    };
+    const Row rows[] = {
+        {Version::v1_2, "a\\cb", "a:b"}, {Version::v1_2, "\\t", ""},    {Version::v1_2, "\xff", ""},
+        {Version::v1_1, "\\r", ""},      {Version::v1_0, "\\t", "\\t"},
+    };
+    for (const Row& row : rows) {
+        SimWorld world{SimOptions{}};
+        const auto client = logged_in(world, row.version);
+        CAPTURE(row.receipt);
+        client->raw("NONSENSE\nreceipt:1\n\n");
+        CHECK(client->next_frame().get("receipt-id") == "");  // not even its head is looked at
+        const auto other = logged_in(world, row.version);
+        other->raw("BEGIN\nreceipt:" + std::string{row.receipt} + "\n\n" + '\0');
+        const StompFrame error = other->next_frame();
+        CHECK(error.command == "ERROR");
+        CHECK(error.get("receipt-id") == row.told);
+        CHECK(other->is_closed());
+    }
+    SimWorld world{SimOptions{}};
+    StompClient early{world};
+    early.raw("SEND\nreceipt:\\x\n\n");
+    const StompFrame error = early.next_frame();
+    CHECK(error.command == "ERROR");
+    CHECK(error.get("receipt-id") == "");
+}
+
 TEST_CASE("every client command may ask for a receipt") {
     SimWorld world{SimOptions{}};
     const auto client = logged_in(world);
