@@ -286,6 +286,8 @@ public:
     std::size_t end_clients(const std::function<bool(const ClientIdentity&)>& is_meant, EndOf what,
                             ReasonCode reason);
     Session* find_session(std::string_view client_id);
+    /// How many of its subscriptions end with its connection (SubscribeRequest::is_passing).
+    std::size_t passing_subscription_count(const Session& session) const;
     template <class Visit>
     void for_each_session(const Visit& visit) {
         sessions_.for_each(visit);
@@ -482,6 +484,8 @@ private:
     std::uint64_t hold_session_id_ = 0;  // the store's, for held publishes; 0: none so far
     std::uint64_t hold_sequence_ = 0;
     std::map<std::uint64_t, LoadingHandOn> loading_hand_ons_;  // by message id
+    /// Subscriptions that end with the connection although the session goes on, by their text.
+    std::unordered_map<const Session*, std::unordered_map<std::string, TopicFilter>> passing_;
     struct UnknownGroup {
         SessionRef session;
         std::uint64_t sequence;

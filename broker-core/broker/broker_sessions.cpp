@@ -562,6 +562,7 @@ void Broker::end_session(Session& session, ReasonCode reason) {
     if (is_stored(session)) {
         storage_.remove_session(session.store_id);
     }
+    passing_.erase(&session);
     sessions_.remove(session);
     shared_.session_count.fetch_sub(1, std::memory_order_relaxed);
     metrics_.sessions_removed.add();

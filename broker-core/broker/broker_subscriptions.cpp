@@ -40,8 +40,8 @@ ReasonCode Broker::subscribe(Session& session, const SubscribeRequest& request, 
     if (is_new != nullptr) {
         *is_new = outcome == SubscribeOutcome::created;
     }
-    const bool was_passing =
-        session.passing_subscriptions && session.passing_subscriptions->contains(filter.text);
+    const auto passing = passing_.find(&session);
+    const bool was_passing = passing != passing_.end() && passing->second.contains(filter.text);
     if (is_stored(session) && !request.is_passing && (!is_stored_already || was_passing)) {
         storage_.put_subscription(session.store_id, filter.text,
                                   std::bit_cast<std::uint32_t>(request.options));
@@ -101,19 +101,20 @@ ReasonCode Broker::unsubscribe(Session& session, const TopicFilter& filter) {
 
 void Broker::note_passing(Session& session, const TopicFilter& filter, bool is_passing) {
     if (is_passing) {
-        if (!session.passing_subscriptions) {
-            session.passing_subscriptions =
-                std::make_unique<std::unordered_map<std::string, TopicFilter>>();
-        }
-        session.passing_subscriptions->insert_or_assign(filter.text, filter);
-    } else if (session.passing_subscriptions) {
-        session.passing_subscriptions->erase(filter.text);
+        passing_[&session].insert_or_assign(filter.text, filter);
+    } else if (const auto found = passing_.find(&session); found != passing_.end()) {
+        found->second.erase(filter.text);
     }
 }
 
+std::size_t Broker::passing_subscription_count(const Session& session) const {
+    const auto found = passing_.find(&session);
+    return found == passing_.end() ? 0 : found->second.size();
+}
+
 void Broker::end_passing_subscriptions(Session& session) {
-    if (const auto passing = std::exchange(session.passing_subscriptions, nullptr)) {
-        for (const auto& [text, filter] : *passing) {
+    if (const auto ended = passing_.extract(&session)) {
+        for (const auto& [text, filter] : ended.mapped()) {
             unsubscribe(session, filter);
         }
     }

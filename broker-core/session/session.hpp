@@ -15,7 +15,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 namespace gw {
@@ -48,9 +47,7 @@ struct Session : TimerNode {
     std::unique_ptr<Will> will;
     std::unique_ptr<Ring<RetainedReplay>> replays;
     std::unique_ptr<std::string> adapter_state;  // see Broker::set_adapter_state()
-    /// Subscriptions that end with the connection although the session goes on, by their text.
-    std::unique_ptr<std::unordered_map<std::string, TopicFilter>> passing_subscriptions;
-    SessionLoadPtr load;  // made when the session first joins a shared group
+    SessionLoadPtr load;                         // made when the session first joins a shared group
     MonotonicTime ends_at = never;
     MonotonicTime will_at = never;
     std::uint64_t store_id = 0;         // the session's number in the store; 0: not stored

@@ -319,9 +319,7 @@ void ConnectionMachine::end_session(ReasonCode reason) {
     broker_.metrics().connections_closed_by_reason[static_cast<std::size_t>(reason)].add();
     Session& session = *std::exchange(session_, nullptr);
     ConnectionEnd end{.reason = reason, .discard_will = true, .expiry_interval = {}};
-    const std::size_t passing_count =
-        session.passing_subscriptions ? session.passing_subscriptions->size() : 0;
-    if (session.subscriptions.size() == passing_count) {
+    if (session.subscriptions.size() == broker_.passing_subscription_count(session)) {
         end.expiry_interval = 0;  // nothing durable is left to keep the session for
     }
     broker_.close_connection(session, end);
