@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t spare_buffer_count_max = 64;
 constexpr std::size_t spare_buffer_bytes_max = 1024 * 1024;
+constexpr std::size_t spare_segment_count_max = 8;
 /// Commits between two looks at how much of the file is unused, and pages that one then gives back.
 constexpr std::uint64_t look_commit_count = 256;
 constexpr int vacuum_slice_pages = 64;
@@ -209,7 +210,7 @@ bool StoreWriter::take_batch() {
         }
     }
     std::size_t bytes = 0;
-    while (!waiting_.empty() && bytes < parts_.options.segment_bytes_max) {
+    while (!waiting_.empty() && bytes < parts_.options.transaction_bytes_max) {
         bytes += size_of(waiting_.front());
         batch_.push_back(std::move(waiting_.front()));
         waiting_.pop_front();
@@ -238,6 +239,9 @@ ByteBuffer& StoreWriter::open_segment(Transaction& transaction) {
 void StoreWriter::append_records(Transaction& transaction, Bytes records) {
     const std::size_t bytes_max = parts_.options.segment_bytes_max;
     ByteBuffer* segment = &transaction.segments.back();
+    if (segment->size() >= bytes_max) {
+        segment = &open_segment(transaction);
+    }
     if (segment->size() + records.size() <= 2 * bytes_max) {
         segment->append(records);
         return;
@@ -385,7 +389,8 @@ void StoreWriter::run_transaction() {
     counters_.longest_commit_us = std::max<std::uint64_t>(counters_.longest_commit_us, took_us);
     tell(transaction, done, report);
     for (ByteBuffer& segment : transaction.segments) {
-        if (spare_segments_.size() < 2 && segment.capacity() <= 2 * spare_buffer_bytes_max) {
+        if (spare_segments_.size() < spare_segment_count_max &&
+            segment.capacity() <= 3 * parts_.options.segment_bytes_max) {
             spare_segments_.push_back(std::move(segment));
         }
     }

@@ -53,8 +53,11 @@ struct LogStoreOptions {
     std::string vfs;  // SQLite's name of the file layer; tests put theirs here
     /// Of a new file; a power of two from 512 to 65,536.
     std::uint32_t page_bytes = 4096;
-    /// A transaction takes about so many bytes of records at most, and so does a segment.
-    std::size_t segment_bytes_max = 8 * 1024 * 1024;
+    /// A transaction takes about so many bytes of records at most.
+    std::size_t transaction_bytes_max = 8 * 1024 * 1024;
+    /// From here on a transaction begins another segment. SQLite finds a place in a large value by
+    /// walking its pages from the first: a message is read the slower the larger its segment is.
+    std::size_t segment_bytes_max = 256 * 1024;
     /// The write-ahead log is copied into the file when it has grown by so much. Its file takes
     /// that room from the start.
     std::size_t checkpoint_bytes = 8 * 1024 * 1024;

@@ -54,6 +54,7 @@ void run(std::uint64_t seed) {
     // A message completed by one session may still be taken up by another in this test.
     options.unreferenced_grace = Milliseconds{seed % 2 == 0 ? 60'000 : 0};
     options.segment_bytes_max = 256 << random.below(6);
+    options.transaction_bytes_max = options.segment_bytes_max << random.below(4);
     options.compact_slack_bytes = 1024 << random.below(4);
     options.compact_slice_bytes = 128 << random.below(6);
     std::uint64_t compacted_bytes = 0;

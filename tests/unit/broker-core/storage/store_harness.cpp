@@ -282,6 +282,7 @@ std::vector<OrphanDelivery> StoreHarness::orphans() const {
 LogStoreOptions small_options() {
     LogStoreOptions options;
     options.segment_bytes_max = 4 * 1024;
+    options.transaction_bytes_max = 4 * 1024;
     options.checkpoint_bytes = 64 * 1024;
     options.unreferenced_grace = Milliseconds{0};
     options.compact_slack_bytes = 8 * 1024;
