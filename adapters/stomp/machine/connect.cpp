@@ -142,10 +142,32 @@ void ConnectionMachine::finish_connect(std::string_view client_id, const AuthDec
         return;
     }
     session_ = opened.session;
-    state_ = State::connected;
     id_prefix_ = static_cast<std::uint32_t>(broker_.random().next());
-    send_connected(client_id, opened.session_present);
-    if (opened.session_present) {
+    if (opened.ticket != 0 && options_->waits_for_store) {
+        // CONNECTED promises a session, or that an older one is gone.
+        state_ = State::opening;
+        connecting_->ticket = opened.ticket;
+        connecting_->must_be_stored = opened.must_be_stored;
+        connecting_->has_resumed = opened.session_present;
+        pause(pause_for_session);
+        return;
+    }
+    welcome(opened.session_present);
+}
+
+void ConnectionMachine::on_session_stored(StoreOutcome outcome) {
+    if (outcome != StoreOutcome::stored && connecting_->must_be_stored) {
+        refuse_unstored(outcome, {});
+        return;
+    }
+    welcome(connecting_->has_resumed);
+    unpause(pause_for_session);
+}
+
+void ConnectionMachine::welcome(bool session_present) {
+    state_ = State::connected;
+    send_connected(session_present);
+    if (session_present) {
         collect_unnamed();
     }
     connecting_.reset();
@@ -169,10 +191,10 @@ void ConnectionMachine::collect_unnamed() {
     } while (page.size() == page_count);
 }
 
-void ConnectionMachine::send_connected(std::string_view client_id, bool session_present) {
+void ConnectionMachine::send_connected(bool session_present) {
     FrameWriter frame{output(), version_, Command::connected};
     frame.plain("version", version_text(version_));
-    frame.header("session", client_id);
+    frame.header("session", session_->client_id());
     frame.plain("server", options_->server_name);
     if (is_named_client_) {
         frame.plain("session-present", session_present ? "true" : "false");

@@ -207,6 +207,12 @@ void ConnectionMachine::check_receipts() {
 }
 
 void ConnectionMachine::on_stored(StoreTicket ticket, StoreOutcome outcome) {
+    if (state_ == State::opening) {
+        if (connecting_->ticket <= ticket) {
+            on_session_stored(connecting_->ticket == ticket ? outcome : StoreOutcome::stored);
+        }
+        return;
+    }
     if (!rare_ || state_ == State::closed) {
         return;
     }
@@ -216,14 +222,7 @@ void ConnectionMachine::on_stored(StoreTicket ticket, StoreOutcome outcome) {
         receipts.pop_front();
         rare_->receipt_bytes -= sizeof(PendingReceipt) + receipt.id.size();
         if (outcome != StoreOutcome::stored && receipt.ticket == ticket) {
-            // No RECEIPT for what is not stored; and a client that hears nothing would wait.
-            ByteBuffer escaped;
-            append_escaped(escaped, version_, receipt.id);
-            broker_.metrics().replies_refused_store.add();
-            write_error(reason_of(outcome), "could not be stored", as_text(escaped.view()));
-            state_ = State::closed;
-            connection_.close(CloseMode::drain);
-            end_session(reason_of(outcome));
+            refuse_unstored(outcome, receipt.id);
             return;
         }
         write_receipt(receipt.id);
@@ -235,6 +234,17 @@ void ConnectionMachine::on_stored(StoreTicket ticket, StoreOutcome outcome) {
     if (rare_->receipt_bytes <= options_->unsent_bytes_max / 2) {
         unpause(pause_for_receipts);
     }
+}
+
+/// No RECEIPT for what is not stored, nor CONNECTED; and a client that hears nothing would wait.
+void ConnectionMachine::refuse_unstored(StoreOutcome outcome, std::string_view receipt) {
+    ByteBuffer escaped;
+    append_escaped(escaped, version_, receipt);
+    broker_.metrics().replies_refused_store.add();
+    write_error(reason_of(outcome), "could not be stored", as_text(escaped.view()));
+    state_ = State::closed;
+    connection_.close(CloseMode::drain);
+    end_session(reason_of(outcome));
 }
 
 // -------------------------------------------------------------------------------------- ending

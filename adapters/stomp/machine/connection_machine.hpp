@@ -39,6 +39,7 @@ public:
 private:
     enum class State : std::uint8_t {
         awaiting_connect,
+        opening,  // has a session; CONNECTED leaves when it is stored
         connected,
         disconnecting,  // after DISCONNECT: receipts that wait for the store leave before the end
         closed,         // says and hears nothing more
@@ -54,6 +55,7 @@ private:
         pause_for_login = 4,
         pause_for_output = 8,     // the client does not read what it causes
         pause_for_receipts = 16,  // the store is slower than the client
+        pause_for_session = 32,   // CONNECTED waits for the store
     };
 
     /// What is kept only while a CONNECT is being decided.
@@ -65,6 +67,9 @@ private:
         bool is_waiting = false;  // for on_auth_decided()
         std::size_t bytes_taken = 0;
         MonotonicTime timeout_at = never;
+        StoreTicket ticket = 0;       // of the session, while State::opening; as the next two
+        bool must_be_stored = false;  // see OpenedSession
+        bool has_resumed = false;
     };
 
     /// A RECEIPT that waits until what it promises is stored, or for one before it.
@@ -107,7 +112,8 @@ private:
     Step on_frame(Bytes bytes);
     Step on_connected_frame(const Frame& frame);
     bool is_listening() const {
-        return state_ == State::awaiting_connect || state_ == State::connected;
+        return state_ == State::awaiting_connect || state_ == State::opening ||
+               state_ == State::connected;
     }
     bool is_over_budget(std::size_t bytes);
     FrameLimits limits() const;
@@ -117,8 +123,10 @@ private:
     bool check_heart_beat(const Frame& frame);
     Step begin_connect(const Frame& frame);
     void finish_connect(std::string_view client_id, const AuthDecision& decision);
+    void on_session_stored(StoreOutcome outcome);
+    void welcome(bool session_present);
     void collect_unnamed();
-    void send_connected(std::string_view client_id, bool session_present);
+    void send_connected(bool session_present);
     void refuse_connect(std::string_view client_id, ReasonCode reason, std::string_view text);
 
     // send.cpp
@@ -170,6 +178,7 @@ private:
     /// Ends the connection for what the client did, or for what befell it, with an ERROR frame.
     void fail(ReasonCode reason, std::string_view text);
     void fail_frame(DecodeError error) { fail(reason_code(error), decode_error_text(error)); }
+    void refuse_unstored(StoreOutcome outcome, std::string_view receipt);
     void write_error(ReasonCode reason, std::string_view text, std::string_view raw_receipt);
     void say_goodbye(ReasonCode reason, std::string_view text);
     void end_session(ReasonCode reason);

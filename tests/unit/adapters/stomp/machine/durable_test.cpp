@@ -197,6 +197,34 @@ TEST_CASE("a RECEIPT leaves when what it promises is stored, and in the order of
     CHECK(sender->is_closed());
 }
 
+TEST_CASE("CONNECTED leaves when the session is stored, and what was sent behind CONNECT follows") {
+    SimOptions options;
+    options.storage_delay_max = 20ms;
+    SimWorld world{options};
+    StompClient client{world};
+    client.frame(Command::connect, {{"accept-version", "1.2"}, {"host", "h"}, {"client-id", "c"}});
+    client.publish("a", "x", {{"receipt", "1"}});
+    const StoreTicket wanted = world.disk().submitted(0);
+    while (world.disk().committed(0) < wanted) {
+        CHECK(client.take() == Lines{});
+        world.run_for(1ms);
+    }
+    CHECK(client.next_frame().command == "CONNECTED");
+    CHECK(client.next() == "RECEIPT receipt-id=1");
+    // Nothing is to be stored for a client that brings no id.
+    StompClient passing{world};
+    passing.frame(Command::connect, {{"accept-version", "1.2"}, {"host", "h"}});
+    CHECK(passing.next_frame().command == "CONNECTED");
+    // The end of the connection meanwhile is the end of the session.
+    StompClient hasty{world};
+    hasty.frame(Command::connect,
+                {{"accept-version", "1.2"}, {"host", "h"}, {"client-id", "hasty"}});
+    hasty.close();
+    world.run_for(100ms);
+    CHECK(hasty.take() == Lines{});
+    CHECK(world.broker().find_session("hasty") == nullptr);
+}
+
 TEST_CASE("with store.ack = memory receipts leave at once") {
     SimOptions options;
     options.storage_delay_max = 20ms;

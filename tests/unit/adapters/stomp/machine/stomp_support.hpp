@@ -23,6 +23,7 @@ inline std::unique_ptr<StompClient> logged_in(
     const stomp::MachineOptions& options = open_stomp_listener()) {
     auto client = std::make_unique<StompClient>(world, 0, options);
     client->connect(version, headers);
+    world.run_for(world.options().storage_delay_max);  // CONNECTED may wait for the store
     const StompFrame connected = client->next_frame();
     REQUIRE(connected.command == "CONNECTED");
     return client;
