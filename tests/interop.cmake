@@ -28,7 +28,7 @@ function(gw_interop_test name seconds)
     ENVIRONMENT "MANGROVE_BIN=$<TARGET_FILE:mangrove>;${ARG_UNPARSED_ARGUMENTS}")
 endfunction()
 
-foreach(chapter connect publish subscribe session will flow shared malformed memory durability store_faults broker races)
+foreach(chapter connect publish subscribe session will flow shared malformed memory durability store_faults store_protocols broker races)
   gw_interop_test(${chapter} 180)
 endforeach()
 gw_interop_test(mqttsn 180)

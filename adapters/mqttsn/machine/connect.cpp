@@ -144,6 +144,7 @@ void Connection::ask_for_will_message() {
 void Connection::ask_again() {
     switch (connecting_->step) {
         case Connecting::Step::deciding:
+        case Connecting::Step::storing:
             return;  // the answer comes by itself
         case Connecting::Step::will_topic:
             send(WillTopicRequest{});
@@ -168,6 +169,7 @@ void Connection::on_connecting_frame(const Frame& frame) {
         on_will_message(*message);
     } else if (std::holds_alternative<Disconnect>(*packet)) {
         send(Disconnect{});
+        end_session({.reason = ReasonCode::success, .discard_will = true, .expiry_interval = {}});
         leave();
     } else {
         gateway_.drop(DatagramDrop::unexpected);
@@ -212,6 +214,9 @@ void Connection::on_connecting_deadline() {
             .metrics()
             .connects_refused_by_reason[static_cast<std::size_t>(ReasonCode::maximum_connect_time)]
             .add();
+        end_session({.reason = ReasonCode::maximum_connect_time,
+                     .discard_will = true,
+                     .expiry_interval = {}});
         leave();
         return;
     }
@@ -265,8 +270,35 @@ void Connection::finish_connect() {
     } else if (connecting_->flags.will() && work_) {
         work_->client.will = {};
     }
-    become_active();
+    forget_connection();
     save_state();
+    if (opened.ticket != 0 && options().waits_for_store) {
+        // CONNACK promises a session, or that an older one is gone, and the will.
+        connecting_->step = Connecting::Step::storing;
+        connecting_->retry_at = never;
+        connecting_->ticket = opened.ticket;
+        connecting_->must_be_stored = opened.must_be_stored;
+        connecting_->has_resumed = opened.session_present;
+        schedule();
+        return;
+    }
+    become_active();
+    broker().start_delivery(*session_);
+}
+
+void Connection::on_session_stored(StoreOutcome outcome) {
+    if (outcome != StoreOutcome::stored && connecting_->must_be_stored) {
+        broker().metrics().replies_refused_store.add();
+        send(Connack{ReturnCode::congestion});
+        // A session that was there stays as it was stored.
+        end_session(
+            {.reason = reason_of(outcome),
+             .discard_will = true,
+             .expiry_interval = connecting_->has_resumed ? std::nullopt : std::optional{0U}});
+        leave();
+        return;
+    }
+    become_active();
     broker().start_delivery(*session_);
 }
 
@@ -295,6 +327,7 @@ bool Connection::resume_in_place(Session& present) {
         work_->client.will = connecting_->will;
         broker().set_will(present, make_will(work_->client.will));
     }
+    forget_connection();
     become_active();
     if (work_->outgoing.step != Outgoing::Step::none) {
         send_outgoing_again();
@@ -313,6 +346,9 @@ void Connection::prepare_takeover(Session& present) {
     present.will.reset();
     if (!connecting_->flags.clean_session() && old->work_ && old->work_->recent_publishes) {
         work().recent_publishes = std::move(old->work_->recent_publishes);
+        for (const PendingReply& reply : old->work_->replies) {
+            work_->recent_publishes->forget(reply.message_id);  // it was not acknowledged
+        }
         work_->recent_publishes->on_reconnect();
     }
     const DatagramSource here{.peer = peer_, .node = work_ ? as_bytes(work_->node) : NodePrefix{}};
@@ -342,6 +378,7 @@ OpenSession Connection::open_request(const Session* present) {
     request.is_administrator = connecting_->peer.is_administrator;
     request.clean_start = is_clean;
     request.receive_maximum = 1;  // one message at a time (6.10)
+    request.waits_for_store = options().waits_for_store;
     if (!is_clean) {
         const auto seconds = options().session_expiry.count();
         request.expiry_interval = seconds == 0 ? session_never_expires
@@ -365,6 +402,14 @@ void Connection::load_state(const Session& session) {
     }
 }
 
+/// What only held for the client's connection before.
+void Connection::forget_connection() {
+    if (work_) {
+        work_->client.topics.forget_known();
+        work_->client.sleep.reset();
+    }
+}
+
 void Connection::become_active() {
     keep_alive_ = connecting_->duration;
     connect_flags_ = connecting_->flags;
@@ -374,10 +419,6 @@ void Connection::become_active() {
     conflates_queue = false;
     note_proof(connecting_->peer, *connecting_->decision);
     connecting_.reset();
-    if (work_) {
-        work_->client.topics.forget_known();
-        work_->client.sleep.reset();
-    }
     gateway_.timers().cancel(*this);
     schedule();
     send(Connack{});

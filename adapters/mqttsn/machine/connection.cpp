@@ -167,6 +167,9 @@ void Connection::send_reply(const PendingReply& reply) {
         case MessageType::pubrec:
             return send(Pubrec{reply.message_id});
         case MessageType::pubrel:
+            if (work_->outgoing.packet_id == reply.message_id) {
+                work_->outgoing.is_unstored = false;
+            }
             return send(Pubrel{reply.message_id});
         case MessageType::pubcomp:
             return send(Pubcomp{reply.message_id});
@@ -176,41 +179,72 @@ void Connection::send_reply(const PendingReply& reply) {
             return send(Suback{reply.flags, reply.topic_id, reply.message_id, reply.code});
         case MessageType::unsuback:
             return send(Unsuback{reply.message_id});
+        case MessageType::willtopicresp:
+            return send(WillTopicResponse{reply.code});
+        case MessageType::willmsgresp:
+            return send(WillMessageResponse{reply.code});
         default:
             GW_UNREACHABLE();  // nothing else is made to wait
     }
 }
 
 void Connection::on_stored(StoreTicket ticket, StoreOutcome outcome) {
-    if (!work_ || !is_connected()) {
+    if (!is_connected()) {
+        return;
+    }
+    if (state_ == State::connecting) {
+        if (connecting_->ticket <= ticket) {
+            on_session_stored(connecting_->ticket == ticket ? outcome : StoreOutcome::stored);
+        }
+        return;
+    }
+    if (!work_) {
         return;
     }
     std::vector<PendingReply> kept;
     for (PendingReply& reply : std::exchange(work_->replies, {})) {
         if (reply.ticket > ticket) {
-            kept.push_back(reply);
-            continue;
+            kept.push_back(std::move(reply));
+        } else if (outcome != StoreOutcome::stored && reply.ticket == ticket) {
+            refuse_unstored(std::move(reply));
+        } else {
+            send_reply(reply);
         }
-        if (outcome != StoreOutcome::stored && reply.ticket == ticket) {
-            // Not acknowledged: the client may try again later.
-            if (reply.type == MessageType::pubrec) {
-                broker().forget_inbound(*session_, reply.message_id);
-                reply.type = MessageType::puback;
-            }
-            reply.code = ReturnCode::congestion;
-            if (work_->recent_publishes) {
-                work_->recent_publishes->forget(reply.message_id);
-            }
-            work_->last_subscribe.is_set = false;
-            if (reply.type != MessageType::puback && reply.type != MessageType::suback &&
-                reply.type != MessageType::regack) {
-                continue;  // has no word for it
-            }
-        }
-        send_reply(reply);
     }
     work_->replies = std::move(kept);
     go_on();  // messages may have waited for this, and so may PINGRESP
+}
+
+/// What could not be stored is not acknowledged: the client may try again later.
+void Connection::refuse_unstored(PendingReply reply) {
+    broker().metrics().replies_refused_store.add();
+    reply.code = ReturnCode::congestion;
+    switch (reply.type) {
+        case MessageType::pubrec:
+            broker().forget_inbound(*session_, reply.message_id);
+            reply.type = MessageType::puback;
+            [[fallthrough]];
+        case MessageType::puback:
+            if (work_->recent_publishes) {
+                work_->recent_publishes->forget(reply.message_id);
+            }
+            break;
+        case MessageType::suback:
+            work_->last_subscribe.is_set = false;
+            reply.topic_id = 0;
+            if (const auto filter =
+                    parse_topic_filter(reply.added, {.bytes_max = 1 << 20, .levels_max = 65535})) {
+                broker().unsubscribe(*session_, *filter);
+            }
+            break;
+        case MessageType::pubrel:
+        case MessageType::pubcomp:
+        case MessageType::unsuback:
+            return;  // have no word for it
+        default:
+            break;
+    }
+    send_reply(reply);
 }
 
 template <class Message>
@@ -302,8 +336,11 @@ void Connection::on_peer_lost() {
     has_address_ = false;
     switch (state_) {
         case State::connecting:
-            leave();
-            return;
+            if (session_ == nullptr) {
+                leave();
+                return;
+            }
+            [[fallthrough]];
         case State::active:
             if (!is_replaced_) {
                 lose(ReasonCode::connection_lost);
@@ -322,6 +359,7 @@ void Connection::on_peer_lost() {
 void Connection::on_shutdown(ReasonCode reason) {
     switch (state_) {
         case State::connecting:
+            end_session({.reason = reason, .discard_will = true, .expiry_interval = {}});
             leave();
             return;
         case State::asleep:

@@ -99,7 +99,12 @@ public:
 private:
     /// What is kept only while a CONNECT is being decided.
     struct Connecting {
-        enum class Step : std::uint8_t { deciding, will_topic, will_message } step = Step::deciding;
+        enum class Step : std::uint8_t {
+            deciding,
+            will_topic,
+            will_message,
+            storing,  // there is a session; CONNACK leaves when it is stored
+        } step = Step::deciding;
         std::string client_id;
         Flags flags;
         std::uint16_t duration = 0;
@@ -111,6 +116,9 @@ private:
         std::uint8_t try_count = 0;
         MonotonicTime retry_at = never;
         MonotonicTime timeout_at = never;
+        StoreTicket ticket = 0;       // in step `storing`, as the next two
+        bool must_be_stored = false;  // see OpenedSession
+        bool has_resumed = false;
     };
     /// One message to the client that it has to answer; one at a time (6.10).
     struct Outgoing {
@@ -124,6 +132,7 @@ private:
         Qos qos = Qos::at_most_once;
         bool retain = false;
         bool is_resend = false;
+        bool is_unstored = false;          // the PUBREC that PUBREL answers is not stored yet
         std::uint8_t try_count = 0;        // times it was sent, in this step
         std::uint8_t rejection_count = 0;  // times the client did not know the topic id
         std::uint16_t topic_id = 0;
@@ -143,6 +152,7 @@ private:
         Flags flags{};
         std::uint16_t topic_id = 0;
         std::uint16_t message_id = 0;
+        std::string added{};  // filter that SUBSCRIBE has made
     };
     /// A SUBSCRIBE that was answered, to know its repetition (6.13).
     struct LastSubscribe {
@@ -189,6 +199,8 @@ private:
     void prepare_takeover(Session& present);
     OpenSession open_request(const Session* present);
     void load_state(const Session& session);
+    void forget_connection();
+    void on_session_stored(StoreOutcome outcome);
     void become_active();
     void note_proof(const PeerInfo& peer, const AuthDecision& decision);
     void on_connecting_frame(const Frame& frame);
@@ -222,6 +234,7 @@ private:
     // delivery.cpp
     void start(Outgoing outgoing);
     void send_outgoing();
+    void send_release();
     void send_outgoing_again();
     void retry_outgoing();
     void go_on();
@@ -252,6 +265,7 @@ private:
     void take_waiting_input();
     void reply(const PendingReply& reply);
     void send_reply(const PendingReply& reply);
+    void refuse_unstored(PendingReply reply);
     void end_session(const ConnectionEnd& end);
     void leave();
     bool is_connected() const { return session_ != nullptr; }

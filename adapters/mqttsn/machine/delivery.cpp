@@ -118,7 +118,7 @@ void Connection::send_outgoing() {
             send_publish(outgoing);
             break;
         case Outgoing::Step::releasing:
-            send(Pubrel{outgoing.packet_id});
+            send_release();
             break;
     }
     const double factor = std::pow(options().retry_backoff, outgoing.try_count);
@@ -126,6 +126,22 @@ void Connection::send_outgoing() {
     ++outgoing.try_count;
     outgoing.retry_at = now() + Milliseconds{std::llround(std::min(interval, 3600e3))};
     schedule();
+}
+
+/// PUBREL leaves when the PUBREC that it answers is stored: after a crash the message would come
+/// again else, and as another one. A store that fails is asked again each T_retry.
+void Connection::send_release() {
+    Outgoing& outgoing = work_->outgoing;
+    if (!outgoing.is_unstored) {
+        send(Pubrel{outgoing.packet_id});
+        return;
+    }
+    outgoing.try_count = 0;  // the silence is ours
+    if (!is_reply_pending(MessageType::pubrel, outgoing.packet_id)) {
+        reply({.ticket = broker().firm_ticket(*session_),
+               .type = MessageType::pubrel,
+               .message_id = outgoing.packet_id});
+    }
 }
 
 /// The client is there again, and may not have got what it was sent last.
@@ -316,23 +332,14 @@ void Connection::on_pubrec(std::uint16_t message_id) {
         return;
     }
     Outgoing& outgoing = work_->outgoing;
-    StoreTicket ticket = 0;
     if (outgoing.step == Outgoing::Step::publishing) {
         broker().on_pubrec(*session_, message_id, ReasonCode::success);
-        ticket = broker().store_ticket(*session_);
         outgoing.step = Outgoing::Step::releasing;
+        outgoing.is_unstored = true;
         outgoing.message.reset();
         outgoing.try_count = 0;
-        if (ticket != 0 && options().waits_for_store) {
-            outgoing.retry_at = now() + options().retry_interval;
-            outgoing.try_count = 1;
-            reply({.ticket = ticket, .type = MessageType::pubrel, .message_id = message_id});
-            return;
-        }
     }
-    if (!is_reply_pending(MessageType::pubrel, message_id)) {
-        send_outgoing();
-    }
+    send_outgoing();
 }
 
 void Connection::on_pubcomp(std::uint16_t message_id) {

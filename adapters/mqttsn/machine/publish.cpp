@@ -197,7 +197,7 @@ bool Connection::answer_repeated_publish(const Publish& packet, Bytes body) {
     }
     const MessageType type = is_qos_2 ? MessageType::pubrec : MessageType::puback;
     if (!is_reply_pending(type, id)) {
-        reply({.ticket = is_qos_2 ? broker().store_ticket(*session_) : 0,
+        reply({.ticket = is_qos_2 ? broker().firm_ticket(*session_) : 0,
                .type = type,
                .topic_id = packet.topic_id,
                .message_id = id});

@@ -170,7 +170,7 @@ void Connection::move_to(const DatagramSource& source) {
 }
 
 bool Connection::follow(const DatagramSource& source) {
-    if (!is_connected() || is_at(source)) {
+    if (!is_connected() || state_ == State::connecting || is_at(source)) {
         return false;
     }
     const PeerInfo info = gateway_.peer_info(source);

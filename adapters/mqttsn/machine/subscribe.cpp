@@ -32,7 +32,7 @@ void Connection::on_register(const Register& packet) {
     }
     topics.set_known(id, true);
     answer.topic_id = id;
-    answer.ticket = broker().store_ticket(*session_);
+    answer.ticket = broker().firm_ticket(*session_);
     reply(answer);
 }
 
@@ -161,8 +161,9 @@ void Connection::on_subscribe(const Subscribe& packet, Bytes body) {
     }
     SubscriptionOptions wanted;
     wanted.qos = static_cast<std::uint8_t>(qos) & 3U;
+    bool is_new = false;
     const ReasonCode granted =
-        broker().subscribe(*session_, {.filter = *filter, .options = wanted});
+        broker().subscribe(*session_, {.filter = *filter, .options = wanted}, &is_new);
     if (is_error(granted)) {
         answer.topic_id = 0;
         refuse(granted == ReasonCode::quota_exceeded ? ReturnCode::congestion
@@ -170,8 +171,11 @@ void Connection::on_subscribe(const Subscribe& packet, Bytes body) {
         return;
     }
     answer.flags.set_qos(static_cast<WireQos>(granted));
-    answer.ticket = broker().store_ticket(*session_);
+    answer.ticket = broker().firm_ticket(*session_);
     work().last_subscribe = {request_hash(body), true, answer};
+    if (is_new) {
+        answer.added = filter->text;
+    }
     reply(answer);
     broker().send_retained(*session_);
 }
@@ -184,7 +188,7 @@ void Connection::on_unsubscribe(const Unsubscribe& packet) {
     if (work_) {
         work_->last_subscribe.is_set = false;  // the same SUBSCRIBE again would mean it
     }
-    reply({.ticket = broker().store_ticket(*session_),
+    reply({.ticket = broker().firm_ticket(*session_),
            .type = MessageType::unsuback,
            .message_id = packet.message_id});
 }
@@ -231,7 +235,7 @@ void Connection::on_will_topic_update(const WillTopicUpdate& packet) {
     }
     save_state();
     broker().set_will(*session_, make_will(will));
-    send(WillTopicResponse{});
+    reply({.ticket = broker().store_ticket(*session_), .type = MessageType::willtopicresp});
 }
 
 void Connection::on_will_message_update(const WillMessageUpdate& packet) {
@@ -239,7 +243,7 @@ void Connection::on_will_message_update(const WillMessageUpdate& packet) {
     will.message = std::string{as_text(packet.message)};
     save_state();
     broker().set_will(*session_, make_will(will));
-    send(WillMessageResponse{});
+    reply({.ticket = broker().store_ticket(*session_), .type = MessageType::willmsgresp});
 }
 
 }  // namespace gw::mqttsn

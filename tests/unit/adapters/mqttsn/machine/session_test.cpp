@@ -123,6 +123,43 @@ TEST_CASE("PUBACK, REGACK and SUBACK leave when what they promise is stored") {
     CHECK(client->take() == Lines{"PUBACK topic=1 id=3"});
 }
 
+TEST_CASE("CONNACK leaves when the session and its will are stored") {
+    SimOptions slow_disk;
+    slow_disk.storage_delay_max = 50ms;
+    SnFixture f{open_gateway(), slow_disk};
+    const auto client = f.fresh();
+    const auto connect = [&] {
+        client->connect("c", 60, false, true);
+        client->send(mqttsn::WillTopic{{}, "will"});
+        client->send(mqttsn::WillMessage{as_bytes("x")});
+    };
+    connect();
+    const StoreTicket wanted = f.world.disk().submitted(0);
+    CHECK(client->take() == Lines{"WILLTOPICREQ", "WILLMSGREQ"});
+    client->connect("c", 60, false, true);  // an impatient repetition is answered once
+    client->publish(1, "early", 1, 1);      // it has not been let in
+    while (f.world.disk().committed(0) < wanted) {
+        CHECK(client->take() == Lines{});
+        f.world.run_for(1ms);
+    }
+    CHECK(client->take() == Lines{"CONNACK"});
+    // What comes meanwhile ends the session as it would later.
+    connect();
+    CHECK(client->take() == Lines{"CONNACK"});  // repeated, and nothing came between
+    client->connect("c", 61, false, false);
+    client->disconnect();
+    CHECK(client->take() == Lines{"DISCONNECT"});
+    f.world.run_for(100ms);
+    CHECK(client->take() == Lines{});
+    CHECK(f.net.connection_count() == 0);
+    client->connect("c", 62, false, false);
+    const auto other = f.fresh();
+    other->connect("c", 60, false);
+    CHECK(client->take() == Lines{"DISCONNECT"});
+    f.world.run_for(100ms);
+    CHECK(other->take() == Lines{"CONNACK"});
+}
+
 TEST_CASE("a proven client is followed to another address by any message, if the key says so") {
     GatewayOptions options = open_gateway();
     options.follows_proven_clients = true;
@@ -183,6 +220,7 @@ TEST_CASE("sleepers are found again after a restart, with topics, will and messa
     will.set_qos(mqttsn::WireQos::qos_1);
     client->send(mqttsn::WillTopic{will, "will"});
     client->send(mqttsn::WillMessage{as_bytes("overslept")});
+    f.world.run_for(20ms);
     client->subscribe("a", 1);
     client->disconnect(100);
     f.world.run_for(20ms);
@@ -216,8 +254,7 @@ TEST_CASE("a sleeper found again is judged by what it proves when it is heard, n
             return request.action == AccessAction::publish ? AccessDecision::allow : reading;
         },
         true);
-    const auto client = f.fresh();
-    client->connect("c", 60, false);
+    const auto client = f.connected("c", 60, false);
     client->subscribe("a", 1);
     client->disconnect(100);
     f.world.run_for(20ms);

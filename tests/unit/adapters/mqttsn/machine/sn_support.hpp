@@ -26,6 +26,7 @@ struct SnFixture {
                                             bool is_clean = true) {
         auto client = fresh();
         client->connect(client_id, duration, is_clean);
+        world.run_for(world.options().storage_delay_max);  // CONNACK may wait for the store
         REQUIRE(client->next() == "CONNACK");
         return client;
     }
