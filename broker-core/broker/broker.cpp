@@ -128,7 +128,11 @@ PublishOutcome Broker::publish_qos2(Session& session, MessagePtr message, std::u
     if (is_stored(session)) {
         storage_.put_inbound(session.store_id, packet_id);
     }
-    return publish(session, std::move(message));
+    const PublishOutcome outcome = publish(session, std::move(message));
+    if (outcome.ticket != 0 && session.waits_for_store) {
+        inbound_waits_.push_back({outcome.ticket, session.ref(), packet_id});
+    }
+    return outcome;
 }
 
 bool Broker::release_inbound(Session& session, std::uint16_t packet_id) {
@@ -139,10 +143,6 @@ bool Broker::release_inbound(Session& session, std::uint16_t packet_id) {
         storage_.remove_inbound(session.store_id, packet_id);
     }
     return true;
-}
-
-void Broker::forget_inbound(Session& session, std::uint16_t packet_id) {
-    release_inbound(session, packet_id);
 }
 
 void Broker::publish_internal(std::string_view topic, std::string_view payload, bool retain,

@@ -219,14 +219,13 @@ public:
 
     /// Routes a message of this session's client, which authorize() has allowed.
     PublishOutcome publish(Session& session, MessagePtr message);
-    /// As publish() at QoS 2: routes only when the packet id is not known yet.
+    /// As publish() at QoS 2: routes only when the packet id is not known yet. Where the session
+    /// waits for the store, the id is forgotten when the message could not be stored.
     PublishOutcome publish_qos2(Session& session, MessagePtr message, std::uint16_t packet_id);
     /// Routes a message at QoS 0 of a client without a session, which authorize() has allowed.
     void publish_unowned(MessagePtr message);
     /// PUBREL from the client. False: the packet id is not known.
     bool release_inbound(Session& session, std::uint16_t packet_id);
-    /// The PUBREC that was promised could not be: the client will send the message again.
-    void forget_inbound(Session& session, std::uint16_t packet_id);
     std::size_t inbound_qos2_count(const Session& session) const {
         return session.inbound_qos2 ? session.inbound_qos2->size() : 0;
     }
@@ -313,6 +312,12 @@ private:
     struct StoreWait {
         StoreTicket ticket;
         SessionRef session;
+    };
+    /// A message at QoS 2 that was taken in, and is not stored yet.
+    struct InboundWait {
+        StoreTicket ticket;
+        SessionRef session;
+        std::uint16_t packet_id;
     };
     /// One turn whose records, or whose consequences with other workers, are not stored yet.
     struct Epoch {
@@ -420,6 +425,7 @@ private:
     bool is_stored(const Session& session) const { return session.store_id != 0; }
     void complete_epochs();
     void report_stored(StoreTicket ticket, StoreOutcome outcome);
+    void forget_unstored_inbound(StoreTicket ticket);
     void withdraw(StoreTicket ticket);
     /// Of a long queue only the head stays in memory; the rest is in the store already.
     static std::size_t loaded_count_max(const Session& session) {
@@ -480,6 +486,7 @@ private:
     AuthToken next_auth_token_ = 1;
     std::deque<StoreWait> store_waits_;
     std::deque<WhenStored> when_stored_;
+    std::deque<InboundWait> inbound_waits_;
     std::deque<Held> held_;
     std::uint64_t hold_session_id_ = 0;  // the store's, for held publishes; 0: none so far
     std::uint64_t hold_sequence_ = 0;

@@ -66,6 +66,7 @@ void Broker::complete_epochs() {
             report_stored(stored, StoreOutcome::stored);
             stored_up_to(std::exchange(stored, 0));
         }
+        forget_unstored_inbound(epoch.ticket);
         report_stored(epoch.ticket, epoch.outcome);
         withdraw(epoch.ticket);
         take_back_holds(epoch.ticket);
@@ -74,6 +75,18 @@ void Broker::complete_epochs() {
     if (stored != 0) {
         report_stored(stored, StoreOutcome::stored);
         stored_up_to(stored);
+    }
+}
+
+/// A turn was not stored. What its publishers at QoS 2 send again counts as new, also where the
+/// connection has ended on which one would have been told: what waited of it is withdrawn.
+void Broker::forget_unstored_inbound(StoreTicket ticket) {
+    for (; !inbound_waits_.empty() && inbound_waits_.front().ticket <= ticket;
+         inbound_waits_.pop_front()) {
+        Session* const session = sessions_.find(inbound_waits_.front().session);
+        if (session != nullptr) {
+            release_inbound(*session, inbound_waits_.front().packet_id);
+        }
     }
 }
 
@@ -101,6 +114,9 @@ void Broker::withdraw(StoreTicket ticket) {
 }
 
 void Broker::stored_up_to(StoreTicket ticket) {
+    while (!inbound_waits_.empty() && inbound_waits_.front().ticket <= ticket) {
+        inbound_waits_.pop_front();
+    }
     while (!held_.empty() && held_.front().ticket <= ticket) {
         held_.pop_front();
     }

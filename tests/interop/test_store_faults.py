@@ -16,7 +16,7 @@ import harness
 import mqtt_wire as wire
 from harness import Broker, MqttTest, ours_only, wait_until
 from mqtt_wire import V5, V311
-from store_support import FileLimit, FullDisk, may_mount
+from store_support import IMPLEMENTATION, FileLimit, FullDisk, may_mount
 
 KEEP = {"clean": False, "properties": {"session_expiry": 3600}}
 BULK = b"x" * 60_000
@@ -132,6 +132,63 @@ class FailingStore(MqttTest):
     @harness.waits(15)
     def test_limit_on_files(self):
         self.run_through(FileLimit)
+
+
+    def failing_for(self, *clients):
+        """A broker whose store fails, and clients whose sessions it has."""
+        broker = Broker()
+        self.addCleanup(lambda: self.assertIsNone(broker.stop()))
+        self.sender = self.client(V5, where=broker.address)
+        found = [self.client(V5, name, broker.address, **KEEP) for name in clients]
+        fault = FileLimit(self)
+
+        def begin():
+            fault.begin(broker)
+            wait_until(lambda: self.sender.publish(self.topic("probe"), b"x", 1, retain=True,
+                                                   code=None).code & 0x80, "the store fails")
+
+        def end():
+            fault.end(broker)
+            wait_until(lambda: not broker.status()["alarms"], "the store works again")
+        return broker, found, begin, end
+
+    @ours_only("store")
+    def test_refused_unheard(self):
+        """A message at QoS 2 is refused when its connection is gone already: sent again on the
+        next, it is taken as new."""
+        broker, (keeper, sender), begin, end = self.failing_for("keeper", "sender")
+        keeper.subscribe("q", qos=2)
+        begin()
+        sender.send(wire.publish("q", b"once", 2, 5, version=V5))
+        sender.close()
+        wait_until(lambda: broker.status()["metrics"]["messages/dropped/not_stored"] >= 1,
+                   "the message is withdrawn")
+        end()
+        sender = self.client(V5, "sender", broker.address, **KEEP)
+        sender.send(wire.publish("q", b"once", 2, 5, dup=True, version=V5))
+        self.assertEqual(sender.expect(wire.PUBREC).code, 0)
+        self.assertEqual(keeper.message().payload, b"once")
+        sender.send(wire.ack(wire.PUBREL, 5))
+        self.assertEqual(sender.expect(wire.PUBCOMP).code, 0)
+        self.assert_nothing_more(keeper, self.sender)
+
+    @ours_only("store")
+    def test_asked_again(self):
+        """UNSUBSCRIBE and SUBSCRIBE that were refused and would change nothing when they are
+        repeated rest on what is not stored, all the same."""
+        broker, (client,), begin, end = self.failing_for("client")
+        client.subscribe("a", qos=1)
+        begin()
+        for _ in range(2):
+            client.send(wire.unsubscribe(7, ["a"], V5))
+            self.assertEqual(client.expect(wire.UNSUBACK).codes, [IMPLEMENTATION])
+        end()
+        client.unsubscribe("a")
+        broker.kill()
+        broker._start()
+        client = self.client(V5, "client", broker.address, **KEEP)
+        client.send(wire.unsubscribe(7, ["a"], V5))
+        self.assertEqual(client.expect(wire.UNSUBACK).codes, [0x11])
 
 
 class BadFile(MqttTest):

@@ -92,7 +92,7 @@ void Machine::observe(Incoming& in) {
         return;
     }
     Observation& observation = add_observation(endpoint, *subscription, in);
-    const StoreTicket ticket = broker_.store_ticket(*client->session);
+    const StoreTicket ticket = broker_.firm_ticket(*client->session);
     if (ticket != 0 && options_->waits_for_store) {
         if (!defer(in, Deferred::Wait::observation, client)) {
             remove_observation(observation, ReasonCode::success, Then::unsubscribe);

@@ -443,8 +443,12 @@ void ConnectionMachine::on_stored(StoreTicket ticket, StoreOutcome outcome) {
         const PendingReply reply = std::move(replies.front());
         replies.pop_front();
         rare_->pending_puback_count -= reply.type == PacketType::puback ? 1 : 0;
-        if (outcome != StoreOutcome::stored && reply.ticket == ticket) {
-            refuse_unstored(reply, outcome);
+        // A repeated PUBLISH may wait behind the first, which was not stored.
+        const bool is_forgotten = reply.type == PacketType::pubrec && !is_error(reply.reason) &&
+                                  !broker_.has_inbound_qos2(*session_, reply.packet_id);
+        if (is_forgotten || (outcome != StoreOutcome::stored && reply.ticket == ticket)) {
+            refuse_unstored(reply,
+                            is_forgotten ? std::max(outcome, StoreOutcome::no_room) : outcome);
         } else if (reply.filters) {
             send_filter_reply(reply.type, reply.packet_id, *reply.filters);
         } else {
@@ -467,9 +471,6 @@ void ConnectionMachine::refuse_unstored(const PendingReply& reply, StoreOutcome 
     if (reply.filters) {
         refuse_unstored(reply.type, reply.packet_id, *reply.filters, outcome);
         return;
-    }
-    if (reply.type == PacketType::pubrec) {
-        broker_.forget_inbound(*session_, reply.packet_id);
     }
     if (is_v5() && (reply.type == PacketType::puback || reply.type == PacketType::pubrec)) {
         send_ack(reply.type, reply.packet_id, reason_of(outcome));

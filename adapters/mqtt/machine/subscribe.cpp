@@ -91,8 +91,7 @@ ConnectionMachine::Step ConnectionMachine::on_subscribe(const Frame& frame) {
         }
         ++index;
     }
-    reply(PacketType::suback, packet->packet_id, std::move(answer),
-          broker_.store_ticket(*session_));
+    reply(PacketType::suback, packet->packet_id, std::move(answer), broker_.firm_ticket(*session_));
     broker_.send_retained(*session_);
     return Step::done;
 }
@@ -131,7 +130,7 @@ ConnectionMachine::Step ConnectionMachine::on_unsubscribe(const Frame& frame) {
                                         : ReasonCode::topic_filter_invalid);
     }
     reply(PacketType::unsuback, packet->packet_id, std::move(answer),
-          broker_.store_ticket(*session_));
+          broker_.firm_ticket(*session_));
     return Step::done;
 }
 

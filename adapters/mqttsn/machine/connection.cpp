@@ -203,9 +203,12 @@ void Connection::on_stored(StoreTicket ticket, StoreOutcome outcome) {
     }
     std::vector<PendingReply> kept;
     for (PendingReply& reply : std::exchange(work_->replies, {})) {
+        // A repeated PUBLISH may wait behind the first, which was not stored.
+        const bool is_forgotten = reply.type == MessageType::pubrec &&
+                                  !broker().has_inbound_qos2(*session_, reply.message_id);
         if (reply.ticket > ticket) {
             kept.push_back(std::move(reply));
-        } else if (outcome != StoreOutcome::stored && reply.ticket == ticket) {
+        } else if (is_forgotten || (outcome != StoreOutcome::stored && reply.ticket == ticket)) {
             refuse_unstored(std::move(reply));
         } else {
             send_reply(reply);
@@ -221,7 +224,6 @@ void Connection::refuse_unstored(PendingReply reply) {
     reply.code = ReturnCode::congestion;
     switch (reply.type) {
         case MessageType::pubrec:
-            broker().forget_inbound(*session_, reply.message_id);
             reply.type = MessageType::puback;
             [[fallthrough]];
         case MessageType::puback:
