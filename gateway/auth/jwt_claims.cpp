@@ -108,23 +108,44 @@ std::optional<std::string> name_of(const json::object& claims, const JwtRules& r
     return name;
 }
 
-/// Puts names in the place of placeholders that are whole levels. Nothing: the name has a sign
-/// that would make the filter mean more, so that no topic can be meant.
-std::optional<std::string> fill_in(std::string_view filter, std::string_view username,
-                                   std::string_view client_id) {
+/// Whether a name may stand for a level of a rule: one that would make the rule mean more, or
+/// another place of the tree, may not. As access rules of the file have it.
+bool is_level(std::string_view name, bool is_first) {
+    return !name.empty() && name.find_first_of("+#/") == std::string_view::npos &&
+           !(is_first && name.starts_with('$'));
+}
+
+/// A name as a rule's level has it: "%%" is a percent sign, and no name is a placeholder.
+void append_escaped(std::string& filter, std::string_view name) {
+    for (const char c : name) {
+        filter += c == '%' ? "%%" : std::string{c};
+    }
+}
+
+/// Puts names in the place of placeholders that are whole levels. Nothing: the name cannot stand
+/// there, so that no topic can be meant. The text of a literal rule is not read again: a percent
+/// sign stays one.
+std::optional<std::string> fill_in(std::string_view filter, bool is_literal,
+                                   std::string_view username, std::string_view client_id) {
     std::string filled;
     for (bool is_first = true;; is_first = false) {
         const std::size_t end = std::min(filter.find('/'), filter.size());
-        std::string_view level = filter.substr(0, end);
+        const std::string_view level = filter.substr(0, end);
         filled += is_first ? "" : "/";
         const bool is_user = level == "${username}" || level == "%u";
         if (is_user || level == "${clientid}" || level == "%c") {
-            level = is_user ? username : client_id;
-            if (level.find_first_of("+#/") != std::string_view::npos) {
+            const std::string_view name = is_user ? username : client_id;
+            if (!is_level(name, is_first)) {
                 return std::nullopt;
             }
+            if (is_literal) {
+                filled += name;
+            } else {
+                append_escaped(filled, name);
+            }
+        } else {
+            filled += level;
         }
-        filled += level;
         if (end == filter.size()) {
             return filled;
         }
@@ -212,7 +233,7 @@ private:
         if (!parse_topic_filter(text, {}).has_value()) {
             return false;
         }
-        if (const auto filled = fill_in(text, username_, client_id_)) {
+        if (const auto filled = fill_in(text, is_literal, username_, client_id_)) {
             rule.filter = (is_literal ? "eq " : "") + *filled;
             grants_.rules.push_back(std::move(rule));
         }

@@ -141,6 +141,30 @@ TEST_CASE("a name with a wildcard never widens a right") {
     CHECK(rules_of(*slash->grants) == std::vector<Rule>{{true, true, true, "plain"}});
 }
 
+TEST_CASE("a name that is a placeholder, or begins with a dollar sign, never widens a right") {
+    const auto rules_for = [](const char* name, std::string_view client_id) {
+        const std::string token =
+            token_of(std::string{R"({"sub":")"} + name +
+                     R"(","acl":{"all":["x/%u","${username}/#","eq x/%u","%c","plain"]}})");
+        const auto identity = read(token, rules(), {.client_id = client_id, .shown_name = {}});
+        REQUIRE(identity.has_value());
+        return rules_of(*identity->grants);
+    };
+    // What is left is read as a rule of the file, where "%%" is a percent sign.
+    CHECK(rules_for("%c", "%u") == std::vector<Rule>{{true, true, true, "x/%%c"},
+                                                     {true, true, true, "%%c/#"},
+                                                     {true, true, true, "eq x/%c"},
+                                                     {true, true, true, "%%u"},
+                                                     {true, true, true, "plain"}});
+    CHECK(rules_for("50%", "$SYS") == std::vector<Rule>{{true, true, true, "x/50%%"},
+                                                        {true, true, true, "50%%/#"},
+                                                        {true, true, true, "eq x/50%"},
+                                                        {true, true, true, "plain"}});
+    CHECK(rules_for("$SYS", "") == std::vector<Rule>{{true, true, true, "x/$SYS"},
+                                                     {true, true, true, "eq x/$SYS"},
+                                                     {true, true, true, "plain"}});
+}
+
 TEST_CASE("claims of a wrong type refuse the token") {
     for (const char* claims : {
              R"({"sub":"ann","exp":"soon"})",
