@@ -115,8 +115,10 @@ public:
 /// One step of an enhanced authentication (MQTT 5.0, 4.12).
 struct AuthStep {
     enum class Kind : std::uint8_t { continue_exchange, accepted, refused } kind;
-    std::string data;       // authentication data to send, for all but `refused`
-    AuthDecision decision;  // for `accepted` and `refused`
+    std::string data;  // authentication data to send, for all but `refused`
+    /// For `accepted` and `refused`. As soon as the name is known that the client wants to prove it
+    /// is in `username`, whatever the kind.
+    AuthDecision decision;
 };
 
 /// One exchange with one client, on one worker. It bounds the size of what it takes, and ends by

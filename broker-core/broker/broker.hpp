@@ -184,6 +184,9 @@ public:
     /// Whether the client is banned or has to wait after failed logins: the reason to refuse it
     /// with. authenticate() asks by itself; to be called before begin_enhanced_auth().
     std::optional<ReasonCode> refuse_at_door(const Credentials& credentials);
+    /// Tells the door of a client that could not prove what it showed, where neither
+    /// open_session() nor refuse_connect() does: on a connection that is in.
+    void note_failed_login(const Credentials& credentials);
     /// The link, or its wish to know, is gone. An unknown token does no harm.
     void forget_auth(AuthToken token);
     std::unique_ptr<AuthExchange> begin_enhanced_auth(std::string_view method,

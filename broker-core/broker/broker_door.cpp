@@ -17,6 +17,14 @@ std::optional<ReasonCode> Broker::refuse_at_door(const Credentials& credentials)
     return *why == DoorReason::banned ? ReasonCode::banned : ReasonCode::connection_rate_exceeded;
 }
 
+void Broker::note_failed_login(const Credentials& credentials) {
+    if (shared_.door) {
+        shared_.door->on_login_failed({credentials.peer.ip, credentials.client_id,
+                                       credentials.username.value_or(std::string_view{})},
+                                      now_);
+    }
+}
+
 bool Broker::is_banned(const OpenSession& request, const AuthDecision& auth) {
     if (!shared_.door ||
         !shared_.door->is_banned({request.ip, request.client_id, auth.username}, now_)) {

@@ -13,9 +13,10 @@ namespace {
 
 constexpr std::size_t nonce_bytes = 18;
 
-AuthStep refused(ReasonCode reason) {
+AuthStep refused(ReasonCode reason, const std::string& username = {}) {
     AuthStep step{.kind = AuthStep::Kind::refused, .data = {}, .decision = {}};
     step.decision.reason = reason;
+    step.decision.username = username;
     step.decision.source = AuthSource::scram;
     return step;
 }
@@ -73,9 +74,11 @@ private:
                 is_known ? *(*user)->scram : fake_scram_keys(*secret, name, iterations);
             post(worker, token, [state, keys, user = is_known ? std::move(*user) : std::nullopt] {
                 state->user = user;
-                return AuthStep{.kind = AuthStep::Kind::continue_exchange,
-                                .data = state->server.challenge(keys),
-                                .decision = {}};
+                AuthStep step{.kind = AuthStep::Kind::continue_exchange,
+                              .data = state->server.challenge(keys),
+                              .decision = {}};
+                step.decision.username = state->username;
+                return step;
             });
         });
         next_ = Next::final;
@@ -85,7 +88,7 @@ private:
     AuthStep on_final(std::string_view message) {
         auto answer = state_->server.on_final(message);
         if (!answer || !state_->user) {
-            return refused(ReasonCode::bad_user_name_or_password);
+            return refused(ReasonCode::bad_user_name_or_password, state_->username);
         }
         if (state_->generation != method_.generation_.load(std::memory_order_acquire)) {
             return refused(ReasonCode::server_busy);

@@ -174,6 +174,48 @@ class Limits(DoorTest):
         self.assertEqual(attempt("127.0.0.50", "secret"), 0x9F)
         self.assertEqual(attempt("127.0.0.30", "secret"), 0)
 
+    def test_scram_counts_by_the_name_it_is_about(self):
+        """Whose password is guessed stands in the exchange, not in CONNECT."""
+        broker = self.own(allow_anonymous="false", door__exempt="none",
+                          door__login__free_failures="3", door__login__delay="60s")
+        add_user(broker, "ann", "secret")
+        add_user(broker, "mal", "his own")
+        method = {"authentication_method": "SCRAM-SHA-256"}
+
+        def answer(client, scram):
+            """The packet that decides: CONNACK, or what AUTH on a live connection brings."""
+            found = client.recv()
+            if found.type != wire.AUTH:
+                return found
+            final = scram.final(found.properties.get("authentication_data"))
+            client.send(wire.auth(0x18, {**method, "authentication_data": final}))
+            return client.recv()
+
+        def login(source, name, password):
+            scram = auth_tools.Scram(name, password)
+            client = self.open(V5, broker.address, source=source)
+            client.send(wire.connect(self.name(f"-{len(self._clients)}"), version=V5,
+                                     properties={**method, "authentication_data": scram.first()}))
+            return client, answer(client, scram).code
+
+        self.assertEqual(login("127.0.0.30", "ann", "secret")[1], 0)
+        codes = [login(f"127.0.0.{40 + number}", "ann", "wrong")[1] for number in range(6)]
+        self.assertEqual(codes, [0x86] * 4 + [0x9F] * 2)
+        self.assertEqual(login("127.0.0.30", "ann", "secret")[1], 0)
+        # Nor may somebody who is in do it by authenticating again (the good login above has begun
+        # the count anew): the right password of another must not show, and counts as a failure.
+        outcomes = []
+        for password in ("wrong", "secret", "wrong", "wrong", "secret"):
+            client, code = login("127.0.0.60", "mal", "his own")
+            self.assertEqual(code, 0)
+            scram = auth_tools.Scram("ann", password)
+            client.send(wire.auth(0x19, {**method, "authentication_data": scram.first()}))
+            found = answer(client, scram)
+            self.assertEqual(found.type, wire.DISCONNECT)
+            outcomes.append((found.code, found.properties.get("reason_string")))
+            client.expect_closed()
+        self.assertEqual(outcomes, [(0x87, None)] * 4 + [(0x9F, None)])
+
     def test_flapping(self):
         broker = self.own(door__exempt="none", door__flapping__count="5",
                           door__flapping__window="1m", door__flapping__ban="1h")

@@ -36,6 +36,9 @@ std::unique_ptr<gw::Will> will_of(const Will& will, const std::string& mountpoin
 
 /// DISCONNECT does not know all reasons of CONNACK (MQTT 5.0, 3.14.2.1).
 ReasonCode disconnect_reason(ReasonCode reason) {
+    if (reason == ReasonCode::banned) {
+        return ReasonCode::administrative_action;
+    }
     if (reason == ReasonCode::bad_user_name_or_password) {
         return ReasonCode::not_authorized;
     }
@@ -194,7 +197,7 @@ OpenSession ConnectionMachine::open_request(const ConnectPacket& packet,
     request.client_id = client_id;
     request.peer = connecting_->peer.address;
     request.ip = connecting_->peer.ip;
-    request.shown_username = packet.username.value_or(std::string_view{});
+    request.shown_username = shown_name(packet);
     request.protocol = protocol_of(packet.version);
     request.is_administrator = connecting_->peer.is_administrator;
     request.is_bridge = packet.is_bridge;
@@ -326,7 +329,7 @@ void ConnectionMachine::refuse_connect(const ConnectPacket& packet, std::string_
     request.client_id = client_id;
     request.peer = connecting_->peer.address;
     request.ip = connecting_->peer.ip;
-    request.shown_username = packet.username.value_or(std::string_view{});
+    request.shown_username = shown_name(packet);
     request.protocol = protocol_of(packet.version);
     broker_.refuse_connect(request, reason);
     refuse_connect(packet.version, reason, text);
@@ -416,12 +419,27 @@ void ConnectionMachine::on_connect_auth(const AuthPacket& auth) {
     take_connect_step(packet, *step);
 }
 
+/// What the door counts failures by: the name of an exchange where there is one, since the one in
+/// CONNECT need not be there, or be the same.
+std::string_view ConnectionMachine::shown_name(const ConnectPacket& packet) const {
+    const std::string& name = connecting_->exchange_name;
+    return name.empty() ? packet.username.value_or(std::string_view{}) : std::string_view{name};
+}
+
 void ConnectionMachine::take_connect_step(const ConnectPacket& packet, const AuthStep& step) {
+    connecting_->exchange_name = step.decision.username;
     switch (step.kind) {
-        case AuthStep::Kind::continue_exchange:
+        case AuthStep::Kind::continue_exchange: {
+            Credentials credentials = credentials_of(packet, client_id_of(packet));
+            credentials.username = shown_name(packet);
+            if (const auto refused = broker_.refuse_at_door(credentials)) {
+                refuse_connect(packet, client_id_of(packet), *refused, {});
+                return;
+            }
             send_auth(ReasonCode::continue_authentication, *packet.authentication_method,
                       step.data);
             return;
+        }
         case AuthStep::Kind::accepted:
             if (const std::string& proven = connecting_->peer.username;
                 !proven.empty() && proven != step.decision.username) {
@@ -471,17 +489,15 @@ void ConnectionMachine::on_reauthentication(const AuthPacket& packet) {
         return;
     }
     if (packet.reason == ReasonCode::re_authenticate) {
-        const ClientIdentity& identity = *session_->identity;
-        const PeerInfo peer{.address = identity.peer(),
-                            .ip = identity.ip,
-                            .is_administrator = identity.is_administrator};
-        rare_->reauthentication = broker_.begin_enhanced_auth(rare_->authentication_method,
-                                                              {.client_id = session_->client_id(),
-                                                               .username = identity.username,
-                                                               .password = {},
-                                                               .peer = peer,
-                                                               .protocol = Protocol::mqtt_5,
-                                                               .allow_anonymous = false});
+        const PeerInfo peer = peer_of_session();
+        rare_->reauthentication_name.clear();
+        rare_->reauthentication = broker_.begin_enhanced_auth(
+            rare_->authentication_method, {.client_id = session_->client_id(),
+                                           .username = session_->identity->username,
+                                           .password = {},
+                                           .peer = peer,
+                                           .protocol = Protocol::mqtt_5,
+                                           .allow_anonymous = false});
     }
     if (!rare_->reauthentication) {
         fail(ReasonCode::protocol_error, "AUTH outside of an exchange");
@@ -497,21 +513,54 @@ void ConnectionMachine::on_reauthentication(const AuthPacket& packet) {
     }
 }
 
+PeerInfo ConnectionMachine::peer_of_session() const {
+    const ClientIdentity& identity = *session_->identity;
+    return {.address = identity.peer(),
+            .ip = identity.ip,
+            .is_administrator = identity.is_administrator};
+}
+
+/// A wrong proof, and a right one of another user's, look alike to the client and count alike at
+/// the door: whoever is in must not find out others' passwords faster than a stranger could.
+void ConnectionMachine::fail_reauthentication(ReasonCode reason) {
+    const bool is_failed_login =
+        reason == ReasonCode::not_authorized || reason == ReasonCode::bad_user_name_or_password;
+    if (is_failed_login) {
+        const PeerInfo peer = peer_of_session();
+        broker_.note_failed_login({.client_id = session_->client_id(),
+                                   .username = rare_->reauthentication_name,
+                                   .peer = peer,
+                                   .protocol = Protocol::mqtt_5});
+    }
+    fail(disconnect_reason(reason), {});
+}
+
 void ConnectionMachine::take_reauthentication_step(const AuthStep& step) {
+    rare_->reauthentication_name = step.decision.username;
     switch (step.kind) {
-        case AuthStep::Kind::continue_exchange:
+        case AuthStep::Kind::continue_exchange: {
+            const PeerInfo peer = peer_of_session();
+            if (const auto refused =
+                    broker_.refuse_at_door({.client_id = session_->client_id(),
+                                            .username = rare_->reauthentication_name,
+                                            .peer = peer,
+                                            .protocol = Protocol::mqtt_5})) {
+                fail(disconnect_reason(*refused), {});
+                return;
+            }
             send_auth(ReasonCode::continue_authentication, rare_->authentication_method, step.data);
             return;
+        }
         case AuthStep::Kind::accepted:
             rare_->reauthentication.reset();
             if (!broker_.reauthenticate(*session_, step.decision)) {
-                fail(ReasonCode::not_authorized, "another user");
+                fail_reauthentication(ReasonCode::not_authorized);
                 return;
             }
             send_auth(ReasonCode::success, rare_->authentication_method, step.data);
             return;
         case AuthStep::Kind::refused:
-            fail(disconnect_reason(step.decision.reason), {});
+            fail_reauthentication(step.decision.reason);
             return;
     }
 }

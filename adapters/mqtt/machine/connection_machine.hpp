@@ -48,6 +48,7 @@ private:
         ByteBuffer connect_body;  // kept during an enhanced authentication
         std::string assigned_id;
         std::unique_ptr<AuthExchange> exchange;
+        std::string exchange_name;  // that the client wants to prove by it; empty: not known yet
         std::optional<AuthDecision> decision;
         AuthToken token = 0;
         bool is_waiting = false;  // for on_auth_decided() or on_auth_step()
@@ -82,6 +83,7 @@ private:
         std::size_t pending_puback_count = 0;
         std::unique_ptr<AuthExchange> reauthentication;
         AuthToken reauthentication_token = 0;  // of an answer that is awaited; 0: none
+        std::string reauthentication_name;     // as Connecting::exchange_name
         std::string authentication_method;
         std::optional<RateLimit> message_rate;
         std::optional<RateLimit> byte_rate;
@@ -127,6 +129,9 @@ private:
                         std::string_view text);
     void on_auth(const Frame& frame);
     void on_connect_auth(const AuthPacket& packet);
+    std::string_view shown_name(const ConnectPacket& packet) const;
+    PeerInfo peer_of_session() const;
+    void fail_reauthentication(ReasonCode reason);
     void take_connect_step(const ConnectPacket& packet, const AuthStep& step);
     void on_reauthentication(const AuthPacket& packet);
     void take_reauthentication_step(const AuthStep& step);

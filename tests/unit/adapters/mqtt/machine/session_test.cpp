@@ -537,7 +537,7 @@ TEST_CASE("enhanced authentication: several steps, refusal, unknown method, agai
             client.auth(ReasonCode::re_authenticate, "ask", "bob");
             client.next();
             client.auth(ReasonCode::continue_authentication, "ask", "yes");
-            CHECK(client.next() == "DISCONNECT reason=87 reason_string='another user'");
+            CHECK(client.next() == "DISCONNECT reason=87");
             CHECK(client.is_closed());
         }
         SUBCASE("with another method") {
