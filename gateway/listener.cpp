@@ -112,8 +112,17 @@ std::optional<DoorReason> Listener::refusal_of(const IpAddress& client,
     if (!config::access_allows(settings.access, client)) {
         return DoorReason::access_list;
     }
+    if (context_.access == nullptr) {
+        return std::nullopt;
+    }
+    // Of a proxy that names its clients in its requests only a ban counts here: how often it comes
+    // says nothing of any of them.
+    if (settings.machines->speaks_for_others(client)) {
+        return context_.access->is_banned(client) ? std::optional{DoorReason::banned}
+                                                  : std::nullopt;
+    }
     // An address that comes too often must not use up what the listener has for all.
-    return context_.access == nullptr ? std::nullopt : context_.access->admit(client);
+    return context_.access->admit(client);
 }
 
 bool Listener::is_from_proxy(const PeerInfo& peer, const Settings& settings) {
@@ -129,12 +138,24 @@ bool Listener::is_from_proxy(const PeerInfo& peer, const Settings& settings) {
 bool Listener::lets_in(std::uint32_t worker, const IpAddress& client) {
     const auto why = refusal_of(client, *settings());
     if (why) {
-        PeerInfo peer;
-        peer.ip = client;
-        peer.address = client.text();
-        refuse(worker, peer, *why);
+        refuse(worker, client, *why);
     }
     return !why;
+}
+
+std::optional<DoorReason> Listener::refuse_proxied(std::uint32_t worker, const IpAddress& client) {
+    const auto why = context_.access == nullptr ? std::nullopt : context_.access->admit(client);
+    if (why) {
+        refuse(worker, client, *why);
+    }
+    return why;
+}
+
+void Listener::refuse(std::uint32_t worker, const IpAddress& client, DoorReason why) {
+    PeerInfo peer;
+    peer.ip = client;
+    peer.address = client.text();
+    refuse(worker, peer, why);
 }
 
 bool Listener::allows(const IpAddress& client) const {

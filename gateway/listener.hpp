@@ -69,6 +69,9 @@ public:
     Broker& broker(std::uint32_t worker) const { return context_.broker(worker); }
     /// Whether the access rules let this client in; asked again when a proxy tells whom it serves.
     bool allows(const IpAddress& client) const;
+    /// Why the door does not let in a client that comes by an HTTP proxy, or nothing; counts and
+    /// logs it. Any thread.
+    std::optional<DoorReason> refuse_proxied(std::uint32_t worker, const IpAddress& client);
     /// Adds what the listener knows to what the transport knows.
     void complete(PeerInfo& peer);
     /// Counts and logs an HTTP request that was answered with an error. The worker's thread.
@@ -95,6 +98,7 @@ private:
     /// Whether the client that a proxy names is let in; tells of it if not.
     bool lets_in(std::uint32_t worker, const IpAddress& client);
     void refuse(std::uint32_t worker, const PeerInfo& peer, DoorReason why);
+    void refuse(std::uint32_t worker, const IpAddress& client, DoorReason why);
     CountTicketPtr count_unauthenticated();
     std::shared_ptr<const Settings> settings() const;
 

@@ -35,6 +35,9 @@ public:
     virtual const PeerInfo& peer() const = 0;
     virtual std::uint32_t worker() const = 0;
     virtual Now now() const = 0;
+    /// Whether the door lets the client in, to be asked once for what counts as a connection of
+    /// his; else the answer was given. Of clients that connect by themselves it was asked then.
+    virtual bool admit() = 0;
 
     virtual void respond(const Response& response) = 0;
     /// Sends the head, with `head.body` as the first piece. Chunked for HTTP/1.1 clients.

@@ -28,6 +28,10 @@ std::string with_port(const IpAddress& ip, const std::optional<std::uint16_t>& p
 
 }  // namespace
 
+bool is_trusted(const ProxyTrust& trust, const PeerInfo& peer) {
+    return !peer.is_unix && is_trusted(trust, peer.ip);
+}
+
 std::optional<ForwardedAddress> parse_forwarded(std::string_view text) {
     text = trim(text);
     if (text.size() >= 2 && text.front() == '"' && text.back() == '"') {
@@ -70,7 +74,7 @@ std::optional<ForwardedAddress> parse_forwarded(std::string_view text) {
 }
 
 void apply_forwarded(const Request& request, const ProxyTrust& trust, PeerInfo& peer) {
-    if (peer.is_unix || !is_trusted(trust, peer.ip)) {
+    if (!is_trusted(trust, peer)) {
         return;
     }
     std::optional<ForwardedAddress> client;

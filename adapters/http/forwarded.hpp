@@ -18,6 +18,9 @@ struct ProxyTrust {
     std::string port_field = "X-Forwarded-Port";
 };
 
+/// Whether `peer` is one of them.
+bool is_trusted(const ProxyTrust& trust, const PeerInfo& peer);
+
 /// An address as proxies write it, with a port or without: "10.0.0.1", "10.0.0.1:80", "fd00::1",
 /// "[fd00::1]:80", in quotes or not.
 struct ForwardedAddress {

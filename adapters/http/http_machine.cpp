@@ -128,6 +128,18 @@ bool HttpMachine::accept_head() {
     return true;
 }
 
+bool HttpMachine::admit() {
+    if (!site_->refusal || !is_trusted(site_->trust, peer_)) {
+        return true;
+    }
+    const auto status = site_->refusal(worker_, client_.ip);
+    if (status) {
+        respond(text_response(*status, *status == 429 ? "too many connections from this address"
+                                                      : "this address may not connect"));
+    }
+    return !status;
+}
+
 void HttpMachine::dispatch() {
     state_ = State::answering;
     connection_.set_deadline(never);

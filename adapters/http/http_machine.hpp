@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 
 namespace gw::http {
 
@@ -25,6 +26,9 @@ struct Site {
     /// Whether a client at this address may come in at all; null: everybody. Asked again when a
     /// proxy has told another address.
     std::function<bool(const IpAddress&)> lets_in{};
+    /// The status to refuse a connection of a trusted proxy's client with, or nothing; null:
+    /// everybody comes as often as he likes. Of others the transport has asked.
+    std::function<std::optional<unsigned>(std::uint32_t worker, const IpAddress&)> refusal{};
     /// Told the status of each request that is refused, for counters and logs.
     std::function<void(std::uint32_t worker, unsigned status, const PeerInfo&)> on_refused{};
     std::function<Now(std::uint32_t worker)> clock;
@@ -58,6 +62,7 @@ private:
     const PeerInfo& peer() const override { return client_; }
     std::uint32_t worker() const override { return worker_; }
     Now now() const override { return site_->clock(worker_); }
+    bool admit() override;
     void respond(const Response& response) override;
     void begin_stream(const Response& head) override;
     void stream(std::string_view bytes) override;

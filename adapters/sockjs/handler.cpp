@@ -348,6 +348,9 @@ void SockJsHandler::answer_websocket(http::Exchange& exchange) const {
         exchange.respond(answer.error());
         return;
     }
+    if (!exchange.admit()) {
+        return;
+    }
     ByteBuffer opening;
     websocket::append_frame(opening, websocket::Opcode::text, as_bytes("o"));
     answer->response.body = as_text(opening.view());
@@ -379,6 +382,9 @@ void SockJsHandler::receive(http::Exchange& exchange, Transport transport,
     Hub& hub = hub_(exchange.worker());
     Session* session = hub.find(*endpoint_, id);
     if (session == nullptr) {
+        if (!exchange.admit()) {
+            return;
+        }
         PeerInfo peer = exchange.peer();
         peer.unauthenticated.reset();  // the connection's; the session gets one of its own
         // A page needs no leave to load a script or a frame, and the browser adds cookies to both.

@@ -53,6 +53,9 @@ void WebSocketHandler::on_request(http::Exchange& exchange) const {
         exchange.respond(answer.error());
         return;
     }
+    if (!exchange.admit()) {
+        return;
+    }
     const auto& all = endpoint_->subprotocols;
     auto chosen = std::find_if(all.begin(), all.end(), [&](const Subprotocol& one) {
         return one.name == answer->protocol;

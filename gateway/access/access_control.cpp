@@ -198,4 +198,8 @@ std::optional<DoorReason> AccessControl::admit(const IpAddress& ip) {
     return door_->admit(ip, context_.clock());
 }
 
+bool AccessControl::is_banned(const IpAddress& ip) {
+    return door_->is_banned({ip, {}, {}}, context_.clock());
+}
+
 }  // namespace gw

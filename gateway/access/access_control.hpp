@@ -51,6 +51,8 @@ public:
     std::optional<DoorReason> overload();
     /// Why this address is not let in, or nothing. Any thread.
     std::optional<DoorReason> admit(const IpAddress& ip);
+    /// Whether this address is banned, however seldom it comes. Any thread.
+    bool is_banned(const IpAddress& ip);
     /// Connections that have not been authenticated; counted by CountTicket.
     CountTicket::Counter& unauthenticated_count() { return unauthenticated_count_; }
 

@@ -1,5 +1,6 @@
 #include "gateway/protocols/http_site.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace gw {
@@ -15,6 +16,10 @@ public:
         return std::make_unique<http::HttpMachine>(connection, site_, std::move(peer),
                                                    broker.worker());
     }
+    bool speaks_for_others(const IpAddress& peer) const override {
+        return std::any_of(site_->trust.proxies.begin(), site_->trust.proxies.end(),
+                           [&peer](const IpRange& range) { return range.contains(peer); });
+    }
 
 private:
     const std::shared_ptr<const http::Site> site_;
@@ -29,6 +34,11 @@ std::shared_ptr<http::Site> make_site(const config::Http& http, Listener& listen
     site->trust = {http.trusted_proxies, http.address_header, http.port_header};
     site->lets_in = [&listener](const IpAddress& client) {
         return listener.allows(client);
+    };
+    site->refusal = [&listener](std::uint32_t worker,
+                                const IpAddress& client) -> std::optional<unsigned> {
+        const auto why = listener.refuse_proxied(worker, client);
+        return why ? std::optional{*why == DoorReason::banned ? 403U : 429U} : std::nullopt;
     };
     site->on_refused = [&listener](std::uint32_t worker, unsigned status, const PeerInfo& peer) {
         listener.on_request_refused(worker, status, peer);

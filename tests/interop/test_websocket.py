@@ -5,6 +5,7 @@ import struct
 import threading
 import time
 
+import auth_tools
 import harness
 import mqtt_wire as wire
 import ws_wire
@@ -411,6 +412,39 @@ class ForwardedAnonymous(Forwarded):
         with self.assertRaises(ws_wire.HttpError) as caught:
             self.peer_of("127.0.0.2", X_Forwarded_For="203.0.113.66")
         self.assertEqual(caught.exception.response.status, 403)
+
+
+class ForwardedOften(WsTest):
+    """How often somebody comes is counted by client, and not by the proxy."""
+    more = {"listener.ws.default.trusted_proxies": "127.0.0.2/32", "door.exempt": "127.0.0.1/32",
+            "door.address.connect_rate": "1", "door.address.connect_burst": "3"}
+
+    def come(self, client, source="127.0.0.2"):
+        fields = {"X_Forwarded_For": client} if client else {}
+        return self.web(connected=ws_wire.connect(self.where, source=source), **fields)
+
+    def test_rate(self):
+        for number in range(8):
+            self.come(f"203.0.{number}.9")
+        for client in ("198.51.100.1", None):  # None: the proxy's own
+            with self.assertRaises(ws_wire.HttpError) as caught:
+                for _ in range(30):
+                    self.come(client)
+            self.assertEqual(caught.exception.response.status, 429)
+        self.come("203.0.100.9")
+        refused = auth_tools.metrics(self.broker())["door/refused/address_rate"]
+        self.assertGreaterEqual(refused, 2)
+        # Who is no proxy is counted when he connects, and not once more at his request.
+        for _ in range(3):
+            self.come("203.0.113.9", source="127.0.0.3")
+
+    def test_bans(self):
+        broker = self.broker()
+        auth_tools.command(broker, "ban", "add", "--address", "203.0.113.77")
+        with self.assertRaises(ws_wire.HttpError) as caught:
+            self.come("203.0.113.77")
+        self.assertEqual(caught.exception.response.status, 403)
+        self.come("203.0.113.78")
 
 
 if __name__ == "__main__":
