@@ -68,9 +68,15 @@ OriginVerdict check_origin(const Request& request, const OriginPolicy& policy) {
     }
     const auto host = request.find("Host");
     if (count == 1 && host && is_same_host(host_of(authority), host_of(trim(*host)))) {
-        return OriginVerdict::trusted;
+        return is_for_named_host(request) ? OriginVerdict::by_name : OriginVerdict::trusted;
     }
     return allows_all ? OriginVerdict::stranger : OriginVerdict::refused;
+}
+
+bool is_for_named_host(const Request& request) {
+    const auto field = request.find("Host");
+    const std::string_view host = field ? host_of(trim(*field)) : std::string_view{};
+    return !host.empty() && !is_loopback_name(host) && !IpAddress::parse(host);
 }
 
 }  // namespace gw::http

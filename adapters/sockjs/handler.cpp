@@ -354,10 +354,10 @@ void SockJsHandler::answer_websocket(http::Exchange& exchange) const {
     ByteBuffer opening;
     websocket::append_frame(opening, websocket::Opcode::text, as_bytes("o"));
     answer->response.body = as_text(opening.view());
+    const http::Response response = answer->response;
     exchange.upgrade(
-        answer->response,
-        sockjs_upgrade(endpoint_,
-                       websocket::upgrade_info(exchange.peer(), std::move(answer->cookie)),
+        response,
+        sockjs_upgrade(endpoint_, websocket::upgrade_info(exchange.peer(), std::move(*answer)),
                        exchange.now().monotonic));
 }
 
@@ -388,10 +388,12 @@ void SockJsHandler::receive(http::Exchange& exchange, Transport transport,
         PeerInfo peer = exchange.peer();
         peer.unauthenticated.reset();  // the connection's; the session gets one of its own
         // A page needs no leave to load a script or a frame, and the browser adds cookies to both.
-        if (!needs_callback && http::check_origin(request, endpoint_->handshake.origins) ==
-                                   http::OriginVerdict::trusted) {
+        const auto verdict = http::check_origin(request, endpoint_->handshake.origins);
+        if (!needs_callback && verdict != http::OriginVerdict::stranger) {
             peer.cookie = request.joined("Cookie");
         }
+        peer.is_proxied = peer.is_proxied || verdict == http::OriginVerdict::by_name ||
+                          (!request.find("Origin") && http::is_for_named_host(request));
         session = hub.open(endpoint_, id, std::move(peer));
     }
     if (session == nullptr) {

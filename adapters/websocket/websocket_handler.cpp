@@ -63,10 +63,10 @@ void WebSocketHandler::on_request(http::Exchange& exchange) const {
     if (chosen == all.end()) {
         chosen = all.begin();
     }
-    exchange.upgrade(
-        answer->response,
-        std::make_shared<WebSocketUpgrade>(
-            endpoint_, *chosen, upgrade_info(exchange.peer(), std::move(answer->cookie))));
+    const http::Response response = answer->response;
+    exchange.upgrade(response,
+                     std::make_shared<WebSocketUpgrade>(
+                         endpoint_, *chosen, upgrade_info(exchange.peer(), std::move(*answer))));
 }
 
 }  // namespace gw::websocket

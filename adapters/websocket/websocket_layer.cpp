@@ -5,11 +5,11 @@
 
 namespace gw::websocket {
 
-UpgradeInfo upgrade_info(const PeerInfo& client, std::string cookie) {
+UpgradeInfo upgrade_info(const PeerInfo& client, Handshake handshake) {
     UpgradeInfo info;
-    info.cookie = std::move(cookie);
-    info.is_proxied = client.is_proxied;
-    if (client.is_proxied) {
+    info.cookie = std::move(handshake.cookie);
+    info.is_proxied = client.is_proxied || handshake.is_by_name;
+    if (info.is_proxied) {
         info.address = client.address;
         info.ip = client.ip;
     }

@@ -2,6 +2,7 @@
 
 #include "adapters/transport/stream_layer.hpp"
 #include "adapters/websocket/frame_reader.hpp"
+#include "adapters/websocket/handshake.hpp"
 
 #include <array>
 #include <cstdint>
@@ -16,11 +17,11 @@ struct UpgradeInfo {
     std::string cookie{};     // the Cookie field
     std::string address{};    // of the client
     IpAddress ip{};           // of `address`
-    bool is_proxied = false;  // the two are a trusted proxy's word
+    bool is_proxied = false;  // as PeerInfo's
 };
 
 /// What is known once the request was read: `client` as HttpMachine found it out.
-UpgradeInfo upgrade_info(const PeerInfo& client, std::string cookie);
+UpgradeInfo upgrade_info(const PeerInfo& client, Handshake handshake);
 /// Adds what the request said to what the socket said.
 void describe_upgrade(const UpgradeInfo& info, PeerInfo& peer);
 

@@ -365,6 +365,33 @@ class WithoutProtocol(WsTest):
                 self.web(path="/ws", Origin=origin)
 
 
+class Near(WsTest):
+    """Who is local, and may come in without a name."""
+    more = {"allow_anonymous": "local"}
+
+    def code(self, **fields):
+        link = self.web(**fields)
+        link.send(wire.connect(self.name()))
+        return link.recv()[1][3]
+
+    def test_a_page_by_name_is_not_local(self):
+        """Anybody can let a name of his stand for 127.0.0.1, and his page is then of the same
+        host (DNS rebinding)."""
+        self.assertEqual(self.code(), 0)
+        self.assertEqual(self.code(Host="broker.example"), 0, "a program")
+        for origin in ("http://127.0.0.1:3000", "http://localhost"):
+            self.assertEqual(self.code(Origin=origin), 0, origin)
+        self.assertEqual(self.code(Host="evil.example:8083", Origin="http://evil.example:8083"), 5)
+
+
+class NearListed(Near):
+    more = {**Near.more, "listener.ws.default.origins": "http://evil.example:8083"}
+
+    def test_a_page_by_name_is_not_local(self):
+        self.assertEqual(self.code(Host="evil.example:8083", Origin="http://evil.example:8083"), 0,
+                         "somebody has listed it")
+
+
 class Forwarded(WsTest):
     more = {"listener.ws.default.trusted_proxies": "127.0.0.2/32,10.0.0.0/8",
             "allow_anonymous": "local", "listener.tcp.default.allow_anonymous": "true"}

@@ -14,6 +14,8 @@ std::string_view verdict(std::string_view origin, std::string_view host,
     switch (check_origin(request, {std::move(allowed)})) {
         case OriginVerdict::trusted:
             return "trusted";
+        case OriginVerdict::by_name:
+            return "by name";
         case OriginVerdict::stranger:
             return "stranger";
         case OriginVerdict::refused:
@@ -29,8 +31,8 @@ TEST_CASE("programs, which send no Origin, come in") {
 }
 
 TEST_CASE("a page of the same host comes in, whatever its port and scheme") {
-    CHECK(verdict("http://a.example", "a.example:8083") == "trusted");
-    CHECK(verdict("https://A.example:444", "a.example") == "trusted");
+    CHECK(verdict("http://10.0.0.1", "10.0.0.1:8083") == "trusted");
+    CHECK(verdict("https://10.0.0.1:444", "10.0.0.1") == "trusted");
     CHECK(verdict("http://localhost:3000", "127.0.0.1:8083") == "trusted");
     CHECK(verdict("http://[::1]:3000", "localhost") == "trusted");
     CHECK(verdict("http://[fd00::1]", "[fd00::1]:80") == "trusted");
@@ -40,6 +42,23 @@ TEST_CASE("a page of the same host comes in, whatever its port and scheme") {
     CHECK(verdict("null", "a.example") == "refused");
     CHECK(verdict("", "a.example") == "refused");
     CHECK(verdict("a.example", "a.example") == "refused");
+}
+
+TEST_CASE("a page of the same name comes in, and is told from one of the same address") {
+    CHECK(verdict("http://a.example", "a.example:8083") == "by name");
+    CHECK(verdict("https://A.example:444", "a.example") == "by name");
+    CHECK(verdict("http://a.example", "a.example", {"*"}) == "by name");
+    CHECK(verdict("http://localhost.evil.example", "localhost.evil.example") == "by name");
+    CHECK(verdict("https://a.example", "a.example", {"https://a.example"}) == "trusted");
+    Request request;
+    CHECK_FALSE(is_for_named_host(request));
+    request.fields.push_back({"Host", ""});
+    for (const char* const host : {"127.0.0.1:80", "[::1]:80", "localhost", "LocalHost:1"}) {
+        request.fields.front().value = host;
+        CHECK_FALSE(is_for_named_host(request));
+    }
+    request.fields.front().value = "a.example:80";
+    CHECK(is_for_named_host(request));
 }
 
 TEST_CASE("others come in when they are listed") {

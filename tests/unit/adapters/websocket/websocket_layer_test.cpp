@@ -159,7 +159,9 @@ TEST_CASE("the upgrade tells the cookie, and the client behind a proxy") {
     client.address = "203.0.113.9:40";
     client.ip = *IpAddress::parse("203.0.113.9");
     client.is_proxied = true;
-    const UpgradeInfo info = upgrade_info(client, "a=b");
+    Handshake handshake;
+    handshake.cookie = "a=b";
+    const UpgradeInfo info = upgrade_info(client, handshake);
     PeerInfo peer;
     peer.address = "127.0.0.1:9";
     describe_upgrade(info, peer);
@@ -170,7 +172,13 @@ TEST_CASE("the upgrade tells the cookie, and the client behind a proxy") {
     client.is_proxied = false;
     PeerInfo direct;
     direct.address = "127.0.0.1:9";
-    describe_upgrade(upgrade_info(client, ""), direct);
+    describe_upgrade(upgrade_info(client, {}), direct);
     CHECK(direct.address == "127.0.0.1:9");
     CHECK_FALSE(direct.is_proxied);
+
+    // A page that came by a name may have come from anywhere.
+    handshake.is_by_name = true;
+    describe_upgrade(upgrade_info(client, handshake), direct);
+    CHECK(direct.address == "203.0.113.9:40");
+    CHECK(direct.is_proxied);
 }
