@@ -61,6 +61,15 @@ void append_protocol(std::string& json, Protocol protocol) {
     }
 }
 
+/// Whether subscriptions that another login has made must be looked at: there are rules that refuse
+/// some, or the login brought rights of its own, beside which nothing is allowed.
+bool may_have_lost_rights(const AccessPolicy& access, std::uint32_t worker,
+                          const Session& session) {
+    const AuthGrantsPtr& grants = session.identity->grants;
+    return access.refuses_subscriptions(worker) ||
+           (grants && (grants->has_rules || !grants->rules.empty()));
+}
+
 /// The address without the port: what follows the last colon.
 std::string_view address_of(std::string_view peer) {
     const std::size_t colon = peer.rfind(':');
@@ -212,7 +221,7 @@ bool Broker::reauthenticate(Session& session, const AuthDecision& decision) {
     session.identity = IdentityPtr{identity.release()};
     session.is_identity_restored = false;
     schedule_login_end(session);
-    if (shared_.access->refuses_subscriptions(worker_)) {
+    if (may_have_lost_rights(*shared_.access, worker_, session)) {
         revoke_subscriptions(session);
         drop_unauthorized(session);
     }
@@ -358,7 +367,7 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
         }
         session->identity = make_identity(request, auth, session->ref());
         session->is_identity_restored = request.is_restored;
-        if (!request.is_restored && shared_.access->refuses_subscriptions(worker_)) {
+        if (!request.is_restored && may_have_lost_rights(*shared_.access, worker_, *session)) {
             revise_session(*session);  // it may have come with other rights than it went with
         }
         session->will.reset();  // not published: the client came back within its delay

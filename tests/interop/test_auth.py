@@ -367,6 +367,25 @@ class Tokens(AuthTest):
         self.assertLess(late, 2)
         self.assertGreaterEqual(metrics(broker)["auth/expired"], 1)
 
+    def test_a_session_comes_back_with_the_rights_of_another_token(self):
+        """Where no rule of the file refuses anything, too."""
+        def allow_all(folder):
+            (folder / "acl.conf").write_text("allow = all\n")
+        broker = Broker(prepare=allow_all, **QUICK, **{
+            "allow_anonymous": "false", "auth.jwt.secret": "secret", "acl.file": "{data}/acl.conf"})
+        self.addCleanup(lambda: self.assertIsNone(broker.stop()))
+
+        def login(filters):
+            token = jwt({"sub": "ann", "acl": {"sub": filters}})
+            return self.client(V5, "c", broker.address, clean=False, password=token,
+                               properties={"session_expiry": 100})
+        client = login(["a/#", "b/#"])
+        client.subscribe("a/x", "b/x")
+        client.disconnect()
+        client = login(["b/#"])
+        self.assertEqual(metrics(broker)["subscriptions/revoked"], 1)
+        self.assertEqual(client.unsubscribe("a/x", "b/x").codes, [0x11, 0])
+
     @unittest.skipUnless(shutil.which("openssl"), "openssl is not installed")
     def test_public_keys_and_what_a_reload_does_with_them(self):
         """A new key counts at once; a file that is wrong changes nothing."""
