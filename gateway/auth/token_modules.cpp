@@ -90,7 +90,8 @@ public:
         }
         auto cookie = read_signed_cookie(options_.secret, options_.name, *value, request->at);
         if (!cookie) {
-            return AuthVerdict::deny(AuthSource::cookie, ReasonCode::not_authorized, "cookie");
+            return AuthVerdict::deny(AuthSource::cookie, ReasonCode::bad_user_name_or_password,
+                                     "cookie");
         }
         if (!request->shown_name().empty() && request->shown_name() != cookie->username) {
             return AuthVerdict::pass();

@@ -312,6 +312,8 @@ TEST_CASE("cookies, signed and as tokens") {
     CHECK(f.kind_of(*module, {.username = "ann", .password = "x", .cookie = good.c_str()}) ==
           Kind::next);
     CHECK(f.kind_of(*module, {.cookie = old.c_str()}) == Kind::deny);
+    CHECK(f.ask(*module, {.cookie = old.c_str()}).decision.reason ==
+          ReasonCode::bad_user_name_or_password);
     CHECK(f.kind_of(*module, {.cookie = tampered.c_str()}) == Kind::deny);
     CHECK(f.kind_of(*module, {.cookie = "session="}) == Kind::deny);
     CHECK(f.kind_of(*module, {.cookie = "other=x"}) == Kind::next);
