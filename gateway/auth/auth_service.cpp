@@ -1,6 +1,7 @@
 #include "gateway/auth/auth_service.hpp"
 
 #include "gateway/auth/crypto.hpp"
+#include "gateway/auth/modules.hpp"
 
 #include <openssl/crypto.h>
 
@@ -37,6 +38,34 @@ std::uint64_t inode_of(const std::string& path) {
 bool is_vouched_for_by_users(const ClientIdentity& client) {
     return client.source == AuthSource::users || client.source == AuthSource::scram ||
            client.source == AuthSource::none;
+}
+
+const KnownSecrets* list_of(const AuthModuleSet& set, AuthSource source) {
+    for (const auto& module : set.modules) {
+        if (module->source() == source) {
+            const auto* const list = dynamic_cast<const ListModule*>(module.get());
+            return list == nullptr ? nullptr : &list->known();
+        }
+    }
+    return nullptr;
+}
+
+/// The names in the list of one module that are not in the next one, or with another secret.
+std::set<std::string, std::less<>> lost_names(const AuthModuleSet& before,
+                                              const AuthModuleSet& after, AuthSource source) {
+    std::set<std::string, std::less<>> lost;
+    const KnownSecrets* const had = list_of(before, source);
+    const KnownSecrets* const has = list_of(after, source);
+    if (had == nullptr) {
+        return lost;
+    }
+    for (const auto& [name, secret] : *had) {
+        const auto found = has == nullptr ? KnownSecrets::const_iterator{} : has->find(name);
+        if (has == nullptr || found == has->end() || !(found->second == secret)) {
+            lost.insert(name);
+        }
+    }
+    return lost;
 }
 
 }  // namespace
@@ -92,7 +121,9 @@ Result<AuthModuleSetPtr> AuthService::prepare(const config::Auth& config) {
 void AuthService::apply(const config::Auth& config, AuthModuleSetPtr modules) {
     const std::lock_guard lock{users_mutex_};
     config_ = config;
-    put_in_place(config, std::move(modules));
+    const AuthModuleSetPtr before = present()->modules;
+    put_in_place(config, modules);
+    end_unlisted(*before, *modules);
 }
 
 void AuthService::put_in_place(const config::Auth& config, AuthModuleSetPtr modules) {
@@ -286,6 +317,28 @@ void AuthService::act_upon_changes() {
     options_.log->info("auth.users_changed", {{"count", changes->size()}});
     if (const auto done = users_->forget_changes(changes->back().sequence); !done) {
         options_.log->warning("auth.changes_kept", {{"error", done.error().text()}});
+    }
+}
+
+void AuthService::end_unlisted(const AuthModuleSet& before, const AuthModuleSet& after) {
+    for (const AuthSource source : {AuthSource::users, AuthSource::client_id}) {
+        const auto lost = std::make_shared<const std::set<std::string, std::less<>>>(
+            lost_names(before, after, source));
+        if (lost->empty()) {
+            continue;
+        }
+        for (std::uint32_t worker = 0; worker < options_.worker_count; ++worker) {
+            options_.post(worker, [lost, source, log = options_.log](Broker& broker) {
+                const std::size_t count = broker.end_clients(
+                    [&](const ClientIdentity& client) {
+                        return client.source == source && lost->contains(client.principal());
+                    },
+                    Broker::EndOf::connection, ReasonCode::not_authorized);
+                if (count != 0) {
+                    log->info("auth.clients_ended", {{"count", count}});
+                }
+            });
+        }
     }
 }
 

@@ -43,7 +43,8 @@ public:
     void attach(std::uint32_t worker, Broker& broker);
     /// A configuration's modules, to be put in place by apply(). Blocks on files.
     Result<AuthModuleSetPtr> prepare(const config::Auth& config);
-    /// Counts for logins from now on; what was decided before is forgotten.
+    /// Counts for logins from now on; what was decided before is forgotten, and connections end
+    /// that an entry of the configuration has let in which is gone or has another password.
     void apply(const config::Auth& config, AuthModuleSetPtr modules);
     /// Begins to watch the users, after it has ended the sessions of those that were removed while
     /// nobody did.
@@ -87,6 +88,7 @@ private:
     void open_users();
     void act_upon_changes();
     void end_clients(const std::vector<UserChange>& changes);
+    void end_unlisted(const AuthModuleSet& before, const AuthModuleSet& after);
 
     const Options options_;
     const std::string key_;  // of the hashes under which decisions are remembered

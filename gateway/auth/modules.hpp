@@ -30,9 +30,17 @@ struct KnownSecret {
     bool is_hash = false;
 
     static KnownSecret of(std::string text);
+    bool operator==(const KnownSecret&) const = default;
 };
 
 using KnownSecrets = std::unordered_map<std::string, KnownSecret>;
+
+/// A module that goes by a list of its own: whoever is in by an entry that is not in the next one,
+/// or with another secret, has to log in anew.
+class ListModule : public AuthModule {
+public:
+    virtual const KnownSecrets& known() const = 0;
+};
 
 /// Client ids that are let in, some with a password. A listed id without a password is let in
 /// unless the client claims another name; a wrong password is refused, but passed on when the

@@ -22,12 +22,13 @@ bool is_right(const KnownSecret& secret, std::string_view password) {
                           : is_same_text(*secret.text, password);
 }
 
-class ClientIdModule final : public AuthModule {
+class ClientIdModule final : public ListModule {
 public:
     ClientIdModule(const ModuleContext& context, KnownSecrets clients)
         : context_(context), clients_(std::move(clients)) {}
 
     AuthSource source() const override { return AuthSource::client_id; }
+    const KnownSecrets& known() const override { return clients_; }
 
     std::optional<AuthVerdict> check(const AuthRequestPtr& request,
                                      const AuthTicket& ticket) override {
@@ -75,12 +76,13 @@ private:
     const KnownSecrets clients_;
 };
 
-class UsersModule final : public AuthModule {
+class UsersModule final : public ListModule {
 public:
     UsersModule(const ModuleContext& context, UsersOptions options)
         : context_(context), options_(std::make_shared<const UsersOptions>(std::move(options))) {}
 
     AuthSource source() const override { return AuthSource::users; }
+    const KnownSecrets& known() const override { return options_->users; }
     bool looks_at_client_id() const override { return false; }
 
     std::optional<AuthVerdict> check(const AuthRequestPtr& request,

@@ -231,6 +231,32 @@ class Users(AuthTest):
         self.refused(broker, V311, 4, username="ann", password="secret")
         self.accepted(broker, username="ann", password="another").close()
 
+    @versions(V311, V5)
+    def test_what_a_reload_takes_away_ends_connections(self, version):
+        broker = self.own(allow_anonymous="false")
+        folder = broker.data
+
+        def configure(ann, dev, listed):
+            (folder / "ids").write_text(listed)
+            (folder / "gateway.conf").write_text(
+                f"auth.user.1.username = ann\nauth.user.1.password = {ann}\n"
+                "auth.user.2.username = bob\nauth.user.2.password = secret\n"
+                f"auth.client_id.file = {folder}/ids\n{dev}")
+            command(broker, "config", "reload")
+
+        configure("old", "auth.client.1.clientid = dev\n", "one\ntwo\n")
+        kept = [self.accepted(broker, version, "c-bob", username="bob", password="secret"),
+                self.accepted(broker, version, "two")]
+        ended = [self.accepted(broker, version, "c-ann", username="ann", password="old"),
+                 self.accepted(broker, version, "dev"), self.accepted(broker, version, "one")]
+        configure("new", "", "# one is gone\ntwo\n")
+        for client in ended:
+            self.assertEqual([one.code for one in client.expect_closed()],
+                             [0x87] if version == V5 else [])
+        for client in kept:
+            client.ping()
+        self.accepted(broker, version, "c-ann", username="ann", password="new").close()
+
     def test_client_ids(self):
         broker = self.own(allow_anonymous="false", **{
             "auth.client.1.clientid": "free", "auth.client.2.clientid": "meter",
