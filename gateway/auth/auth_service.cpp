@@ -156,6 +156,7 @@ AuthKey AuthService::key_of(const AuthRequest& request, bool with_client_id) con
     append_part(text, peer.cookie);
     append_part(text, peer.identity ? peer.identity->fingerprint : std::string{});
     append_part(text, peer.identity ? peer.identity->psk_identity : std::string{});
+    append_part(text, peer.identity ? peer.identity->common_name : std::string{});
     text += request.allow_anonymous ? '+' : '-';
     const std::string digest = hmac(HashKind::sha256, key_, text);
     OPENSSL_cleanse(text.data(), text.size());

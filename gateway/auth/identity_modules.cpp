@@ -29,7 +29,8 @@ public:
 
     std::optional<AuthVerdict> check(const AuthRequestPtr& request, const AuthTicket&) override {
         const TransportIdentityPtr& identity = request->peer.identity;
-        if (!identity || identity->fingerprint.empty()) {
+        // A trusted proxy that has seen the certificate may tell its name, and nothing else.
+        if (!identity || (identity->fingerprint.empty() && identity->common_name.empty())) {
             return AuthVerdict::pass();
         }
         return under_name(*request, AuthSource::certificate,

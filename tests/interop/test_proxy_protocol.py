@@ -158,6 +158,35 @@ class NobodyIsLocal(Proxied):
                 self.assertEqual((found.type, found.code), (wire.CONNACK, 5))
 
 
+class CommonName(Proxied):
+    """The name that the proxy found in the client's certificate."""
+
+    settings = {**Proxied.settings, "listener.tcp.proxied.proxy_protocol.common_name": "on",
+                "listener.tcp.proxied.allow_anonymous": "false"}
+    port = free_port()
+
+    @staticmethod
+    def header(name, verdict=0, flags=7):
+        return v2(v2_address() + tlv(0x20, bytes([flags]) + struct.pack(">I", verdict) +
+                                     tlv(0x21, b"TLSv1.3") + tlv(0x22, name)))
+
+    def answer(self, header, **shown):
+        client = self.open(where=("127.0.0.1", self.port))
+        client.send(header + wire.connect(self.name(f"-{len(self._clients)}"), **shown))
+        return client.recv().code
+
+    def test_it_is_proven(self):
+        self.assertIn('"ann"', self.address_seen(self.header(b"ann")))
+        self.assertEqual(self.answer(self.header(b"ann"), username="ann"), 0)
+
+    def test_what_is_not(self):
+        self.assertEqual(self.answer(self.header(b"ann"), username="bob"), 4)
+        for header in (v2(v2_address()), self.header(b"ann", verdict=1),
+                       self.header(b"ann", flags=1), self.header(b""), self.header(b"a\nb"),
+                       self.header(b"a\0b"), self.header(b"\xff")):
+            self.assertEqual(self.answer(header), 5, header)
+
+
 class Inside(MqttTest):
     """TLS and WebSocket behind the header."""
 

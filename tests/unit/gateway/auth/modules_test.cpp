@@ -253,6 +253,12 @@ TEST_CASE("certificates and pre-shared keys prove a name, and only that one") {
     auto without_name = std::make_shared<TransportIdentity>();
     without_name->fingerprint = "ab12";
     CHECK(f.kind_of(*certificate, {.identity = without_name}) == Kind::next);
+    auto told_by_proxy = std::make_shared<TransportIdentity>();
+    told_by_proxy->common_name = "meter-8";
+    CHECK(f.ask(*certificate, {.identity = told_by_proxy}).decision.username == "meter-8");
+    CHECK(f.kind_of(*certificate, {.username = "root", .identity = told_by_proxy}) == Kind::next);
+    CHECK(f.kind_of(*make_certificate_module(NameInCertificate::fingerprint),
+                    {.identity = told_by_proxy}) == Kind::next);
     CHECK(certificate->concerns(*request_of({.identity = identity})));
     CHECK_FALSE(certificate->concerns(*request_of({.username = "ann"})));
 
