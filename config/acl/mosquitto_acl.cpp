@@ -118,7 +118,10 @@ private:
         const std::string written = as_written_here(topic, is_pattern);
         const auto parsed = AclTopic::parse(written);
         if (!parsed) {
-            tell(Severity::warning, "left out: " + parsed.error());
+            // Without an allowance somebody has less than there, without a denial more.
+            const bool is_denial = right == Right::none;
+            tell(is_denial ? Severity::error : Severity::warning,
+                 (is_denial ? "a denial cannot be left out: " : "left out: ") + parsed.error());
             return;
         }
         Section& section = is_pattern ? patterns_ : sections_[current_];

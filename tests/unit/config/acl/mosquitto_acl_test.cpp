@@ -94,4 +94,11 @@ TEST_CASE("what cannot be taken over is told, and widens nothing") {
     CHECK(import.diagnostics[4].line == 6);
     CHECK(import.text.find("subscribe ok\n") != std::string::npos);
     CHECK(import.text.find("dev-") == std::string::npos);
+
+    // What is left out of a list of denials is allowed.
+    for (const char* const denial : {"pattern deny dev-%c/x\n", "user ann\ntopic deny a/#/b\n"}) {
+        const auto wider = config::import_mosquitto_acl("aclfile", denial);
+        REQUIRE(wider.diagnostics.size() == 1);
+        CHECK(wider.diagnostics[0].severity == config::Severity::error);
+    }
 }
