@@ -441,6 +441,36 @@ class ForwardedAnonymous(Forwarded):
         self.assertEqual(caught.exception.response.status, 403)
 
 
+class Cookies(WsTest):
+    """Browsers prove by a cookie who their user is."""
+    more = {"allow_anonymous": "false", "auth.cookie.name": "sid", "auth.cookie.secret": "s" * 16,
+            "listener.ws.default.origins": "*"}
+
+    def code(self, cookie, **fields):
+        shown = fields.pop("shown", {})
+        link = self.web(Cookie=cookie, **fields)
+        link.send(wire.connect(self.name(f"-{len(self._clients)}"), **shown))
+        return link.recv()[1][3], link
+
+    def test_who_is_let_in(self):
+        def cookie(seconds=100, secret="s" * 16):
+            return auth_tools.cookie("sid", secret, "ann", seconds)
+        self.assertEqual(self.code(cookie())[0], 0)
+        self.assertEqual(self.code("a=b; " + cookie() + "; c=d")[0], 0)
+        self.assertEqual(self.code(cookie(), Origin=f"http://127.0.0.1:{self.port}")[0], 0)
+        self.assertEqual(self.code(cookie(), shown={"username": "ann"})[0], 0)
+        for wrong in (cookie(-1), cookie(secret="t" * 16), "sid="):
+            self.assertEqual(self.code(wrong)[0], 4, wrong)
+        self.assertEqual(self.code(cookie(), shown={"username": "bob"})[0], 4)
+        # Of a page that anybody may have written the cookie is no proof.
+        self.assertEqual(self.code(cookie(), Origin="https://evil.example")[0], 5)
+
+    def test_the_connection_ends_with_it(self):
+        code, link = self.code(auth_tools.cookie("sid", "s" * 16, "ann", 2))
+        self.assertEqual(code, 0)
+        link.expect_close(1000)
+
+
 class ForwardedOften(WsTest):
     """How often somebody comes is counted by client, and not by the proxy."""
     more = {"listener.ws.default.trusted_proxies": "127.0.0.2/32", "door.exempt": "127.0.0.1/32",
