@@ -223,9 +223,10 @@ void App::add_listener(const std::string& name, Result<transport::ListenSocket> 
                               return workers_[worker]->broker();
                           },
                           .place =
-                              [this](int fd, transport::MachineSource& source) {
+                              [this](int fd, transport::MachineSource& source, bool keeps_order) {
                                   connection_count_.fetch_add(1, std::memory_order_relaxed);
-                                  const std::uint32_t to = next_worker_++ % shared_->worker_count;
+                                  const std::uint32_t to =
+                                      keeps_order ? 0 : next_worker_++ % shared_->worker_count;
                                   loops_[to]->post_socket(fd, source);
                               },
                           .has_room = [this] { return has_room(); },

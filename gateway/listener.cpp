@@ -164,14 +164,16 @@ bool Listener::allows(const IpAddress& client) const {
 
 void Listener::on_accept(int fd) {
     const PeerInfo peer = transport::peer_of(fd);
-    if (const auto why = refusal(peer, *settings())) {
+    const auto present = settings();
+    if (const auto why = refusal(peer, *present)) {
         refuse(0, peer, *why);
         ::close(fd);
         return;
     }
     context_.broker(0).metrics().connections_opened.add();
     client_count_.fetch_add(1, std::memory_order_relaxed);
-    context_.place(fd, *this);
+    // Over TLS a request comes long after its connection; to shake hands is work for all workers.
+    context_.place(fd, *this, present->machines->keeps_order() && !present->tls);
 }
 
 /// Floods must not fill the log: one line a second for each reason.

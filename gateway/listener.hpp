@@ -29,8 +29,8 @@ public:
     /// What a listener needs of the rest of the program; outlives it.
     struct Context {
         std::function<Broker&(std::uint32_t worker)> broker;
-        /// Gives an accepted socket to the worker whose turn it is.
-        std::function<void(int fd, transport::MachineSource&)> place;
+        /// Gives an accepted socket to the worker whose turn it is, or always to the same.
+        std::function<void(int fd, transport::MachineSource&, bool keeps_order)> place;
         /// Whether the program has room for one more connection.
         std::function<bool()> has_room;
         /// What all listeners ask of a peer; null: nothing.

@@ -17,6 +17,9 @@ public:
                                                 PeerInfo peer) const = 0;
     /// Whether the peer speaks for others, whom Listener::refuse_proxied() is asked about one by one.
     virtual bool speaks_for_others(const IpAddress& /*peer*/) const { return false; }
+    /// Whether connections are to be read in the order in which they were made, as far as that is
+    /// possible: what one client says on several of them belongs together.
+    virtual bool keeps_order() const { return false; }
 };
 
 using MachineFactoryPtr = std::shared_ptr<const MachineFactory>;

@@ -9,7 +9,8 @@ namespace {
 
 class HttpMachines final : public MachineFactory {
 public:
-    explicit HttpMachines(std::shared_ptr<const http::Site> site) : site_(std::move(site)) {}
+    HttpMachines(std::shared_ptr<const http::Site> site, ConnectionOrder order)
+        : site_(std::move(site)), order_(order) {}
 
     std::unique_ptr<StreamMachine> make(Broker& broker, StreamConnection& connection,
                                         PeerInfo peer) const override {
@@ -20,9 +21,11 @@ public:
         return std::any_of(site_->trust.proxies.begin(), site_->trust.proxies.end(),
                            [&peer](const IpRange& range) { return range.contains(peer); });
     }
+    bool keeps_order() const override { return order_ == ConnectionOrder::kept; }
 
 private:
     const std::shared_ptr<const http::Site> site_;
+    const ConnectionOrder order_;
 };
 
 }  // namespace
@@ -57,8 +60,8 @@ http::OriginPolicy origin_policy(const config::Http& http) {
     return policy;
 }
 
-MachineFactoryPtr http_machines(std::shared_ptr<const http::Site> site) {
-    return std::make_shared<HttpMachines>(std::move(site));
+MachineFactoryPtr http_machines(std::shared_ptr<const http::Site> site, ConnectionOrder order) {
+    return std::make_shared<HttpMachines>(std::move(site), order);
 }
 
 websocket::MachineFactory upgraded_machines(MachineFactoryPtr factory, Listener& listener) {

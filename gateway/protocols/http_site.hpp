@@ -6,6 +6,7 @@
 #include "gateway/listener.hpp"
 #include "gateway/machine_factory.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,8 +19,12 @@ std::shared_ptr<http::Site> make_site(const config::Http& http, Listener& listen
 /// The pages that may connect.
 http::OriginPolicy origin_policy(const config::Http& http);
 
+/// Whether a listener's connections are to be read in the order in which they were made.
+enum class ConnectionOrder : std::uint8_t { any, kept };
+
 /// Makes the HTTP machines of a site, which the router then turns into others.
-MachineFactoryPtr http_machines(std::shared_ptr<const http::Site> site);
+MachineFactoryPtr http_machines(std::shared_ptr<const http::Site> site,
+                                ConnectionOrder order = ConnectionOrder::any);
 
 /// Machines that `factory` makes, for connections of `listener` that were upgraded.
 websocket::MachineFactory upgraded_machines(MachineFactoryPtr factory, Listener& listener);

@@ -203,7 +203,9 @@ MachineFactoryPtr sockjs_machines(const config::Config& config, const config::Ht
     if (config.sockjs.has_demo_page) {
         builder.add_page(sockjs_page());
     }
-    return http_machines(builder.take());
+    // A client breaks a poll off and makes the next, or has one too many: what came first counts as
+    // the first. The worker of the session, to which they go on, gets them in that order.
+    return http_machines(builder.take(), ConnectionOrder::kept);
 }
 
 }  // namespace gw

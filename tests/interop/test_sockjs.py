@@ -18,23 +18,6 @@ ESCAPED = [*range(0x200c, 0x2010), *range(0x2028, 0x2030), *range(0x2060, 0x2070
            *range(0xfff0, 0x10000)]
 
 
-class Streaming:
-    """A response that goes on: `read()` gives the next chunk, empty at the end."""
-
-    def __init__(self, address, method, path, headers=None, version="1.1"):
-        self.stream = ws_wire.Stream(ws_wire.connect(address))
-        fields = {"Host": "x", "Content-Length": "0", **(headers or {})}
-        lines = [f"{method} {path} HTTP/{version}"] + [f"{k}: {v}" for k, v in fields.items()]
-        self.stream.socket.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
-        self.status, self.fields, _ = ws_wire.read_head(self.stream)
-
-    def read(self):
-        return ws_wire.read_chunk(self.stream)
-
-    def close(self):
-        self.stream.socket.close()
-
-
 class SockJsTest(MqttTest):
 
     more = {}
@@ -61,7 +44,7 @@ class SockJsTest(MqttTest):
         return self.ask("POST", path, body.encode(), **fields)
 
     def streaming(self, method, path, **more):
-        found = Streaming(self.where, method, path, **more)
+        found = ws_wire.Streaming(self.where, method, path, **more)
         self._clients.append(found)
         return found
 
@@ -310,6 +293,17 @@ class Polling(SockJsTest):
         poll.socket.close()
         wait_until(lambda: self.post(url + "/xhr").body in
                    (b"o\n", b'c[1002,"Connection interrupted"]\n'), "the session is over")
+
+    def test_requests_count_in_their_order(self):
+        # Each on a connection of its own, one right behind the other, whichever worker reads them.
+        for _ in range(60):
+            url = self.opened()
+            poll = ws_wire.Stream(ws_wire.connect(self.where))
+            poll.socket.sendall(f"POST {url}/xhr HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+                                .encode())
+            self.assertEqual(self.post(url + "/xhr").body,
+                             b'c[2010,"Another connection still open"]\n')
+            poll.socket.close()
 
     def test_what_must_be_escaped(self):
         url = self.opened()

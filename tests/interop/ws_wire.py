@@ -125,6 +125,23 @@ def request(address, method, path, headers=None, body=None, version="1.1", strea
             stream.socket.close()
 
 
+class Streaming:
+    """A response that goes on: `read()` gives the next chunk, empty at the end."""
+
+    def __init__(self, address, method, path, headers=None, version="1.1"):
+        self.stream = Stream(connect(address))
+        fields = {"Host": "x", "Content-Length": "0", **(headers or {})}
+        lines = [f"{method} {path} HTTP/{version}"] + [f"{k}: {v}" for k, v in fields.items()]
+        self.stream.socket.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
+        self.status, self.fields, _ = read_head(self.stream)
+
+    def read(self):
+        return read_chunk(self.stream)
+
+    def close(self):
+        self.stream.socket.close()
+
+
 def upgrade_request(address, path="/mqtt", protocols="mqtt", key=None, **changes):
     """The bytes of an upgrade; a field is changed by its name with `_` for `-`, or left out with
     None."""
