@@ -7,6 +7,7 @@ gw_test(http_test
 gw_test(websocket_test
   SOURCES support/doctest_main.cpp
     unit/adapters/websocket/frame_reader_test.cpp unit/adapters/websocket/handshake_test.cpp
+    unit/adapters/websocket/hixie76_test.cpp
     unit/adapters/websocket/websocket_layer_test.cpp
   DEPS gw::websocket)
 

@@ -4,6 +4,7 @@
 #include "adapters/sockjs/sockjs_layer.hpp"
 #include "adapters/sockjs/text.hpp"
 #include "adapters/websocket/handshake.hpp"
+#include "adapters/websocket/hixie76.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -343,6 +344,10 @@ void SockJsHandler::answer_websocket(http::Exchange& exchange) const {
         exchange.respond(http::text_response(400, "\"Connection\" must be \"Upgrade\"."));
         return;
     }
+    if (websocket::is_hixie76(request)) {
+        answer_hixie76(exchange);
+        return;
+    }
     auto answer = websocket::answer_handshake(request, endpoint_->handshake);
     if (!answer) {
         exchange.respond(answer.error());
@@ -359,6 +364,23 @@ void SockJsHandler::answer_websocket(http::Exchange& exchange) const {
         response,
         sockjs_upgrade(endpoint_, websocket::upgrade_info(exchange.peer(), std::move(*answer)),
                        exchange.now().monotonic));
+}
+
+void SockJsHandler::answer_hixie76(http::Exchange& exchange) const {
+    auto answer = websocket::answer_hixie76(exchange.request(), endpoint_->handshake);
+    if (!answer) {
+        exchange.respond(answer.error());
+        return;
+    }
+    const MonotonicTime now = exchange.now().monotonic;
+    ByteBuffer opening;
+    websocket::append_hixie76_text(opening, "o");
+    auto session = sockjs_upgrade(
+        endpoint_, websocket::upgrade_info(exchange.peer(), std::move(answer->cookie)), now,
+        WebSocketDraft::hixie76);
+    exchange.upgrade(answer->response,
+                     websocket::hixie76_upgrade(*answer, std::string{as_text(opening.view())},
+                                                std::move(session), exchange.peer(), now));
 }
 
 // ------------------------------------------------------------------------------ HTTP transports

@@ -41,6 +41,7 @@ private:
     void answer_iframe(http::Exchange& exchange) const;
     void answer_raw(http::Exchange& exchange) const;
     void answer_websocket(http::Exchange& exchange) const;
+    void answer_hixie76(http::Exchange& exchange) const;
     void receive(http::Exchange& exchange, Transport transport, std::string_view id) const;
     void send(http::Exchange& exchange, std::string_view id, bool is_jsonp) const;
     bool check_method(http::Exchange& exchange, std::string_view method) const;

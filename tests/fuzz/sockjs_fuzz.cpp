@@ -1,14 +1,16 @@
 // Properties, for any bytes of a client:
 //   1. messages that are read and written again are read as the same;
 //   2. what is written is ASCII-safe UTF-8: reading it never fails;
-//   3. payloads come back as they went; forms, paths and frames of a WebSocket session crash
-//   nothing.
+//   3. payloads come back as they went; forms, paths and frames of a WebSocket session, in
+//   each version, crash nothing;
+//   4. how TCP cuts the frames of draft 76 does not change what comes out.
 #include "adapters/sockjs/handler.hpp"
 #include "adapters/sockjs/payload.hpp"
 #include "adapters/sockjs/sockjs_layer.hpp"
 #include "adapters/sockjs/text.hpp"
 #include "broker-core/base/assert.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -60,13 +62,17 @@ void check_payload(std::string_view input) {
     }
 }
 
-void check_layer(Bytes input) {
+EndpointPtr endpoint_for(Bytes input) {
     Endpoint endpoint;
     endpoint.content = !input.empty() && input[0] % 2 == 0 ? Content::binary : Content::text;
     endpoint.service = !input.empty() && input[0] % 3 == 0 ? Service::echo : Service::protocol;
     endpoint.read_rules = {
         .frame_bytes_max = 4096, .message_bytes_max = 8192, .allows_binary = false};
-    SockJsLayer layer{std::make_shared<const Endpoint>(std::move(endpoint)), {}};
+    return std::make_shared<const Endpoint>(std::move(endpoint));
+}
+
+void check_layer(Bytes input) {
+    SockJsLayer layer{endpoint_for(input), {}};
     ByteBuffer up;
     ByteBuffer down;
     if (layer.on_received(input, up, down) == transport::StreamLayer::Status::open) {
@@ -74,6 +80,36 @@ void check_layer(Bytes input) {
         layer.on_close(down);
     }
     GW_ASSERT(up.size() <= input.size());
+}
+
+struct Told {
+    std::string up, down;
+    transport::StreamLayer::Status status = transport::StreamLayer::Status::open;
+    bool operator==(const Told&) const = default;
+};
+
+Told feed_hixie76(Bytes input, std::size_t step) {
+    Hixie76Layer layer{endpoint_for(input), {}};
+    Told told;
+    ByteBuffer up;
+    ByteBuffer down;
+    for (std::size_t at = 0;
+         at < input.size() && told.status == transport::StreamLayer::Status::open; at += step) {
+        told.status =
+            layer.on_received(input.subspan(at, std::min(step, input.size() - at)), up, down);
+    }
+    layer.on_close(down);
+    told.up = as_text(up.view());
+    told.down = as_text(down.view());
+    return told;
+}
+
+void check_hixie76(Bytes input) {
+    const Told whole = feed_hixie76(input, std::max<std::size_t>(1, input.size()));
+    GW_ASSERT(whole == feed_hixie76(input, input.empty() ? 1 : input[0] % 16 + 1U));
+    GW_ASSERT(whole.up.size() <= input.size());
+    GW_ASSERT(whole.down.ends_with(std::string_view{"\xff\0", 2}));
+    websocket::hixie76_number(as_text(input));
 }
 
 }  // namespace
@@ -86,6 +122,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     sockjs::check_messages(text);
     sockjs::check_payload(text);
     sockjs::check_layer(bytes);
+    sockjs::check_hixie76(bytes);
     sockjs::parse_path(text);
     sockjs::form_field(text, "d", sockjs::Plus::is_space);
     return 0;

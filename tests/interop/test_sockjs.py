@@ -494,6 +494,60 @@ class WebSockets(SockJsTest):
                           Sec_WebSocket_Version="12", Sec_WebSocket_Key="x3JJHMbDL1EzLkh9GBhXDw==")
         self.assertEqual(answer.status, 426)
 
+    def hixie76(self, path, **fields):
+        """A connection by draft 76 up to the response's head; no byte of the nonce is sent."""
+        stream = ws_wire.Stream(ws_wire.connect(self.where))
+        self._clients.append(stream.socket)
+        stream.socket.sendall(ws_wire.upgrade_request(
+            self.where, path, None, Upgrade="WebSocket", Origin="http://127.0.0.1:80",
+            Sec_WebSocket_Key=None, Sec_WebSocket_Version=None,
+            Sec_WebSocket_Key1="4 @1  46546xW%0l 1 5", Sec_WebSocket_Key2="12998 5 Y3 1  .P00",
+            **fields))
+        return stream, *ws_wire.read_head(stream)[:2]
+
+    def hixie76_opened(self, path):
+        stream, status, _ = self.hixie76(path)
+        self.assertEqual(status, 101)
+        stream.socket.sendall(b"^n:ds[4U")
+        self.assertEqual(stream.take(16 + 3, time.monotonic() + 5), b"8jKS'y:G*Co,Wxa-\0o\xff")
+        return stream
+
+    def test_draft_76(self):
+        path = self.session() + "/websocket"
+        stream, status, fields = self.hixie76(path + "?x=1")
+        self.assertEqual(status, 101)
+        self.assertEqual((fields["upgrade"], fields["connection"]), ("WebSocket", "Upgrade"))
+        self.assertEqual(fields["sec-websocket-origin"], "http://127.0.0.1:80")
+        self.assertEqual(fields["sec-websocket-location"],
+                         f"ws://127.0.0.1:{self.port}{path}?x=1")
+        self.assertNotIn("content-length", fields)
+        deadline = time.monotonic() + 10
+        for byte in b"aaaaaaaa":  # a proxy holds them back until it has seen the head
+            stream.socket.sendall(bytes([byte]))
+        self.assertEqual(stream.take(16, deadline),
+                         b"\xca4\x00\xd8\xa5\x08G\x97,\xd5qZ\xba\xbfC{")
+        self.assertEqual(stream.take(3, deadline), b"\0o\xff")
+        stream.socket.sendall(b'\0\xff\0["a","\xc3\xbc"]\xff')
+        self.assertEqual(stream.take(13, deadline), b'\0a["a","\xc3\xbc"]\xff')
+        stream.socket.sendall(b"\xff\0")
+        self.assertEqual(stream.take_rest(deadline), b"\xff\0")
+
+        closed = self.hixie76_opened(self.session("/close") + "/websocket")
+        self.assertEqual(closed.take_rest(deadline), b'\0c[3000,"Go away!"]\xff\xff\0')
+        broken = self.hixie76_opened(self.session() + "/websocket")
+        broken.socket.sendall(b'\0["a\xff')
+        self.assertEqual(broken.take_rest(deadline), b"\xff\0")
+        for wrong in ({"Sec_WebSocket_Key1": "12"}, {"Sec_WebSocket_Key2": None}):
+            fields = {"Sec_WebSocket_Key1": "1 2", "Sec_WebSocket_Key2": "1 2", **wrong}
+            answer = self.get("/echo/0/0/websocket", Upgrade="WebSocket", Connection="Upgrade",
+                              **fields)
+            self.assertEqual(answer.status, 400)
+
+    def test_stomp_over_draft_76(self):
+        stream = self.hixie76_opened(self.session("/stomp") + "/websocket")
+        stream.socket.sendall(b'\0["CONNECT\\naccept-version:1.2\\nhost:x\\n\\n\\u0000"]\xff')
+        self.assertIn(b"CONNECTED", stream.take_until(b"\xff", time.monotonic() + 10))
+
     def test_raw(self):
         for path in ("/echo/websocket", "/echo"):
             link = self.web(path)

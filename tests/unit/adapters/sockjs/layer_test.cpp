@@ -20,15 +20,18 @@ EndpointPtr endpoint(Service service, Content content = Content::text) {
 
 constexpr MonotonicTime start{Milliseconds{1000}};
 
-struct Link {
+template <class Layer>
+struct LinkOf {
     Status receive(std::string_view bytes) {
         up.clear();
         down.clear();
         return layer.on_received(as_bytes(bytes), up, down);
     }
-    SockJsLayer layer;
+    Layer layer;
     ByteBuffer up{}, down{};
 };
+using Link = LinkOf<SockJsLayer>;
+using Hixie76Link = LinkOf<Hixie76Layer>;
 
 }  // namespace
 
@@ -76,6 +79,35 @@ TEST_CASE("heart-beats, and the reason of the end") {
           R"(c[1001,"Going away"])"
           "\x88\x02\x03\xe9");
     CHECK(link.layer.next_deadline() == never);
+}
+
+TEST_CASE("the same session in the frames of draft 76") {
+    using namespace std::string_literals;
+    Hixie76Link link{{endpoint(Service::protocol), start}};
+    CHECK(link.receive("\0[\"a\",\"b\"]\xff\0\xff\0[\"c\"]\xff\0[\"d"s) == Status::open);
+    CHECK(as_text(link.up.view()) == "abc");
+    CHECK(link.receive("\"]\xff"s) == Status::open);
+    CHECK(as_text(link.up.view()) == "d");
+    link.layer.on_send(as_bytes("x\n"), link.down);
+    link.layer.on_deadline(start + Milliseconds{25'000}, link.down);
+    CHECK(link.layer.next_deadline() == start + Milliseconds{50'000});
+    link.layer.on_close(link.down);
+    link.layer.on_send(as_bytes("late"), link.down);
+    CHECK(as_text(link.down.view()) ==
+          "\0a[\"x\\n\"]\xff\0h\xff\0c[1000,\"Normal closure\"]\xff\xff\0"s);
+
+    Hixie76Link leaving{{endpoint(Service::echo), start}};
+    CHECK(leaving.receive("\0[\"a\"]\xff\xff\0\0[\"b\"]\xff"s) == Status::ended);
+    CHECK(as_text(leaving.down.view()) == "\0a[\"a\"]\xff\xff\0"s);
+    leaving.layer.on_close(leaving.down);
+    CHECK(leaving.down.size() == 10);
+
+    for (const auto& [broken, code] : {std::pair{"\0[\"a\xff"s, 1002}, std::pair{"\x80"s, 1002},
+                                       std::pair{"\0"s + std::string(1001, 'x'), 1009}}) {
+        Hixie76Link wrong{{endpoint(Service::protocol), start}};
+        CHECK(wrong.receive(broken) == Status::failed);
+        CHECK(wrong.layer.failure().code == code);
+    }
 }
 
 TEST_CASE("paths of an endpoint") {
