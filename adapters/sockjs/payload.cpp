@@ -96,6 +96,8 @@ bool Payload::give_text(Bytes bytes, std::string& json) {
     if (text.empty()) {
         return false;
     }
+    // A STOMP body may be any octets, and its content-length counts them.
+    mask_broken_bytes(text);
     append_json(json, text);
     return true;
 }

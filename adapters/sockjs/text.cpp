@@ -269,6 +269,16 @@ void append_script_string(std::string& out, std::string_view text) {
     out += '"';
 }
 
+void mask_broken_bytes(std::string& text) {
+    for (std::size_t at = 0; at < text.size();) {
+        const Code found = code_at(text, at);
+        if (!found.is_valid) {
+            text[at] = '?';
+        }
+        at += found.bytes;
+    }
+}
+
 void replace_surrogates(std::string& text) {
     for (std::size_t at = 0; at < text.size();) {
         const Code found = code_at(text, at);

@@ -26,6 +26,10 @@ void append_script_string(std::string& out, std::string_view text);
 /// Replaces lone halves of surrogate pairs by U+FFFD: from then on the text is UTF-8.
 void replace_surrogates(std::string& text);
 
+/// Replaces each byte that is no part of a character by '?': the text becomes UTF-8 and stays as
+/// long as it was, which counts where a protocol has said its length before.
+void mask_broken_bytes(std::string& text);
+
 /// %41 becomes A; `plus_is_space` as in forms. None: a broken escape.
 enum class Plus : std::uint8_t { stays, is_space };
 std::optional<std::string> percent_decode(std::string_view text, Plus plus);

@@ -106,12 +106,19 @@ TEST_CASE("binary content takes the form that the client has") {
     CHECK_FALSE(base64.take("\u0010", bytes));
 }
 
+TEST_CASE("what is no text stays as long as it was") {
+    Payload payload{Content::text};
+    CHECK(given(payload, "content-length:8\n\n\xc3 \xe2\x82|\u20ac") ==
+          "\"content-length:8\\n\\n? ?\?|\u20ac\"");
+    CHECK(given(payload, "\xc3 \xf4\x90\x80\x80\xc0\x80") == "\"? " + std::string(6, '?') + "\"");
+}
+
 TEST_CASE("texts are cut between characters") {
     Payload payload{Content::text};
     CHECK(given(payload, "a\xe2\x82") == "\"a\"");
     CHECK(given(payload, "\xac") == "\"\u20ac\"");
     CHECK(given(payload, "\xf0") == "");
-    CHECK(given(payload, "x") == "\"\\ufffdx\"");
+    CHECK(given(payload, "x") == "\"?x\"");
     CHECK(bytes_of(payload, "\u20ac") == "\u20ac");
     CHECK(close_frame(3000, "Go away!") == "c[3000,\"Go away!\"]");
 }
