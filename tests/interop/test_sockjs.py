@@ -154,7 +154,9 @@ class Pages(SockJsTest):
         self.is_405(self.post("/echo/0/0/websocket", Upgrade="WebSocket", Connection="Upgrade"),
                     "GET")
         self.is_405(self.get("/echo/0/0/xhr"), "OPTIONS, POST")
-        self.is_405(self.post("/echo/0/0/jsonp?c=x"), "OPTIONS, GET")
+        for name in ("eventsource", "htmlfile?c=x", "jsonp?c=x"):
+            for method in ("POST", "HEAD"):
+                self.is_405(self.ask(method, "/echo/0/0/" + name), "OPTIONS, GET")
         self.is_405(self.post("/echo/info"), "OPTIONS, GET")
 
     def test_session_paths(self):
