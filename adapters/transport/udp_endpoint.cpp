@@ -342,10 +342,8 @@ void UdpEndpoint::hand_over(const DatagramSource& source, Bytes datagram, std::u
 }
 
 bool UdpEndpoint::is_bound(const DatagramPeer& peer) {
-    const auto same = [&peer](const auto& entry) {
-        return entry.second.peer == peer;
-    };
-    return peers_.find(peer).has_value() || std::any_of(nodes_.begin(), nodes_.end(), same);
+    const auto node = nodes_.lower_bound(node_key(peer, {}));
+    return peers_.find(peer).has_value() || (node != nodes_.end() && node->second.peer == peer);
 }
 
 void UdpEndpoint::on_association_ended(const DatagramPeer& peer) {
@@ -353,13 +351,10 @@ void UdpEndpoint::on_association_ended(const DatagramPeer& peer) {
         peers_.erase(peer);
         tell_lost(peer, *owner);
     }
-    for (auto node = nodes_.begin(); node != nodes_.end();) {
-        if (node->second.peer == peer) {
-            tell_lost(peer, node->second.owner);
-            node = nodes_.erase(node);
-        } else {
-            ++node;
-        }
+    auto node = nodes_.lower_bound(node_key(peer, {}));
+    while (node != nodes_.end() && node->second.peer == peer) {
+        tell_lost(peer, node->second.owner);
+        node = nodes_.erase(node);
     }
 }
 

@@ -9,12 +9,12 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 namespace gw::transport {
@@ -153,9 +153,9 @@ private:
     std::unique_ptr<DatagramMachine> machine_;
     std::unique_ptr<DtlsPeers> dtls_;
     PeerTable peers_;
-    std::unordered_map<std::string, NodeOwner> nodes_;  // behind forwarders
-    std::vector<std::unique_ptr<Box>> boxes_;           // inbox, by the worker it is from
-    std::vector<Batch> outgoing_;                       // by the worker it is for
+    std::map<std::string, NodeOwner> nodes_;   // by peer, then by node
+    std::vector<std::unique_ptr<Box>> boxes_;  // inbox, by the worker it is from
+    std::vector<Batch> outgoing_;              // by the worker it is for
     std::vector<Lost> lost_;
     Batch taken_;
     DatagramPeer secure_to_;  // of the datagram between begin() and finish(), over DTLS

@@ -4,6 +4,7 @@
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import time
 import unittest
@@ -112,6 +113,28 @@ class Libcoap(CoapTest):
         event = mqtt.recv()
         self.assertIn(b'"meter-3"', event.payload)
         self.assertEqual(mqtt.recv().payload, b"right")
+
+    @ours_only("CoAP")
+    def test_a_port_that_is_another_clients_now(self):
+        keys = credentials() / "coap_psk_two"
+        keys.write_text("".join(f"{name}:{b'printable'.hex()}\n" for name in ("one", "two")))
+        broker = self.own(**{**self.settings, "listener.coaps.default": "127.0.0.1:0",
+                             "listener.coaps.default.psk_file": str(keys)})
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        url = self.url("ps/s", broker, "coaps")
+        process = subprocess.Popen([COAP_CLIENT, "-s", "60", "-p", port, "-k", "printable", "-u",
+                                    "one", url], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        try:
+            wait_until(lambda: metric(broker, "coap/observations") == 1, "it observes")
+        finally:
+            process.kill()  # without a goodbye
+            process.wait()
+        coap_client(url, "-p", port, "-k", "printable", "-u", "two")
+        wait_until(lambda: metric(broker, "coap/observations") == 0, "nobody observes")
+        self.assertEqual(metric(broker, "coap/observations/lost"), 1)
 
     @ours_only("CoAP")
     def test_certificate(self):

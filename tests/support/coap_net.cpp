@@ -163,6 +163,26 @@ TransportIdentityPtr CoapNet::identity_of(std::uint16_t port) const {
     return found != identities_.end() ? found->second : nullptr;
 }
 
+void CoapNet::Worker::bind(const DatagramPeer& peer, NodePrefix, std::uint32_t) {
+    bound.insert(peer.port);
+}
+
+void CoapNet::Worker::unbind(const DatagramPeer& peer, NodePrefix, std::uint32_t) {
+    bound.erase(peer.port);
+}
+
+void CoapNet::end_association(std::uint16_t port) {
+    DatagramPeer peer{.ip = client_ip, .port = port};
+    peer.is_secure = true;
+    for (std::uint32_t i = 0; i < workers_.size(); ++i) {
+        if (workers_[i]->bound.erase(port) != 0) {
+            world_.turn(i, [&](Broker&) { workers_[i]->machine->on_peer_lost(peer, 0); });
+        }
+    }
+    identities_.erase(port);
+    world_.settle();
+}
+
 void CoapNet::travel(const std::function<void()>& arrival) {
     Random& random = world_.random();
     const auto later = [this, &random](const std::function<void()>& action) {

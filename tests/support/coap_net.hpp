@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,6 +59,12 @@ public:
     void prove(std::uint16_t port, TransportIdentityPtr identity) {
         identities_[port] = std::move(identity);
     }
+    /// Whether the port's DTLS association is kept although it is idle.
+    bool is_bound(std::uint16_t port, std::uint32_t worker = 0) const {
+        return workers_[worker]->bound.contains(port);
+    }
+    /// The port's DTLS association ends.
+    void end_association(std::uint16_t port);
     void set_link(CoapLink link) { link_ = link; }
     void set_options(const coap::MachineOptions& options);
     coap::Machine& machine(std::uint32_t worker = 0) { return *workers_[worker]->machine; }
@@ -71,11 +78,12 @@ private:
         ByteBuffer& begin(const DatagramPeer& to) override;
         void finish() override;
         void multicast(Bytes, std::uint8_t) override {}
-        void bind(const DatagramPeer&, NodePrefix, std::uint32_t) override {}
-        void unbind(const DatagramPeer&, NodePrefix, std::uint32_t) override {}
+        void bind(const DatagramPeer& peer, NodePrefix, std::uint32_t) override;
+        void unbind(const DatagramPeer& peer, NodePrefix, std::uint32_t) override;
         void hand_over(const DatagramSource&, Bytes, std::uint32_t) override {}
 
         std::unique_ptr<coap::Machine> machine;
+        std::set<std::uint16_t> bound;  // ports
 
     private:
         CoapNet& net_;

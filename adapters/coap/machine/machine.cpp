@@ -149,7 +149,11 @@ void Machine::on_message(const DatagramSource& source, const MessageView& messag
     Endpoint* const endpoint = find_endpoint(source.peer);
     if (endpoint != nullptr) {
         endpoint->heard_at = now();
+        if (endpoint->peer.arrival != source.peer.arrival) {
+            release_association(*endpoint);
+        }
         endpoint->peer = source.peer;  // the worker and local address may be others than before
+        hold_association(*endpoint);
     }
     if (message.type == Type::acknowledgement || message.type == Type::reset) {
         // Nothing but an empty message can answer us: we send no requests.
@@ -379,10 +383,37 @@ Endpoint& Machine::endpoint_of(const DatagramPeer& peer) {
     endpoint.heard_at = now();
     endpoint.last_message_number = static_cast<std::uint16_t>(broker_.random().next());
     check_needed(endpoint);  // should nothing come of it
+    hold_association(endpoint);
     return endpoint;
 }
 
-void Machine::on_peer_lost(const DatagramPeer& /*peer*/, std::uint32_t /*handle*/) {}
+/// An association that nobody has bound ends when it is idle; an observer may be silent for long.
+/// Clients of several workers may share one: each worker is a node of the peer.
+void Machine::hold_association(Endpoint& endpoint) {
+    if (endpoint.peer.is_secure && !std::exchange(endpoint.is_held, true)) {
+        const auto node = static_cast<std::uint8_t>(broker_.worker());
+        port_.bind(endpoint.peer, {&node, 1}, 0);
+    }
+}
+
+void Machine::release_association(Endpoint& endpoint) {
+    if (std::exchange(endpoint.is_held, false)) {
+        const auto node = static_cast<std::uint8_t>(broker_.worker());
+        port_.unbind(endpoint.peer, {&node, 1}, 0);
+    }
+}
+
+/// The DTLS association has ended, or is another's now: who observed by it is not there (RFC 7252,
+/// 9.1: an endpoint is what has the keys).
+void Machine::on_peer_lost(const DatagramPeer& peer, std::uint32_t /*handle*/) {
+    Endpoint* const endpoint = find_endpoint(peer);
+    if (endpoint == nullptr || is_stopping_) {
+        return;
+    }
+    endpoint->is_held = false;
+    sending_of(*endpoint);
+    give_up(*endpoint);
+}
 
 void Machine::on_datagrams_lost(std::uint64_t too_long, std::uint64_t unsent) {
     metrics().drop(DatagramDrop::too_long, too_long);
@@ -458,6 +489,7 @@ void Machine::on_turn_end() {
             endpoint->sending.reset();
         }
         if (!endpoint->is_needed()) {
+            release_association(*endpoint);
             endpoint_table_.erase(endpoint->peer);
             endpoints_.erase(index);
         }

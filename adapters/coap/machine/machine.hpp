@@ -208,6 +208,8 @@ private:
 
     Endpoint* find_endpoint(const DatagramPeer& peer);
     Endpoint& endpoint_of(const DatagramPeer& peer);
+    void hold_association(Endpoint& endpoint);
+    void release_association(Endpoint& endpoint);
     void check_needed(Endpoint& endpoint) { to_check_.push_back(endpoint.index); }
     MonotonicTime now() const { return broker_.now().monotonic; }
     Metrics& metrics() { return broker_.metrics(); }

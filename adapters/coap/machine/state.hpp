@@ -128,6 +128,7 @@ struct Endpoint {
     std::uint32_t home_count = 0;  // clients with a connection whose place this is
     std::uint16_t last_message_number = 0;
     bool is_proven = false;  // has shown that it receives here
+    bool is_held = false;    // its DTLS association is kept for it
 
     bool is_needed() const {
         return own_client != nullptr || first != nullptr || sending != nullptr || home_count != 0;

@@ -507,4 +507,59 @@ TEST_CASE("a pre-shared key names the user") {
     CHECK(t.world.broker().find_session("me")->identity->username == std::string_view{"joe"});
 }
 
+TEST_CASE("the DTLS association of an observer is kept; who gets its port afterwards is another") {
+    AuthTest t;
+    const auto identity = [](const char* name) {
+        auto made = std::make_shared<TransportIdentity>();
+        made->psk_identity = name;
+        return made;
+    };
+    t.net.prove(1000, identity("joe"));
+    t.ask({.message_id = 1, .token = "t", .path = "ps/a", .options = {{option::observe, ""}}});
+    t.world.run_for(600s);
+    CHECK(t.net.is_bound(1000));
+    t.publish("a", "1");
+    CHECK(t.take() == "CON 2.05 [t] 6=2 | 1");
+    t.publish("a", "2");  // not acknowledged any more
+    t.next();
+
+    t.net.end_association(1000);
+    t.publish("a", "3");
+    CHECK(t.next() == "");
+    CHECK(t.world.sum([](const Metrics& m) { return m.coap_observations.value(); }) == 0);
+    CHECK(t.world.sum([](const Metrics& m) { return m.coap_observations_lost.value(); }) == 1);
+
+    t.net.prove(1000, identity("joe"));
+    t.ask({.message_id = 2, .token = "u", .path = "ps/a", .options = {{option::observe, ""}}});
+    CHECK(t.net.is_bound(1000));
+    t.ask({.message_id = 3, .token = "u", .path = "ps/a", .options = {{option::observe, "\x01"}}});
+    t.world.run_for(600s);
+    CHECK_FALSE(t.net.is_bound(1000));
+    CHECK(t.net.endpoint_count() == 0);
+}
+
+TEST_CASE("what is for a connection waits when its DTLS association ends") {
+    AuthTest t;
+    auto identity = std::make_shared<TransportIdentity>();
+    identity->psk_identity = "joe";
+    t.net.prove(1000, identity);
+    const std::string token = connect(t, "clientid=dev&keepalive=60");
+    const std::string who = "clientid=dev&token=" + token;
+    t.ask({.message_id = 11,
+           .token = "t",
+           .path = "ps/a",
+           .query = who,
+           .options = {{option::observe, ""}}});
+    t.publish("a", "1");
+    t.next();  // lost on its way
+    t.net.end_association(1000);
+    t.publish("a", "2");
+    CHECK(t.next() == "");
+    t.net.prove(1001, identity);
+    CHECK(t.ask({.code = Code::put, .message_id = 1, .path = "mqtt/connection", .query = who},
+                1001) == "ACK 2.04 #1");
+    CHECK(t.take(1001).ends_with("| 1"));
+    CHECK(t.take(1001).ends_with("| 2"));
+}
+
 }  // namespace gw::test
