@@ -271,6 +271,11 @@ void Machine::process(Incoming& in) {
     }
     in.target = std::move(*target);
     const Code method = request.message.code;
+    if (method != Code::get && method != Code::put && method != Code::post &&
+        method != Code::delete_) {
+        refuse(in, Code::method_not_allowed, {});  // wherever (RFC 7252, 5.8)
+        return;
+    }
     switch (in.target.place) {
         case Place::unknown:
             refuse(in, Code::not_found, "no such resource");
@@ -297,10 +302,8 @@ void Machine::process(Incoming& in) {
         } else {
             stop_observing(in);
         }
-    } else if (method == Code::put || method == Code::post || method == Code::delete_) {
-        publish(in);
     } else {
-        refuse(in, Code::method_not_allowed, {});
+        publish(in);
     }
 }
 

@@ -268,4 +268,13 @@ TEST_CASE("a peer must show that it receives, before it gets more than it sends"
               .substr(4, 4) == "4.01");
 }
 
+TEST_CASE("a method that is not known is refused wherever it is sent to") {
+    CoapTest t;
+    std::uint16_t id = 1;
+    for (const char* const path : {"", "ps", "ps/a", "mqtt/connection", ".well-known/core", "x"}) {
+        CHECK(t.ask({.code = Code{5}, .message_id = ++id, .path = path}).find(" 4.05 ") !=
+              std::string::npos);
+    }
+}
+
 }  // namespace gw::test
