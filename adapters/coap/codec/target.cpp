@@ -206,10 +206,11 @@ void append_segment(std::string& out, std::string_view text) {
 bool fits_location(std::string_view topic) {
     constexpr std::size_t bytes_max = 255;
     constexpr std::size_t growth_max = 3;  // of a percent sign
+    constexpr std::size_t all_bytes_max = 1024;
     if (topic.size() * growth_max <= bytes_max) {
         return true;
     }
-    bool fits = true;
+    bool fits = topic.size() <= all_bytes_max;
     for_each_segment(
         topic, [&fits](std::string_view segment) { fits = fits && segment.size() <= bytes_max; });
     return fits;

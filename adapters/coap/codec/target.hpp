@@ -84,7 +84,8 @@ void append_segment(std::string& out, std::string_view text);
 /// Appends `text` decoded.
 void percent_decode(std::string& out, std::string_view text);
 
-/// Whether each level fits the 255 bytes of an option (RFC 7252, 5.10.7), encoded if need be.
+/// Whether each level fits the 255 bytes of an option (RFC 7252, 5.10.7), encoded if need be, and
+/// all of them into a packet: what is longer is lost on the way, or no client's buffer holds it.
 bool fits_location(std::string_view topic);
 
 /// Calls `visit(std::string_view segment)` for each path option that names `topic` below a root.

@@ -15,6 +15,9 @@ constexpr std::size_t waiting_count_max = 256;
 /// A request that is older is not sent again (RFC 7252, 4.8.2).
 constexpr Seconds exchange_lifetime{247};
 
+/// Of path and payload in a notification, so that it fits into a packet (RFC 7252, 4.6).
+constexpr std::size_t content_bytes_max = 1280;
+
 Client& client_of(const Observation& observation) {
     return *observation.subscription->client;
 }
@@ -59,7 +62,11 @@ Response Machine::notification_of(const Observation& observation, const Message&
         }
     }
     response.etag = etag_of(message);
-    const Block first{0, false, observation.size_exponent};
+    Block first{0, false, observation.size_exponent};
+    const std::size_t location_bytes = response.location_root ? response.location.size() : 0;
+    while (first.size_exponent != 0 && location_bytes + first.bytes() > content_bytes_max) {
+        --first.size_exponent;
+    }
     if (response.payload.size() > first.bytes()) {
         const auto part = slice(response.payload, first);
         response.size2 = static_cast<std::uint32_t>(response.payload.size());

@@ -46,6 +46,27 @@ TEST_CASE("a wildcard observer learns the topic by Location-Path, retained ones 
     CHECK(t.take() == "CON 2.05 [t] 6=3 8=mqtt 8=r 8=y | new");
 }
 
+TEST_CASE("a long topic leaves less room for the body, and a longer one is not named") {
+    CoapTest t;
+    observe(t, "ps/#", "t");
+    std::string topic = std::string(99, 'a') + "/" + std::string(99, 'b') + "/";
+    topic += std::string(200, 'c');
+    t.publish(topic, std::string(1000, 'x'));
+    const std::string first = t.take();
+    CHECK(first.find(" 23=0/1/512 28=1000 | 512 bytes") != std::string::npos);
+    CHECK(first.find(" 8=ps 8=aaa") != std::string::npos);
+    const std::string rest = t.ask({.message_id = 2,
+                                    .token = "u",
+                                    .path = "ps/#",
+                                    .options = {{option::block2, coap_block(1, false, 5)}}});
+    CHECK(rest.ends_with(" 23=1/0/512 | 488 bytes"));
+    for (int i = 0; i < 4; ++i) {
+        topic += "/" + std::string(200, 'd');
+    }
+    t.publish(topic, std::string(1000, 'x'));
+    CHECK(t.take() == "CON 2.05 [t] 6=3 | 1000 bytes");
+}
+
 TEST_CASE("queued notifications are not merged, and one is under way at a time") {
     CoapTest t;
     observe(t, "ps/a", "t");
