@@ -71,6 +71,7 @@ public:
         is_known_ = false;
         error_.reset();
         fields();
+        query_.has_unknown = query_.has_unknown || (!is_known_ && !name_.empty());
         if (is_known_ && !is_valid_utf8(as_bytes(value_)) && name_ != "p" && name_ != "password") {
             return TargetError::not_utf8;
         }
@@ -96,6 +97,8 @@ private:
         field(query_.resource_type, "rt", "rt", text_of);
         field(query_.page, "page", "page", number_of);
         field(query_.count, "count", "count", number_of);
+        field(query_.content_format, "ct", "ct", text_of);
+        field(query_.observable, "obs", "obs", text_of);
     }
 
     template <class T, class Parse>

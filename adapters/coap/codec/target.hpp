@@ -43,10 +43,13 @@ struct Query {
     std::optional<std::uint8_t> will_qos;
     std::optional<bool> will_retain;
     // GET /.well-known/core
-    std::optional<std::string> href;           // RFC 6690, 4.1; may end in '*'
-    std::optional<std::string> resource_type;  // rt
-    std::optional<std::uint32_t> page;         // from 0
-    std::optional<std::uint32_t> count;        // links on a page
+    std::optional<std::string> href;            // RFC 6690, 4.1; may end in '*'
+    std::optional<std::string> resource_type;   // rt
+    std::optional<std::uint32_t> page;          // from 0
+    std::optional<std::uint32_t> count;         // links on a page
+    std::optional<std::string> content_format;  // ct
+    std::optional<std::string> observable;      // obs
+    bool has_unknown = false;                   // an attribute that no link has
 };
 
 struct Target {

@@ -204,8 +204,9 @@ void Machine::discover(Incoming& in) {
     const auto add = [&](Root root) {
         const bool is_wanted = in.target.place == Place::well_known_core || in.target.root == root;
         const std::string path = "/" + std::string{root_name(root)};
-        if (is_wanted && query.page.value_or(0) == 0 && matches(path, query.href) &&
-            matches(type, query.resource_type)) {
+        if (is_wanted && !query.has_unknown && !query.observable && query.page.value_or(0) == 0 &&
+            matches(path, query.href) && matches(type, query.resource_type) &&
+            matches("40", query.content_format)) {
             links += links.empty() ? "<" : ",<";
             links += path;
             links += ">;rt=\"core.ps\";ct=40";
@@ -213,7 +214,8 @@ void Machine::discover(Incoming& in) {
     };
     add(Root::ps);
     add(Root::mqtt);
-    if (options_->lists_topics && (!query.resource_type || query.resource_type->empty())) {
+    // An attribute that no link has leaves none (RFC 6690, 4.1).
+    if (options_->lists_topics && !query.resource_type && !query.has_unknown) {
         Client* const client = login(in);
         if (client == nullptr) {
             return;
@@ -232,6 +234,8 @@ void Machine::append_topics(Incoming& in, Client& client, std::string& links) {
     std::uint32_t left = count;
     const std::string filter = options_->mountpoint + "#";
     const Root root = in.target.place == Place::root ? in.target.root : Root::ps;
+    std::string path = "/" + std::string{root_name(root)} + "/";
+    const std::size_t root_bytes = path.size();
     RetainedCursor cursor;
     std::vector<MessagePtr> found;
     std::size_t looked = 0;
@@ -247,9 +251,13 @@ void Machine::append_topics(Incoming& in, Client& client, std::string& links) {
                 continue;
             }
             topic.remove_prefix(options_->mountpoint.size());
-            std::string link;
-            append_link_target(link, root, topic);
-            if (!matches(std::string_view{link}.substr(1, link.size() - 2), in.target.query.href)) {
+            // As decoded as the query is.
+            path.resize(root_bytes);
+            path += topic;
+            const auto format = format_of(*message);
+            const auto& wanted = in.target.query.content_format;
+            if (!matches(path, in.target.query.href) ||
+                (wanted && (!format || !matches(std::to_string(*format), wanted)))) {
                 continue;
             }
             if (skip != 0) {
@@ -258,9 +266,9 @@ void Machine::append_topics(Incoming& in, Client& client, std::string& links) {
             }
             --left;
             links += links.empty() ? "" : ",";
-            links += link;
+            append_link_target(links, root, topic);
             links += ";obs";
-            if (const auto format = format_of(*message)) {
+            if (format) {
                 links += ";ct=" + std::to_string(*format);
             }
         }

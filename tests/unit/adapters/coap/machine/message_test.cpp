@@ -241,6 +241,18 @@ TEST_CASE("well-known resources, with filters") {
     CHECK(core(4, "href=/ps/*") == "</ps/t/1>;obs,</ps/t/2>;obs");
     CHECK(core(5, "href=/ps/*&count=1") == "</ps/t/1>;obs");
     CHECK(core(6, "href=/ps/*&count=1&page=1") == "</ps/t/2>;obs");
+    CHECK(core(7, "ct=40") == "</ps>;rt=\"core.ps\";ct=40,</mqtt>;rt=\"core.ps\";ct=40");
+    CHECK(core(8, "if=sensor") == "ACK 2.05");
+    CHECK(core(9, "obs") == "</ps/t/1>;obs,</ps/t/2>;obs");
+    t.ask({.code = Code::put,
+           .message_id = 10,
+           .path = "ps/t/3 \"",
+           .query = "retain",
+           .options = {{option::content_format, "\x32"}},
+           .payload = "{}"});
+    CHECK(core(11, "ct=50&c=me") == "</ps/t/3%20%22>;obs;ct=50");
+    CHECK(core(12, "href=/ps/t/3 \"") == "</ps/t/3%20%22>;obs;ct=50");
+    CHECK(core(13, "href=/ps/t/3%20*") == "</ps/t/3%20%22>;obs;ct=50");
 }
 
 TEST_CASE("a peer must show that it receives, before it gets more than it sends") {
