@@ -61,6 +61,9 @@ void take_option(Request& request, const OptionView& view) {
         case option::size1:
             request.size1 = uint_of(view.value);
             return;
+        case option::size2:
+            request.wants_size2 = true;
+            return;
         case option::no_response:
             request.no_response = static_cast<std::uint8_t>(uint_of(view.value));
             return;

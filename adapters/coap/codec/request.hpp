@@ -36,6 +36,7 @@ struct Request {
     OptionValues if_match;
     bool has_if_match = false;
     bool if_none_match = false;
+    bool wants_size2 = false;      // how long the body is (RFC 7959, 4)
     std::uint8_t no_response = 0;  // RFC 7967, 2: classes of which the client wants no answer
     Bytes echo;                    // empty: none
 

@@ -174,6 +174,9 @@ Code Machine::answer_content(Incoming& in, const Message* message,
         wanted.size_exponent = options_->size_exponent;
     }
     response.payload = message->payload();
+    if (request.wants_size2) {
+        response.size2 = static_cast<std::uint32_t>(response.payload.size());
+    }
     if (request.block2 || response.payload.size() > wanted.bytes()) {
         const auto part = slice(response.payload, wanted);
         if (!part) {

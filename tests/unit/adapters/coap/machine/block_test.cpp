@@ -86,6 +86,10 @@ TEST_CASE("the server chooses the block size when the client does not") {
                  .path = "ps/a",
                  .options = {{option::block2, coap_block(2, false, 2)}}})
               .substr(4, 4) == "4.00");
+    CHECK(t.ask({.message_id = 10,
+                 .path = "ps/a",
+                 .options = {{option::block2, coap_block(1, false, 2)}, {option::size2, ""}}})
+              .find(" 23=1/0/64 28=100 ") != std::string::npos);
     // A larger one than the server's is answered with its own.
     CHECK(t.ask({.message_id = 4,
                  .path = "ps/a",
