@@ -15,6 +15,10 @@ namespace {
 /// that long.
 constexpr Seconds upload_time{93};
 
+/// What an upload takes besides its bytes, about; else first blocks of 16 bytes would take many
+/// times what coap.max_uploads allows.
+constexpr std::size_t upload_cost_bytes = 256;
+
 }  // namespace
 
 bool Machine::check_topic(Incoming& in) {
@@ -171,7 +175,7 @@ std::uint64_t Machine::upload_key(const Incoming& in) const {
 void Machine::forget_upload(std::uint64_t key) {
     const auto found = uploads_.find(key);
     if (found != uploads_.end()) {
-        upload_bytes_ -= found->second->bytes.size();
+        upload_bytes_ -= found->second->bytes.size() + upload_cost_bytes;
         timers_.cancel(*found->second);
         uploads_.erase(found);
     }
@@ -203,6 +207,7 @@ std::optional<Bytes> Machine::add_block(Incoming& in, const Block& block, std::u
     if (block.number == 0) {
         forget_upload(key);  // the client begins again
         uploads_.emplace(key, std::make_unique<Upload>(key));
+        upload_bytes_ += upload_cost_bytes;
     }
     const auto found = uploads_.find(key);
     if (found == uploads_.end()) {
