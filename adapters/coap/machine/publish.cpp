@@ -128,7 +128,9 @@ bool Machine::may_publish(Incoming& in, Client& client, Qos qos, bool retain) {
         refuse(in, Code::forbidden, "not authorized");
         return false;
     }
-    if (is_over_rate(client)) {
+    // A body in blocks is one message.
+    const std::optional<Block>& block = in.request.block1;
+    if (!(block && block->has_more) && is_over_rate(client)) {
         metrics().drop(DatagramDrop::rate);
         refuse(in, Code::too_many_requests, {});
         return false;

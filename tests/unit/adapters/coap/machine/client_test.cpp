@@ -484,6 +484,25 @@ TEST_CASE("a client's rate") {
     CHECK(codes == "2.04 2.04 4.29 ");
 }
 
+TEST_CASE("a body in blocks counts once for a client's rate") {
+    coap::MachineOptions options = open_coap();
+    options.publish_rate_max = 1;
+    CoapTest t{{}, options};
+    std::string codes;
+    for (std::uint16_t number = 0; number < 4; ++number) {
+        codes += t.ask({.code = Code::put,
+                        .message_id = static_cast<std::uint16_t>(number + 1),
+                        .path = "ps/a",
+                        .options = {{option::block1, coap_block(number, number < 3, 0)}},
+                        .payload = std::string(16, 'x')})
+                     .substr(4, 5);
+    }
+    CHECK(codes == "2.31 2.31 2.31 2.04 ");
+    CHECK(
+        t.ask({.code = Code::put, .message_id = 9, .path = "ps/a", .payload = "1"}).substr(4, 4) ==
+        "4.29");
+}
+
 TEST_CASE("a mount point is put before topics and taken off") {
     coap::MachineOptions options = open_coap();
     options.mountpoint = "site/";
