@@ -346,8 +346,9 @@ void Machine::respond(Incoming& in, const Response& response) {
             write_empty(port_.begin(in.source.peer), Type::acknowledgement, message.message_id);
         }
     } else if (is_wanted) {
-        write_response(port_.begin(in.source.peer), Type::non_confirmable,
-                       next_message_id(find_endpoint(in.source.peer)), message.token, response);
+        in.answer_id = next_message_id(find_endpoint(in.source.peer));
+        write_response(port_.begin(in.source.peer), Type::non_confirmable, *in.answer_id,
+                       message.token, response);
     } else {
         return;
     }

@@ -62,9 +62,10 @@ private:
         Target target{};
         Deferred* deferred = nullptr;  // when it comes again after having waited
         std::optional<AuthDecision> decision{};
-        bool is_repeat = false;  // a copy of one that was answered
-        bool is_proven = false;  // the peer receives at its address
-        std::string topic{};     // with mount point
+        bool is_repeat = false;                    // a copy of one that was answered
+        bool is_proven = false;                    // the peer receives at its address
+        std::string topic{};                       // with mount point
+        std::optional<std::uint16_t> answer_id{};  // of an answer that is not confirmable
     };
 
     // SessionLink: of all logins that wait
@@ -189,6 +190,7 @@ private:
     Response notification_of(const Observation& observation, const Message& message) const;
     void on_acknowledged(Endpoint& endpoint, std::uint16_t message_id);
     void on_reset(Endpoint& endpoint, std::uint16_t message_id);
+    void reject_reply(Sending& sending);
     void complete(Sending& sending, ReasonCode reason);
     void on_sending_deadline(Sending& sending);
     void wait_for_fetch(Sending& sending);

@@ -228,6 +228,10 @@ void Machine::answer_observation(Incoming& in, Observation& observation) {
         remove_observation(observation, ReasonCode::success, Then::unsubscribe);
         return;
     }
+    if (in.answer_id) {  // it may be rejected as any notification
+        observation.last_message_id = *in.answer_id;
+        observation.was_notified = true;
+    }
     const bool is_large = message && message->payload().size() > (16U << observation.size_exponent);
     keep_large(observation, is_large ? message : MessagePtr{});
 }

@@ -209,13 +209,12 @@ void Machine::on_reset(Endpoint& endpoint, std::uint16_t message_id) {
     Sending* const sending = endpoint.sending.get();
     Observation* observation = nullptr;
     if (sending != nullptr && sending->waits_for_ack() && sending->message_id == message_id) {
-        if (sending->state != Sending::State::notification) {
-            sending->state =
-                Sending::State::idle;  // an answer to a ping, or nobody wants the reply
-            go_on(*sending);
+        if (sending->state == Sending::State::notification) {
+            observation = sending->present.observation;
+        } else {
+            reject_reply(*sending);
             return;
         }
-        observation = sending->present.observation;
     }
     for (Observation* one = endpoint.first; one != nullptr && observation == nullptr;
          one = one->next_at_endpoint) {
@@ -225,6 +224,22 @@ void Machine::on_reset(Endpoint& endpoint, std::uint16_t message_id) {
         metrics().coap_observations_reset.add();
         remove_observation(*observation, ReasonCode::unspecified_error, Then::unsubscribe);
     }
+}
+
+/// An answer to a ping, or nobody wants the reply, which may be the first of an observation.
+void Machine::reject_reply(Sending& sending) {
+    Observation* observation = nullptr;
+    if (sending.state == Sending::State::reply) {
+        const auto reply = decode_message(sending.bytes.view());
+        GW_ASSERT(reply.has_value());  // we have written it
+        observation = find_observation(&sending.endpoint, reply->token);
+    }
+    sending.state = Sending::State::idle;
+    if (observation != nullptr) {
+        metrics().coap_observations_reset.add();
+        remove_observation(*observation, ReasonCode::unspecified_error, Then::unsubscribe);
+    }
+    go_on(sending);
 }
 
 /// The notification that is outstanding is done with.

@@ -526,6 +526,24 @@ TEST_CASE("a pre-shared key names the user") {
     CHECK(t.world.broker().find_session("me")->identity->username == std::string_view{"joe"});
 }
 
+TEST_CASE("a reset of a separate answer to a registration ends the observation") {
+    AuthTest t;
+    CHECK(t.ask({.message_id = 1,
+                 .token = "t",
+                 .path = "ps/a",
+                 .query = "u=later",
+                 .options = {{option::observe, ""}}}) == "");
+    t.world.run_for(1s);
+    CHECK(t.next() == "ACK 0.00 #1");
+    t.decide(true);
+    const std::string answer = t.next();
+    CHECK(CoapTest::without_id(answer).starts_with("CON 2.05 [t] 6="));
+    t.answer(Type::reset, CoapTest::id_of(answer));
+    t.publish("a", "1");
+    CHECK(t.next() == "");
+    CHECK(t.count([](const Metrics& m) { return m.coap_observations.value(); }) == 0);
+}
+
 TEST_CASE("the DTLS association of an observer is kept; who gets its port afterwards is another") {
     AuthTest t;
     const auto identity = [](const char* name) {

@@ -46,6 +46,20 @@ TEST_CASE("a wildcard observer learns the topic by Location-Path, retained ones 
     CHECK(t.take() == "CON 2.05 [t] 6=3 8=mqtt 8=r 8=y | new");
 }
 
+TEST_CASE("a reset of the answer to a registration ends the observation") {
+    CoapTest t;
+    const std::string answer = t.ask({.type = Type::non_confirmable,
+                                      .message_id = 1,
+                                      .token = "t",
+                                      .path = "ps/a",
+                                      .options = {{option::observe, ""}}});
+    CHECK(CoapTest::without_id(answer) == "NON 2.05 [t] 6=1");
+    t.answer(Type::reset, CoapTest::id_of(answer));
+    t.publish("a", "1");
+    CHECK(t.next() == "");
+    CHECK(t.count([](const Metrics& m) { return m.coap_observations_reset.value(); }) == 1);
+}
+
 TEST_CASE("a long topic leaves less room for the body, and a longer one is not named") {
     CoapTest t;
     observe(t, "ps/#", "t");
