@@ -201,6 +201,12 @@ void percent_decode(std::string& out, std::string_view text) {
 }
 
 void append_segment(std::string& out, std::string_view text) {
+    if (text == "." || text == "..") {  // a client would resolve them (RFC 7252, 5.10.7)
+        for (std::size_t i = 0; i < text.size(); ++i) {
+            out += "%2E";
+        }
+        return;
+    }
     for (std::size_t i = 0; i < text.size(); ++i) {
         out += is_encoded(text, i) ? std::string_view{"%25"} : text.substr(i, 1);
     }

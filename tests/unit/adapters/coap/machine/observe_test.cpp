@@ -60,6 +60,15 @@ TEST_CASE("a reset of the answer to a registration ends the observation") {
     CHECK(t.count([](const Metrics& m) { return m.coap_observations_reset.value(); }) == 1);
 }
 
+TEST_CASE("a dot alone in a topic is not what a client resolves") {
+    CoapTest t;
+    observe(t, "ps/d/#", "t");
+    t.publish("d/./../.x", "1");
+    CHECK(t.take() == "CON 2.05 [t] 6=2 8=ps 8=d 8=%2E 8=%2E%2E 8=.x | 1");
+    t.ask({.code = Code::put, .message_id = 2, .path = "ps/d/%2E", .payload = "2"}, 1001);
+    CHECK(t.take() == "CON 2.05 [t] 6=3 8=ps 8=d 8=%2E | 2");
+}
+
 TEST_CASE("a long topic leaves less room for the body, and a longer one is not named") {
     CoapTest t;
     observe(t, "ps/#", "t");
