@@ -213,7 +213,9 @@ Client* Machine::open(Incoming& in, OpenSession&& request, const AuthDecision& d
     opened = broker_.open_session(std::move(request), decision, client);
     if (opened.session == nullptr) {
         clients_.erase(client.index());
-        refuse(in, code_of(opened.reason), reason_text(opened.reason));
+        // Who it is was proven: what it lacks is a right, of its will.
+        const bool is_right = opened.reason == ReasonCode::not_authorized;
+        refuse(in, is_right ? Code::forbidden : code_of(opened.reason), reason_text(opened.reason));
         return nullptr;
     }
     shared_->client_count.fetch_add(1, std::memory_order_relaxed);

@@ -174,6 +174,9 @@ TEST_CASE("rights are asked for every path") {
     CHECK(code({.path = "ps/no/r", .options = {{option::observe, ""}}}) == "4.03");
     CHECK(code({.path = "ps/%24SYS/brokers"}) == "4.03");
     CHECK(code({.code = Code::put, .path = "ps/%24SYS/x", .payload = "x"}) == "4.03");
+    CHECK(code({.code = Code::post,
+                .path = "mqtt/connection",
+                .query = "clientid=w&will_topic=no/will"}) == "4.03");
     // The topics of a wildcard are asked for one by one.
     CHECK(code({.token = "t", .path = "ps/#", .options = {{option::observe, ""}}}) == "2.05");
     t.publish("no/b", "x");
