@@ -15,7 +15,8 @@ public:
     virtual ~MachineFactory() = default;
     virtual std::unique_ptr<StreamMachine> make(Broker& broker, StreamConnection& connection,
                                                 PeerInfo peer) const = 0;
-    /// Whether the peer speaks for others, whom Listener::refuse_proxied() is asked about one by one.
+    /// Whether the peer speaks for others, whom Listener::refuse_proxied() is asked about one by
+    /// one.
     virtual bool speaks_for_others(const IpAddress& /*peer*/) const { return false; }
     /// Whether connections are to be read in the order in which they were made, as far as that is
     /// possible: what one client says on several of them belongs together.

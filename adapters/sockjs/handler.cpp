@@ -375,12 +375,14 @@ void SockJsHandler::answer_hixie76(http::Exchange& exchange) const {
         exchange.respond(answer.error());
         return;
     }
+    if (!exchange.admit()) {
+        return;
+    }
     const MonotonicTime now = exchange.now().monotonic;
     ByteBuffer opening;
     websocket::append_hixie76_text(opening, "o");
-    auto session = sockjs_upgrade(
-        endpoint_, websocket::upgrade_info(exchange.peer(), std::move(answer->cookie)), now,
-        WebSocketDraft::hixie76);
+    auto session = sockjs_upgrade(endpoint_, websocket::upgrade_info(exchange.peer(), *answer), now,
+                                  WebSocketDraft::hixie76);
     exchange.upgrade(answer->response,
                      websocket::hixie76_upgrade(*answer, std::string{as_text(opening.view())},
                                                 std::move(session), exchange.peer(), now));

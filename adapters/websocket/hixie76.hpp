@@ -26,9 +26,7 @@ bool is_hixie76(const http::Request& request);
 /// None when it is malformed.
 std::optional<std::uint32_t> hixie76_number(std::string_view key);
 
-struct Hixie76Handshake {
-    http::Response response{};  // 101
-    std::string cookie{};       // the Cookie field, when the page may use it
+struct Hixie76Handshake : Handshake {
     std::uint32_t number1 = 0;  // of the keys
     std::uint32_t number2 = 0;
 };
