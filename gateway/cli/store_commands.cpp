@@ -1,3 +1,4 @@
+#include "broker-core/storage/log_store/database.hpp"
 #include "broker-core/storage/log_store/store_tools.hpp"
 #include "gateway/cli/commands.hpp"
 #include "gateway/cli/data_folder.hpp"
@@ -69,6 +70,7 @@ ExitCode store_export(const CommonOptions& options, const std::string& file) {
     }
     std::ofstream target;
     if (!file.empty()) {
+        create_private_file(file);  // one that is there keeps its rights
         target.open(file);
     }
     std::ostream& out = file.empty() ? std::cout : target;

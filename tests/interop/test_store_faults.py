@@ -222,6 +222,24 @@ class BadFile(MqttTest):
         self.assertTrue(all(one.startswith(b"number-%d-" % at) for at, one in enumerate(found)))
 
     @ours_only("store")
+    def test_private(self):
+        """Nobody but the owner may read what clients say to each other."""
+        mask = os.umask(0o022)
+        try:
+            broker, path = self.store()
+            broker._start()
+            for command in (["backup", "copy.db"], ["export", "--file", "copy.jsonl"]):
+                done = subprocess.run([harness.BINARY, "store", *command, "--data", path.parent],
+                                      capture_output=True, timeout=60, check=False,
+                                      cwd=path.parent)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        finally:
+            os.umask(mask)
+        for name in ("mangrove.db", "mangrove.db-wal", "mangrove.db-shm", "mangrove.db.lock",
+                     "copy.db", "copy.jsonl"):
+            self.assertEqual((path.parent / name).stat().st_mode & 0o777, 0o600, name)
+
+    @ours_only("store")
     def test_flipped_bytes(self):
         broker, path = self.store()
         whole = path.read_bytes()

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <fcntl.h>
+#include <unistd.h>
 #include <vector>
 
 namespace gw {
@@ -152,7 +154,19 @@ void Database::Close::operator()(sqlite3* handle) const {
     sqlite3_close_v2(handle);
 }
 
+bool create_private_file(const std::string& path) {
+    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (file < 0) {
+        return false;
+    }
+    ::close(file);
+    return true;
+}
+
 Result<Database> Database::open(const std::string& path, const DatabaseOpen& how) {
+    if (how.may_create && how.vfs.empty()) {
+        create_private_file(path);  // if it cannot be, SQLite says why
+    }
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     flags |= how.is_read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
     flags |= how.may_create ? SQLITE_OPEN_CREATE : 0;

@@ -15,11 +15,15 @@ struct sqlite3_stmt;
 
 namespace gw {
 
+/// Makes an empty file that only its owner may read: a store holds everybody's messages. SQLite
+/// gives its log the same rights. False: there is one, or it cannot be made.
+bool create_private_file(const std::string& path);
+
 /// How a database file is opened.
 struct DatabaseOpen {
     bool is_read_only = false;
-    bool may_create = false;
-    std::string vfs;  // SQLite's name of the file layer; empty: the usual one
+    bool may_create = false;  // for its owner only
+    std::string vfs;          // SQLite's name of the file layer; empty: the usual one
 };
 
 /// A prepared statement. Parameters count from 1, columns from 0. Bound texts and bytes are

@@ -310,6 +310,7 @@ Result<void> backup_store(const std::string& path, const std::string& target) {
         return database.error();
     }
     auto done = check_schema(*database);
+    const bool is_created = done && create_private_file(target);  // else SQLite says why not
     if (done) {
         auto copy = database->prepare("VACUUM INTO ?");
         done = copy ? copy->bind(1, std::string_view{target}).run() : Result<void>{copy.error()};
@@ -322,6 +323,9 @@ Result<void> backup_store(const std::string& path, const std::string& target) {
         done = flush_file(folder.empty() ? "." : folder.string(), O_RDONLY | O_DIRECTORY);
     }
     if (!done) {
+        if (is_created) {
+            std::filesystem::remove(target, ignored);  // half a backup is none
+        }
         return std::move(done).error().within("back up to " + target);
     }
     return {};

@@ -36,8 +36,8 @@ Result<std::uint64_t> export_store(const std::string& path, std::ostream& out);
 /// invalid_argument with the line's number, io.
 Result<std::uint64_t> import_store(const std::string& path, std::istream& in);
 
-/// Copies the store, as it is at this moment, to `target`, packed and flushed. Errors:
-/// already_exists, io.
+/// Copies the store, as it is at this moment, to `target`, packed and flushed, for its owner only.
+/// A copy that fails leaves nothing. Errors: already_exists, io.
 Result<void> backup_store(const std::string& path, const std::string& target);
 
 }  // namespace gw
