@@ -39,7 +39,7 @@ struct PeerInfo {
     /// adapter that lets clients in without it does so itself.
     CountTicketPtr unauthenticated{};
     bool is_unix = false;
-    bool is_proxied = false;        // `address` and `ip` are a trusted proxy's word: never loopback
+    bool is_proxied = false;        // a proxy's word, or a page that came by a name: never loopback
     bool is_administrator = false;  // may read $SYS
 };
 
