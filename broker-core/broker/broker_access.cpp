@@ -99,6 +99,9 @@ bool Broker::revoke_subscriptions(Session& session) {
     }
     for (const TopicFilter& filter : lost) {
         unsubscribe(session, filter);
+        if (session.link != nullptr) {
+            session.link->on_subscription_lost(filter.text);
+        }
         metrics_.subscriptions_revoked.add();
         shared_.log->info("subscription.revoked",
                           {{"client_id", session.client_id()}, {"filter", filter.text}});

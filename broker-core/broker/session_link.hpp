@@ -37,6 +37,8 @@ public:
     /// The broker has given the session another connection, or ended it: say why and close. The
     /// session is gone for this link from here on.
     virtual void on_session_lost(ReasonCode reason) = 0;
+    /// The client has no right to this subscription any more; the broker has ended it.
+    virtual void on_subscription_lost(std::string_view /*filter*/) {}
     /// What was written up to `ticket` is safe: acknowledgements that wait for it may leave. Or
     /// what belongs to just this ticket could not be stored, and must not be acknowledged; then
     /// everything before it was reported. reason_of() says what to tell the client.

@@ -18,6 +18,10 @@ void Client::on_session_lost(ReasonCode reason) {
     machine_.lose_session(*this, reason);
 }
 
+void Client::on_subscription_lost(std::string_view filter) {
+    machine_.lose_subscription(*this, filter);
+}
+
 void Client::on_stored(StoreTicket ticket, StoreOutcome outcome) {
     machine_.on_stored(*this, ticket, outcome);
 }

@@ -49,6 +49,7 @@ public:
     bool on_delivery(const DeliveryView& delivery) override;
     void on_release(std::uint16_t packet_id) override;
     void on_session_lost(ReasonCode reason) override;
+    void on_subscription_lost(std::string_view filter) override;
     void on_stored(StoreTicket ticket, StoreOutcome outcome) override;
     void on_access_decided() override;
     void on_auth_decided(AuthToken token, const AuthDecision& decision) override;

@@ -165,6 +165,7 @@ private:
     void remove_observation(Observation& observation, ReasonCode reason, Then then);
     void end_subscription(Subscription& subscription, Then then);
     void remove_all(Client& client, Then then);
+    void lose_subscription(Client& client, std::string_view filter);
     void move_observations(Client& client, Endpoint& to);
 
     // notify.cpp

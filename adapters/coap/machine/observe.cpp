@@ -306,6 +306,17 @@ void Machine::end_subscription(Subscription& subscription, Then then) {
     delete &subscription;
 }
 
+/// The broker has taken a subscription away: who observes by it is told, and may ask again.
+void Machine::lose_subscription(Client& client, std::string_view filter) {
+    for (std::size_t i = 0; i < client.subscriptions.size(); ++i) {
+        while (client.subscriptions[i] != nullptr && client.subscriptions[i]->filter == filter) {
+            Observation& observation = *client.subscriptions[i]->first;
+            tell_end(observation, Code::forbidden);
+            remove_observation(observation, ReasonCode::not_authorized, Then::keep);
+        }
+    }
+}
+
 void Machine::remove_all(Client& client, Then then) {
     for (std::size_t i = 0; i < client.subscriptions.size(); ++i) {
         while (client.subscriptions[i] != nullptr) {

@@ -529,6 +529,39 @@ TEST_CASE("a pre-shared key names the user") {
     CHECK(t.world.broker().find_session("me")->identity->username == std::string_view{"joe"});
 }
 
+TEST_CASE("an observer that loses its right is told, and may observe again when it has it back") {
+    CoapTest t;
+    bool is_allowed = true;
+    t.world.shared().access = std::make_shared<FakeAccess>([&](const AccessRequest& request) {
+        return request.topic == "a" && !is_allowed ? AccessDecision::deny : AccessDecision::allow;
+    });
+    const auto observe = [&t](std::uint16_t id, const char* path, const char* token) {
+        return t.ask(
+            {.message_id = id, .token = token, .path = path, .options = {{option::observe, ""}}});
+    };
+    const auto revise = [&t](Broker& broker) {
+        broker.revise_access();
+    };
+    observe(1, "ps/a", "t");
+    observe(2, "ps/b", "u");
+    t.publish("a", "1");
+    t.next();  // not acknowledged: it does not count any more
+    is_allowed = false;
+    t.world.turn(0, revise);
+    t.world.settle();
+    CHECK(CoapTest::without_id(t.next()) == "NON 4.03 [t]");
+    t.publish("a", "2");
+    CHECK(t.next() == "");
+    CHECK(observe(3, "ps/a", "t").substr(4, 4) == "4.03");
+    t.publish("b", "3");
+    CHECK(t.take() == "CON 2.05 [u] 6=2 | 3");
+    is_allowed = true;
+    t.world.turn(0, revise);
+    CHECK(observe(4, "ps/a", "t").find(" 6=") != std::string::npos);
+    t.publish("a", "4");
+    CHECK(t.take().ends_with(" | 4"));
+}
+
 TEST_CASE("a reset of a separate answer to a registration ends the observation") {
     AuthTest t;
     CHECK(t.ask({.message_id = 1,
