@@ -14,6 +14,7 @@ at the same time.
 import argparse
 import atexit
 import concurrent.futures
+import fcntl
 import functools
 import itertools
 import json
@@ -59,21 +60,49 @@ def sanitized():
     return b"__tsan_init" in program or b"__asan_init" in program
 
 
+class PortReservations:
+    """Ports that this process has asked for: no other test program is given them before it ends.
+    Between a look at a port and the listening there is time for another to look at the same."""
+
+    def __init__(self):
+        path = os.path.join(tempfile.gettempdir(), f"mangrove-test-ports-{os.getuid()}")
+        self.file = open(path, "ab")  # locks are the process's, as long as it is open
+        self.given = set()
+        self.lock = threading.Lock()
+
+    def reserve(self, port):
+        with self.lock:
+            if port in self.given:
+                return False
+            try:
+                fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+            except OSError:
+                return False
+            self.given.add(port)
+            return True
+
+
+PORTS = PortReservations()
+
+
 def free_port():
     """A loopback port that nobody listens on, of those that the system gives to no client: one of
     its own choice may be a client's by the time a broker wants it."""
     with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
         first_of_clients = int(file.read().split()[0])
     chance = random.SystemRandom()
+    first, end = (10000, first_of_clients) if first_of_clients > 12000 else (20000, 60000)
     while True:
-        port = chance.randrange(10000, first_of_clients) if first_of_clients > 12000 else 0
+        port = chance.randrange(first, end)
+        if not PORTS.reserve(port):
+            continue
         with socket.socket() as probe, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
             try:
                 probe.bind(("127.0.0.1", port))
-                datagrams.bind(("127.0.0.1", probe.getsockname()[1]))
+                datagrams.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return probe.getsockname()[1]
+            return port
 
 
 def wait_until(condition, what, timeout=wire.DEFAULT_TIMEOUT):
