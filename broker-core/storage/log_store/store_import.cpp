@@ -101,6 +101,8 @@ public:
             if (line.number("format") != 1) {
                 line.note_problem("an export of another format");
             }
+        } else if (type == "end") {
+            is_whole_ = true;
         } else if (type == "message") {
             take_message(line);
         } else if (type == "delivery") {
@@ -116,6 +118,9 @@ public:
         }
         return {};
     }
+
+    /// Whether the line was there that an export closes with.
+    bool is_whole() const { return is_whole_; }
 
     Result<void> flush() {
         std::vector<const TableOperation*> operations;
@@ -214,6 +219,7 @@ private:
     std::vector<TableOperation> operations_;
     ByteBuffer segment_;
     std::uint64_t next_segment_ = 1;
+    bool is_whole_ = false;
 };
 
 Result<void> require_empty(Database& database, const std::string& path) {
@@ -250,6 +256,10 @@ Result<std::uint64_t> import_lines(Database& database, std::istream& in) {
     }
     if (in.bad()) {
         return Error{Errc::io, "the import cannot be read"};
+    }
+    if (!importer->is_whole()) {
+        return Error{Errc::invalid_argument,
+                     "the export was cut: its last line, {\"type\":\"end\"}, is missing"};
     }
     auto done = importer->flush();
     if (!done) {

@@ -136,6 +136,8 @@ public:
     /// Messages that live, from the log.
     Result<void> write_messages(Database& database, const LiveIndex& index);
     void write_head(std::int64_t version);
+    /// Without this line an import knows that the export was cut.
+    void write_end();
 
     std::uint64_t line_count() const { return line_count_; }
 
@@ -162,6 +164,11 @@ void Exporter::flush() {
 
 void Exporter::write_head(std::int64_t version) {
     start("store").number("format", 1).signed_number("version", version).end();
+    flush();
+}
+
+void Exporter::write_end() {
+    start("end").end();
     flush();
 }
 
@@ -293,6 +300,7 @@ Result<std::uint64_t> export_store(const std::string& path, std::ostream& out) {
     if (!done) {
         return std::move(done).error().within(path);
     }
+    exporter.write_end();
     out.flush();
     if (!out) {
         return Error{Errc::io, "the export cannot be written"};

@@ -182,6 +182,26 @@ TEST_CASE("an import is refused whole: a full store, a wrong line, a running bro
     }
 }
 
+TEST_CASE("an export that was cut between two lines is refused whole") {
+    const TempFolder folder;
+    std::ostringstream out;
+    {
+        StoreHarness store{file_in(folder), small_options()};
+        fill(store, 7);
+        REQUIRE(export_store(file_in(folder), out).has_value());
+    }
+    std::string cut = out.str();
+    cut.pop_back();
+    cut.erase(cut.rfind('\n') + 1);
+    std::istringstream lines{cut};
+    const std::string path = file_in(folder, "other.db");
+    const auto refused = import_store(path, lines);
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code() == Errc::invalid_argument);
+    CHECK(refused.error().text().find("cut") != std::string::npos);
+    CHECK(contents_of(path) == StoreContents{});
+}
+
 TEST_CASE("a backup taken while the store runs is a whole store") {
     const TempFolder folder;
     StoreHarness store{file_in(folder), small_options()};
