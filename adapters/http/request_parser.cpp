@@ -112,12 +112,17 @@ std::size_t RequestParser::State::put_head(Bytes bytes) {
     // An empty line before a request is to be passed over (RFC 9112, 2.2).
     const std::size_t start = std::min(text.find_first_not_of("\r\n"), text.size());
     text.remove_prefix(start);
+    // It counts as part of the head, or the limit would depend on how the bytes arrive.
+    if (start >= limits.head_bytes_max) {
+        fail(431, "the request's head is larger than this server takes");
+        return 0;
+    }
     if (!text.empty() && (text.front() < 'A' || text.front() > 'Z')) {
         fail(400, "this is no HTTP request");
         return 0;
     }
     const std::size_t end = text.find(end_of_head, scanned - std::min(scanned, start));
-    if (end == std::string_view::npos || end + end_of_head.size() > limits.head_bytes_max) {
+    if (end == std::string_view::npos || start + end + end_of_head.size() > limits.head_bytes_max) {
         scanned = bytes.size() - std::min(bytes.size(), end_of_head.size() - 1);
         if (bytes.size() >= limits.head_bytes_max) {
             fail(431, "the request's head is larger than this server takes");

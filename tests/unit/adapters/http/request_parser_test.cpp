@@ -94,6 +94,17 @@ TEST_CASE("each prefix of a request is incomplete") {
     }
 }
 
+TEST_CASE("empty lines before a request count in its limit, however they arrive") {
+    const std::string request =
+        "GET / HTTP/1.1\r\nHost: x\r\nX: " + std::string(300, 'a') + "\r\n\r\n";
+    for (const std::size_t step : {1, 7, 1000}) {
+        CAPTURE(step);
+        CHECK(outcome(std::string(40, '\r') + request, step).starts_with("GET "));
+        CHECK(outcome(std::string(80, '\r') + request, step) == "431");
+        CHECK(outcome(std::string(500, '\r') + "x", step) == "431");
+    }
+}
+
 TEST_CASE("wrong requests have their status") {
     const std::string long_field = "X: " + std::string(500, 'a');
     CHECK(outcome("GET / HTTP/1.1\r\n\r\n") == "400");
