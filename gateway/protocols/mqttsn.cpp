@@ -43,11 +43,21 @@ void set_login(mqttsn::GatewayOptions& options, const config::MqttSn& settings) 
     if (settings.connectionless_publish) {
         options.connectionless_username = settings.connectionless_username;
     }
+}
+
+Result<std::vector<mqttsn::SleepRule>> sleep_rules(const config::MqttSn& settings) {
+    std::vector<mqttsn::SleepRule> rules;
     for (const auto& [number, text] : settings.sleep_rules) {
-        if (const auto rule = config::parse_sleep_rule(text)) {
-            options.sleep_rules.push_back({rule->filter, rule->count_max});
+        const auto rule = config::parse_sleep_rule(text);
+        GW_ASSERT(rule.has_value());  // the loader has checked it
+        const auto filter = parse_topic_filter(rule->filter, {});
+        if (!filter || filter->kind != FilterKind::plain) {
+            return Error{Errc::invalid_argument, "mqtt.sn.sleep.keep." + std::to_string(number) +
+                                                     ": " + rule->filter + " is no topic filter"};
         }
+        rules.push_back({rule->filter, rule->count_max});
     }
+    return rules;
 }
 
 void set_access(mqttsn::GatewayOptions& options, const config::Config& config,
@@ -73,6 +83,10 @@ Result<mqttsn::GatewayOptionsPtr> gateway_options(const config::Config& config,
     auto predefined = predefined_topics(config.mqttsn);
     if (!predefined) {
         return std::move(predefined).error();
+    }
+    auto rules = sleep_rules(config.mqttsn);
+    if (!rules) {
+        return std::move(rules).error();
     }
     const config::MqttSn& settings = config.mqttsn;
     const config::ListenerLimits& limits = listener.limits;
@@ -107,6 +121,7 @@ Result<mqttsn::GatewayOptionsPtr> gateway_options(const config::Config& config,
         limits.store_ack.value_or(config.store.ack) == config::StoreAck::local;
     options->follows_proven_clients = settings.follows_proven_clients;
     options->predefined = std::move(*predefined);
+    options->sleep_rules = std::move(*rules);
     set_login(*options, settings);
     set_access(*options, config, listener);
     return mqttsn::GatewayOptionsPtr{std::move(options)};

@@ -5,6 +5,7 @@ import random
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -187,6 +188,20 @@ class Sleeping(SnTest):
             found.setdefault(one.name, []).append(int(one.payload))
         self.assertEqual(found, {"state/a": [9], "state/b": [9], "log/a": [7, 8, 9],
                                  "all": list(range(10))})
+
+    @ours_only("MQTT-SN")
+    def test_rule_without_a_filter(self):
+        """A rule that could never match is an error, not silence."""
+        for rule in ("a/#/b last", "$share/g/a 3"):
+            with self.subTest(rule), tempfile.TemporaryDirectory() as data:
+                ended = subprocess.run(
+                    [harness.BINARY, "run", "--data", data, "--set", "log.console=off",
+                     "--set", "listener.mqttsn.a=127.0.0.1:0",
+                     "--set", f"mqtt.sn.sleep.keep.7={rule}"],
+                    capture_output=True, text=True, timeout=20, check=False)
+                self.assertEqual(ended.returncode, 1)
+                self.assertIn("mqtt.sn.sleep.keep.7", ended.stderr + ended.stdout)
+                self.assertIn("is no topic filter", ended.stderr + ended.stdout)
 
     @ours_only("MQTT-SN")
     def test_bounds(self):
