@@ -285,8 +285,9 @@ constexpr Key keys[] = {
      .value_min = "1",
      .value_max = "65534",
      .on_reload = Reload::live,
-     .summary = "Topic ids of one client, registered by it or for it; REGISTER beyond it is "
-                "answered with 'congestion', messages of further topics are not delivered.",
+     .summary = "Topic ids of one client, registered by it or for it, with 256 bytes of topic name "
+                "for each on average; REGISTER beyond it is answered with 'congestion', messages "
+                "of further topics are not delivered.",
      .why = "Ids are kept with the session for as long as it lives.",
      .store = into<shared, &MqttSn::topic_count_max>},
     {.name = "mqtt.sn.enable_qos3",

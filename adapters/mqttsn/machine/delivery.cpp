@@ -32,7 +32,7 @@ bool Connection::choose_topic_id(std::string_view topic, Outgoing& outgoing, boo
     outgoing.topic_id = registered;
     if (registered == 0) {
         TopicRegistry& own = work().client.topics;
-        if (own.size() >= options().topic_count_max) {
+        if (!own.has_room_for(topic, options().topic_count_max)) {
             return false;
         }
         outgoing.topic_id = own.add(topic);
@@ -291,7 +291,7 @@ void Connection::on_topic_rejected(const Puback& packet) {
         const std::string_view topic = strip_mountpoint(again.message->topic());
         std::uint16_t id = topics.find(topic);
         if (id == 0) {
-            if (topics.size() >= options().topic_count_max) {
+            if (!topics.has_room_for(topic, options().topic_count_max)) {
                 give_up(std::move(again), ReasonCode::topic_name_invalid);
                 return;
             }

@@ -21,7 +21,7 @@ void Connection::on_register(const Register& packet) {
     TopicRegistry& topics = work().client.topics;
     std::uint16_t id = topics.find(packet.topic);
     if (id == 0) {
-        if (topics.size() >= options().topic_count_max) {
+        if (!topics.has_room_for(packet.topic, options().topic_count_max)) {
             answer.code = ReturnCode::congestion;
             send_reply(answer);
             return;
@@ -84,7 +84,7 @@ std::uint16_t Connection::id_for_subscription(const Subscribe& packet, std::stri
     TopicRegistry& topics = work().client.topics;
     std::uint16_t id = topics.find(name);
     if (id == 0) {
-        if (topics.size() >= options().topic_count_max) {
+        if (!topics.has_room_for(name, options().topic_count_max)) {
             return 0xffff;
         }
         id = topics.add(name);

@@ -3,6 +3,8 @@
 #include "broker-core/base/assert.hpp"
 #include "broker-core/base/hash.hpp"
 
+#include <algorithm>
+
 namespace gw::mqttsn {
 
 namespace {
@@ -30,8 +32,17 @@ std::string_view TopicRegistry::name_of(std::uint16_t id) const {
     return id == 0 || id > entries_.size() ? std::string_view{} : entries_[id - 1U].name;
 }
 
+bool TopicRegistry::has_room_for(std::string_view topic, std::uint32_t count_max) const {
+    constexpr std::size_t bytes_average = 256;
+    constexpr std::size_t longest_bytes = 65535;  // one topic has room whatever the bound
+    const std::size_t bytes_max = std::max(longest_bytes, bytes_average * count_max);
+    return entries_.size() < std::min<std::size_t>(count_max, id_max) &&
+           name_bytes_ + topic.size() <= bytes_max;
+}
+
 std::uint16_t TopicRegistry::add(std::string_view topic) {
     GW_ASSERT(entries_.size() < id_max);
+    name_bytes_ += topic.size();
     entries_.push_back({.name = std::string{topic}});
     const auto id = static_cast<std::uint16_t>(entries_.size());
     if (entries_.size() * 4 > index_.size() * 3 && entries_.size() >= indexed_count_min) {

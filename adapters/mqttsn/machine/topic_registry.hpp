@@ -19,6 +19,9 @@ public:
     std::uint16_t find(std::string_view topic) const;
     /// The topic's name, empty when the id is nobody's.
     std::string_view name_of(std::uint16_t id) const;
+    /// Whether one more topic may be added. `count_max` bounds the names' bytes too, by 256 for
+    /// each on average: all are written to the store with each that is added.
+    bool has_room_for(std::string_view topic, std::uint32_t count_max) const;
     /// Gives a topic that has none an id. The caller has checked that there is room.
     std::uint16_t add(std::string_view topic);
     std::size_t size() const { return entries_.size(); }
@@ -48,6 +51,7 @@ private:
 
     std::vector<Entry> entries_;        // by id, from 1 on
     std::vector<std::uint16_t> index_;  // ids by hash of the name; a power of two, 0: empty
+    std::size_t name_bytes_ = 0;        // of all names
 };
 
 }  // namespace gw::mqttsn

@@ -29,6 +29,20 @@ TEST_CASE("topic ids count from 1 and stay, few or many") {
     CHECK_FALSE(topics.is_known(7));
 }
 
+TEST_CASE("topic names are bounded by their number and by their bytes, one always has room") {
+    TopicRegistry topics;
+    CHECK(topics.has_room_for(std::string(65535, 'x'), 1));
+    topics.add(std::string(65535, 'x'));
+    CHECK_FALSE(topics.has_room_for("a", 1));
+    CHECK_FALSE(topics.has_room_for("a", 255));
+    CHECK(topics.has_room_for("a", 256));
+    for (int i = 0; i < 999; ++i) {
+        topics.add(std::to_string(i));
+    }
+    CHECK_FALSE(topics.has_room_for("a", 1000));
+    CHECK(topics.has_room_for("a", 1001));
+}
+
 TEST_CASE("a client's own predefined topics come before those of all") {
     PredefinedTopics topics;
     CHECK(topics.add(1, "common"));
