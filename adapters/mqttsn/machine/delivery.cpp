@@ -324,15 +324,19 @@ void Connection::give_up(Outgoing outgoing, ReasonCode reason) {
 }
 
 void Connection::on_pubrec(std::uint16_t message_id) {
+    using Step = Outgoing::Step;
     const bool is_ours = work_ && work_->outgoing.qos == Qos::exactly_once &&
                          work_->outgoing.packet_id == message_id;
-    if (!is_ours || (work_->outgoing.step != Outgoing::Step::publishing &&
-                     work_->outgoing.step != Outgoing::Step::releasing)) {
+    const Step step = is_ours ? work_->outgoing.step : Step::none;
+    // One that got the message before it connected anew has it, whatever it says to REGISTER.
+    const bool is_received =
+        step == Step::publishing || (step == Step::registering && work_->outgoing.is_resend);
+    if (!is_received && step != Step::releasing) {
         send(Pubrel{message_id});  // not known any more: the client must still be let go on
         return;
     }
     Outgoing& outgoing = work_->outgoing;
-    if (outgoing.step == Outgoing::Step::publishing) {
+    if (is_received) {
         broker().on_pubrec(*session_, message_id, ReasonCode::success);
         outgoing.step = Outgoing::Step::releasing;
         outgoing.is_unstored = true;

@@ -94,6 +94,26 @@ TEST_CASE("DUP is on what was sent before, not on the first PUBLISH behind a rep
     CHECK(client->take() == Lines{"DISCONNECT", "PUBLISH dup qos=1 topic=1 id=1 'x'"});
 }
 
+TEST_CASE("PUBREC that comes while the topic is told anew: the message is there, and comes once") {
+    SnFixture f;
+    const auto client = f.connected("c", 0, false);
+    client->subscribe("a", 2);
+    f.say("a", "x", Qos::exactly_once);
+    CHECK(client->take() == Lines{"SUBACK qos=2 topic=1 id=1", "PUBLISH qos=2 topic=1 id=1 'x'"});
+    client->connect("c", 0, false);
+    CHECK(client->take() == Lines{"CONNACK", "REGISTER topic=1 id=1 'a'"});
+    client->send(mqttsn::Pubrec{1});
+    CHECK(client->take() == Lines{"PUBREL id=1"});
+    client->send(mqttsn::Regack{1, 1, ReturnCode::accepted});  // late: begins nothing
+    client->send(mqttsn::Pubcomp{1});
+    f.world.run_for(60s);
+    CHECK(client->take() == Lines{});
+    f.say("a", "y", Qos::exactly_once);
+    CHECK(client->take() == Lines{"REGISTER topic=1 id=2 'a'"});
+    client->send(mqttsn::Pubrec{2});  // of nothing that was sent: the message is still to come
+    CHECK(client->take() == Lines{"PUBREL id=2"});
+}
+
 TEST_CASE("a message at QoS 0 never has DUP, be its REGISTER repeated by CONNECT of a sleeper") {
     SnFixture f;
     const auto client = f.connected("c", 0);
