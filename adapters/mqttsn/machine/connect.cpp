@@ -76,8 +76,9 @@ bool Connection::repeats_connect(const Connect& packet) {
 
 /// The last message of the will dialogue once more: CONNACK, which answers it, was lost.
 bool Connection::repeats_will(const Frame& frame) const {
+    // WILLTOPIC without a topic: empty, or flags alone.
     const bool ends_dialogue = frame.type == MessageType::willmsg ||
-                               (frame.type == MessageType::willtopic && frame.body.empty());
+                               (frame.type == MessageType::willtopic && frame.body.size() <= 1);
     return ends_dialogue && state_ == State::active && is_fresh_ && connect_flags_.will();
 }
 
