@@ -274,6 +274,11 @@ public:
     /// client at another address, that of `peer`; nobody is told.
     void move_session(Session& session, const OpenSession& peer, SessionLink& link);
 
+    /// Lets a session that would end with its connection outlive it, for at least a second, and
+    /// puts it in the store with all that it has: its client has changed its mind. open_session()
+    /// then gives it the time that the client asks for.
+    void make_persistent(Session& session);
+
     // --- management
 
     /// Asks again for everything that all clients of this worker were allowed, after the rules have

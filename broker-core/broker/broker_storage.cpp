@@ -2,6 +2,7 @@
 #include "broker-core/broker/broker.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 namespace gw {
@@ -236,6 +237,62 @@ void Broker::put_in_place(Session& session, const std::vector<LoadedBody>& bodie
         }
         return is_lost;
     });
+}
+
+// ------------------------------------------------------------------- a session that begins to last
+
+void Broker::make_persistent(Session& session) {
+    if (session.is_persistent()) {
+        return;
+    }
+    session.expiry_interval = 1;
+    if (!storage_.is_durable()) {
+        return;
+    }
+    session.store_id = storage_.new_session_id();
+    std::vector<SubscriptionInfo> subscriptions;
+    shared_.router.list_subscriptions(session.subscriptions, session.ref(), 0,
+                                      session.subscriptions.size(), subscriptions);
+    // Under a reference that tells all workers to store what they send to it.
+    shared_.router.unsubscribe_all(session.subscriptions, session.ref());
+    const SessionRef old = session.ref();
+    IntrusivePtr<ClientIdentity> identity{new ClientIdentity{*session.identity}};
+    identity->session = SessionRef{old.worker(), old.slot, old.generation(), true};
+    session.identity = IdentityPtr{identity.get()};
+    keep_state(session);
+    for (const SubscriptionInfo& one : subscriptions) {
+        const auto filter =
+            parse_topic_filter(one.filter, {.bytes_max = 200000, .levels_max = 65536});
+        GW_ASSERT(filter.has_value());  // it was, when it was subscribed
+        shared_.router.subscribe(
+            session.subscriptions, session.ref(), *filter, one.options,
+            filter->kind == FilterKind::shared ? session.load : SessionLoadPtr{});
+        const auto passing = passing_.find(&session);
+        if (passing == passing_.end() || !passing->second.contains(filter->text)) {
+            storage_.put_subscription(session.store_id, filter->text,
+                                      std::bit_cast<std::uint32_t>(one.options));
+        }
+    }
+    session.inflight.for_each([this, &session](Delivery& delivery) {
+        if (delivery.message) {  // else it is released, and the client has it
+            store_delivery(session, delivery);
+        }
+    });
+    session.queue.for_front(session.queue.count(), [this, &session](Delivery& delivery) {
+        if (delivery.qos == Qos::at_most_once) {
+            return;
+        }
+        store_delivery(session, delivery);
+        if (delivery.qos == Qos::exactly_once) {
+            delivery.is_unstored = true;  // as number() has it
+            when_stored_.push_back({epoch_, session.ref(), delivery.sequence, false, false});
+        }
+    });
+    if (session.inbound_qos2) {
+        session.inbound_qos2->for_each([this, &session](std::uint16_t packet_id) {
+            storage_.put_inbound(session.store_id, packet_id);
+        });
+    }
 }
 
 // ------------------------------------------------------------------------------------ starting

@@ -25,7 +25,9 @@ public:
             return nullptr;
         }
         const Slot& slot = slots_[ref.slot];
-        return slot.session && slot.ref == ref ? slot.session.get() : nullptr;
+        // Whatever it says of persistence: that may have changed on the way.
+        const bool is_same = slot.ref.generation() == ref.generation() && ref.worker() == worker_;
+        return slot.session && is_same ? slot.session.get() : nullptr;
     }
     /// The reference that the next add() will give.
     SessionRef next_ref(bool persistent) const;

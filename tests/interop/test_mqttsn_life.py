@@ -442,6 +442,36 @@ class Restart(SnTest):
         self.check(crash)
 
     @ours_only("store")
+    def test_sleeper_that_gave_up_its_clean_session(self):
+        """Its session lasts from the CONNECT on, with what it had before."""
+        broker = self.own()
+        mqtt = self.client(V5, where=broker.address)
+        client = self.connected(broker=broker, clean=True)
+        topic, other = self.topic("a"), self.topic("b")
+        client.subscribe(topic, qos=1)
+        kept = client.register(other)
+        client.sleep(60)
+        for number in range(2):
+            mqtt.publish(topic, b"%d" % number, 1 + number)
+        client.connect(clean=False)
+        self.assertEqual(client.message(acknowledge=False).payload, b"0")
+        mqtt.publish(topic, b"2", 1)
+        broker.kill()
+        broker._start()
+        client.address = sn_address(broker)
+        client.move()
+        client.connect(clean=False)
+        self.assertEqual([client.message().payload for _ in range(3)], [b"0", b"1", b"2"])
+        mqtt = self.client(V5, where=broker.address)
+        mqtt.subscribe(other)
+        client.publish(kept, "by the old id", 1)
+        self.assertEqual(mqtt.message().payload, b"by the old id")
+        client.disconnect()
+        mqtt.publish(topic, b"3", 1)
+        client.connect(clean=False)
+        self.assertEqual(client.message().payload, b"3")
+
+    @ours_only("store")
     @waits(4)
     def test_overslept_meanwhile(self):
         """The time of a sleep goes on while no gateway runs."""

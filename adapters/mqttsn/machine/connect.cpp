@@ -249,10 +249,8 @@ bool Connection::is_same_principal(const Session& session, const AuthDecision& d
 void Connection::finish_connect() {
     Session* const present = broker().find_session(connecting_->client_id);
     const bool is_owner = present != nullptr && is_same_principal(*present, *connecting_->decision);
-    if (is_owner && resume_in_place(*present)) {
-        return;
-    }
     if (is_owner) {
+        keep_sleeper(*present);
         prepare_takeover(*present);
     }
     const OpenedSession opened = broker().open_session(open_request(is_owner ? present : nullptr),
@@ -265,6 +263,7 @@ void Connection::finish_connect() {
     session_ = opened.session;
     if (!opened.session_present && work_) {
         work_->client = {};
+        work_->outgoing = {};
     }
     if (connecting_->flags.will() && !connecting_->will.empty()) {
         work().client.will = connecting_->will;
@@ -283,8 +282,7 @@ void Connection::finish_connect() {
         schedule();
         return;
     }
-    become_active();
-    broker().start_delivery(*session_);
+    begin();
 }
 
 void Connection::on_session_stored(StoreOutcome outcome) {
@@ -299,42 +297,19 @@ void Connection::on_session_stored(StoreOutcome outcome) {
         leave();
         return;
     }
-    become_active();
-    broker().start_delivery(*session_);
+    begin();
 }
 
 /// A client that sleeps with a clean session and connects without that flag keeps what it has
-/// (6.3): its messages have waited for just this.
-bool Connection::resume_in_place(Session& present) {
+/// (6.3): its messages have waited for just this. From now on its session outlives connections.
+void Connection::keep_sleeper(Session& present) {
     Connection* const old = Gateway::connection_of(&present);
-    if (connecting_->flags.clean_session() || present.is_persistent() || old == nullptr ||
-        (old->state_ != State::asleep && old->state_ != State::awake)) {
-        return false;
+    const bool is_sleeper =
+        old != nullptr && (old->state_ == State::asleep || old->state_ == State::awake);
+    if (is_sleeper && !connecting_->flags.clean_session() && !present.is_persistent()) {
+        broker().make_persistent(present);
+        old->save_state();
     }
-    SmallText node = work_ ? std::move(work_->node) : SmallText{};
-    old->session_ = nullptr;
-    work_ = std::move(old->work_);
-    if (old->has_address_) {
-        old->work().node = work_ ? work_->node : SmallText{};
-    }
-    old->leave();
-    work().node = std::move(node);
-    session_ = &present;
-    OpenSession here;
-    describe_peer(here, connecting_->peer.address);
-    broker().move_session(present, here, *this);
-    broker().reauthenticate(present, *connecting_->decision);
-    if (connecting_->flags.will()) {
-        work_->client.will = connecting_->will;
-        broker().set_will(present, make_will(work_->client.will));
-    }
-    forget_connection();
-    become_active();
-    if (work_->outgoing.step != Outgoing::Step::none) {
-        send_outgoing_again();
-    }
-    go_on();
-    return true;
 }
 
 /// A client that connects again is alive: no will is due for its connection before. And when it is
@@ -351,6 +326,11 @@ void Connection::prepare_takeover(Session& present) {
             work_->recent_publishes->forget(reply.message_id);  // it was not acknowledged
         }
         work_->recent_publishes->on_reconnect();
+    }
+    if (!connecting_->flags.clean_session() && old->work_ &&
+        old->work_->outgoing.step == Outgoing::Step::registering &&
+        old->work_->outgoing.qos == Qos::at_most_once) {
+        work().outgoing = std::exchange(old->work_->outgoing, {});  // the broker has it no more
     }
     const DatagramSource here{.peer = peer_, .node = work_ ? as_bytes(work_->node) : NodePrefix{}};
     if (old->is_at(here)) {
@@ -409,6 +389,15 @@ void Connection::forget_connection() {
         work_->client.topics.forget_known();
         work_->client.sleep.reset();
     }
+}
+
+/// CONNACK, then what waits.
+void Connection::begin() {
+    become_active();
+    if (work_ && work_->outgoing.step != Outgoing::Step::none) {
+        send_outgoing_again();
+    }
+    broker().start_delivery(*session_);
 }
 
 void Connection::become_active() {

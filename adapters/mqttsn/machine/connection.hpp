@@ -195,12 +195,13 @@ private:
     void finish_connect();
     void refuse_connect(ReasonCode reason, ReturnCode code);
     bool is_same_principal(const Session& session, const AuthDecision& decision) const;
-    bool resume_in_place(Session& present);
+    void keep_sleeper(Session& present);
     void prepare_takeover(Session& present);
     OpenSession open_request(const Session* present);
     void load_state(const Session& session);
     void forget_connection();
     void on_session_stored(StoreOutcome outcome);
+    void begin();
     void become_active();
     void note_proof(const PeerInfo& peer, const AuthDecision& decision);
     void on_connecting_frame(const Frame& frame);

@@ -48,6 +48,31 @@ TEST_CASE("a login that is refused, and one that never answers") {
     CHECK(f.net.connection_count() == 0);
 }
 
+TEST_CASE("a PINGREQ that is still being judged when its sleeper connects moves nobody") {
+    SnFixture f{as_user("ann")};
+    const auto authenticator = std::make_shared<FakeAuthenticator>();
+    f.world.shared().authenticator = authenticator;
+    const auto client = f.connected("c");
+    client->disconnect(60);
+    f.net.set_options(as_user("later"));
+    const auto elsewhere = f.fresh();
+    elsewhere->ping("c");
+    REQUIRE(authenticator->waiting.size() == 1);
+    const auto waiting = authenticator->waiting[0];
+    f.net.set_options(as_user("ann"));
+    client->connect("c", 60, false);
+    CHECK(client->take() == Lines{"DISCONNECT", "CONNACK"});
+    REQUIRE(authenticator->cancelled.size() == 1);
+    CHECK(authenticator->cancelled[0] == waiting.token);
+    f.world.turn(waiting.worker, [&](Broker& broker) {
+        broker.on_auth_decided(waiting.token, FakeAuthenticator::decision_for("ann"));
+    });
+    f.world.settle();
+    CHECK(elsewhere->take() == Lines{});
+    client->ping();
+    CHECK(client->take() == Lines{"PINGRESP"});
+}
+
 TEST_CASE("another user cannot have the session, whatever the protocol it comes by") {
     SnFixture f{as_user("ann")};
     f.world.shared().authenticator = std::make_shared<FakeAuthenticator>();
@@ -242,6 +267,40 @@ TEST_CASE("sleepers are found again after a restart, with topics, will and messa
     f.world.run_for(2s);
     CHECK(f.net.connection_count() == 0);
     CHECK(f.world.sum([](const Metrics& m) { return m.wills_published.value(); }) == 1);
+}
+
+TEST_CASE("a sleeper that connects without the flag has a session that lasts, with all it has") {
+    SimOptions with_store;
+    with_store.storage_delay_max = 5ms;
+    SnFixture f{open_gateway(), with_store};
+    const auto client = f.connected("c");
+    client->subscribe("a", 2);
+    client->send(mqttsn::Register{0, 2, "b"});
+    client->disconnect(100);
+    f.say("a", "1", Qos::at_least_once);
+    f.say("a", "2", Qos::exactly_once);
+    f.world.run_for(20ms);
+    client->take();
+    client->connect("c", 60, false);
+    CHECK(client->take() == Lines{});  // the session is to be stored first
+    f.world.run_for(20ms);
+    CHECK(client->take() == Lines{"CONNACK", "REGISTER topic=1 id=1 'a'"});
+    client->send(mqttsn::Regack{1, 1, {}});
+    CHECK(client->take() == Lines{"PUBLISH qos=1 topic=1 id=1 '1'"});
+    client->disconnect();
+    f.say("a", "3", Qos::at_least_once);
+    f.world.run_for(100s);
+    CHECK(client->take() == Lines{"DISCONNECT"});
+    client->connect("c", 60, false);
+    f.world.run_for(20ms);
+    CHECK(client->take() == Lines{"CONNACK", "REGISTER topic=1 id=1 'a'"});
+    client->send(mqttsn::Regack{1, 1, {}});
+    client->send(mqttsn::Puback{1, 1, {}});
+    CHECK(client->take() ==
+          Lines{"PUBLISH dup qos=1 topic=1 id=1 '1'", "PUBLISH qos=2 topic=1 id=2 '2'"});
+    client->publish(2, "by the old id", 1, 7);
+    f.world.run_for(20ms);
+    CHECK(client->take() == Lines{"PUBACK topic=2 id=7"});
 }
 
 TEST_CASE("a sleeper found again is judged by what it proves when it is heard, not before") {
