@@ -46,7 +46,8 @@ std::string page_of(Broker& broker, const Session& session) {
     broker.shared().router.list_subscriptions(session.subscriptions, session.ref(), 0, shown_max,
                                               subscriptions);
     for (const SubscriptionInfo& one : subscriptions) {
-        const LogField fields[] = {{"filter", one.filter}, {"qos", one.options.qos + 0U}};
+        const LogField fields[] = {{"filter", one.filter},
+                                   {"qos", static_cast<unsigned>(one.options.max_qos())}};
         page += format_event("subscription", fields) + "\n";
     }
     if (session.subscriptions.size() > shown_max) {

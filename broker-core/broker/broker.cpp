@@ -190,8 +190,8 @@ Broker::Routed Broker::route(const MessagePtr& message, bool is_refusable, bool 
     for (const SharedGroupPtr& group : match->groups()) {
         const auto target = group->pick(*message, random_);
         if (target) {
-            const bool is_stored_target =
-                can_store && target->session.is_persistent() && target->options.qos != 0;
+            const bool is_stored_target = can_store && target->session.is_persistent() &&
+                                          target->options.max_qos() != Qos::at_most_once;
             routed.stored = routed.stored || is_stored_target;
             Passage passage{is_refusable, {}, 0};
             if (is_to_hold && is_stored_target && target->session.worker() != worker_) {
@@ -385,25 +385,26 @@ void Broker::deliver(Session& session, const MessagePtr& message,
     for (const RouteTarget& target : targets) {
         // A group has chosen this session alone: what it would not take is lost for all.
         const bool no_local =
-            target.options.no_local || (session.no_local_always && group == nullptr);
+            target.options.skips_own() || (session.no_local_always && group == nullptr);
         if (is_echo && no_local) {
             continue;
         }
         wanted = true;
         granted = std::max(granted, target.options.max_qos());
-        retain_as_published = retain_as_published || target.options.retain_as_published;
-        if (target.options.identifier == 0) {
+        retain_as_published = retain_as_published || target.options.keeps_retain();
+        const std::uint32_t identifier = target.options.delivered_identifier();
+        if (identifier == 0) {
             continue;
         }
         if (delivery.identifier == 0) {
-            delivery.identifier = target.options.identifier;
+            delivery.identifier = identifier;
             continue;
         }
         if (!delivery.extra) {
             delivery.extra = std::make_unique<DeliveryExtra>();
             delivery.extra->identifiers.push_back(delivery.identifier);
         }
-        delivery.extra->identifiers.push_back(target.options.identifier);
+        delivery.extra->identifiers.push_back(identifier);
     }
     if (!wanted) {
         return;
@@ -677,7 +678,7 @@ void Broker::send_retained_message(Session& session, SubscriptionOptions options
         return;
     }
     Delivery delivery;
-    delivery.identifier = options.identifier;
+    delivery.identifier = options.delivered_identifier();
     delivery.qos = delivery_qos(session, *message, options.max_qos());
     delivery.retain = true;
     // The retained message itself is not numbered: several workers may send it at one time.

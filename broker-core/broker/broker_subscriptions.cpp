@@ -68,7 +68,7 @@ ReasonCode Broker::subscribe(Session& session, const SubscribeRequest& request, 
         replay.options = request.options;
         session.replays->push_back(std::move(replay));
     }
-    return static_cast<ReasonCode>(request.options.qos);
+    return static_cast<ReasonCode>(request.options.max_qos());
 }
 
 ReasonCode Broker::unsubscribe(Session& session, const TopicFilter& filter) {

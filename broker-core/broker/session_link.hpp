@@ -14,8 +14,9 @@ namespace gw {
 /// One copy of a message as it is handed to a connection; borrowed for the call.
 struct DeliveryView {
     const Message& message;
-    std::span<const std::uint32_t> identifiers;  // of all matching subscriptions
-    std::uint16_t packet_id = 0;                 // 0 at QoS 0
+    std::span<const std::uint32_t>
+        identifiers;              // of all matching subscriptions, private ones marked
+    std::uint16_t packet_id = 0;  // 0 at QoS 0
     Qos qos = Qos::at_most_once;
     bool retain = false;
     bool is_resend = false;

@@ -103,7 +103,7 @@ MatchPtr MatchResult::create(std::span<const RouteNode* const> nodes) {
     result->fill_runs();
     result->has_stored_target_ =
         std::any_of(targets, targets + counts.targets, [](const RouteTarget& target) {
-            return target.session.is_persistent() && target.options.qos != 0;
+            return target.session.is_persistent() && target.options.max_qos() != Qos::at_most_once;
         });
     if (counts.sets > 1) {
         // Only then can a session occur twice. By session alone would not keep the order of its

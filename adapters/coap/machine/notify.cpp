@@ -44,8 +44,9 @@ std::uint32_t Machine::notify(Client& client, const MessagePtr& message, std::ui
         }
     };
     for (const std::uint32_t identifier : identifiers) {
-        if (identifier != 0 && identifier <= client.subscriptions.size()) {
-            tell(client.subscriptions[identifier - 1]);
+        const std::uint32_t place = identifier & ~private_identifier_bit;
+        if (place != identifier && place != 0 && place <= client.subscriptions.size()) {
+            tell(client.subscriptions[place - 1]);
         }
     }
     if (count == 0) {

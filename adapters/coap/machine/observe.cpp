@@ -134,11 +134,9 @@ Subscription* Machine::subscribe(Incoming& in, Client& client, const TopicFilter
     if (subscription != nullptr && subscription->qos >= qos) {
         return subscription;
     }
-    SubscriptionOptions options;
-    options.identifier = (subscription != nullptr ? subscription->identifier
-                                                  : static_cast<std::uint32_t>(place + 1)) &
-                         0x0fffffffU;
-    options.qos = static_cast<std::uint32_t>(qos) & 3U;
+    const auto options = SubscriptionOptions::with_private_identifier(
+        subscription != nullptr ? subscription->identifier : static_cast<std::uint32_t>(place + 1),
+        qos);
     std::optional<SubscriptionOptions> before;
     if (client.was_persistent && client.connection() == nullptr) {
         before = broker_.shared().router.find_subscription(client.session->ref(), filter);

@@ -1,6 +1,7 @@
 #include "adapters/mqtt/machine/connection_machine.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace gw::mqtt {
@@ -328,6 +329,24 @@ void ConnectionMachine::pause_until(MonotonicTime when) {
 
 // ----------------------------------------------------------------------------------- delivery
 
+namespace {
+
+/// The identifiers of a delivery that an MQTT client has given. `kept` holds them if need be.
+std::span<const std::uint32_t> without_private(std::span<const std::uint32_t> identifiers,
+                                               std::vector<std::uint32_t>& kept) {
+    const auto is_private = [](std::uint32_t one) {
+        return (one & private_identifier_bit) != 0;
+    };
+    if (std::none_of(identifiers.begin(), identifiers.end(), is_private)) {
+        return identifiers;
+    }
+    std::remove_copy_if(identifiers.begin(), identifiers.end(), std::back_inserter(kept),
+                        is_private);
+    return kept;
+}
+
+}  // namespace
+
 bool ConnectionMachine::on_delivery(const DeliveryView& delivery) {
     const Message& message = delivery.message;
     PublishOut packet;
@@ -342,9 +361,10 @@ bool ConnectionMachine::on_delivery(const DeliveryView& delivery) {
     packet.dup = delivery.is_resend && delivery.qos != Qos::at_most_once;
     packet.retain = delivery.retain;
     OutboundAliases::Use alias;
+    std::vector<std::uint32_t> identifiers;
     if (is_v5()) {
         packet.properties = message.properties();
-        packet.subscription_identifiers = delivery.identifiers;
+        packet.subscription_identifiers = without_private(delivery.identifiers, identifiers);
         if (message.expires_at() != never) {
             // What remains, rounded up: it must not reach 0 while the message lives (3.3.2.3.3).
             const auto left = std::max<Milliseconds>(message.expires_at() - now(), Milliseconds{0});

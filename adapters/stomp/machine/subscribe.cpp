@@ -128,9 +128,7 @@ ConnectionMachine::Step ConnectionMachine::on_subscribe(const Frame& frame) {
 
 ReasonCode ConnectionMachine::subscribe_core(const FilterEntry& entry, std::uint32_t number,
                                              SubscribeRequest::Retained retained) {
-    SubscriptionOptions options;
-    options.identifier = number & 0x0fffffffU;
-    options.qos = static_cast<std::uint32_t>(entry.qos()) & 3U;
+    const auto options = SubscriptionOptions::with_private_identifier(number, entry.qos());
     return broker_.subscribe(*session_, {.filter = entry.filter,
                                          .options = options,
                                          .retained = retained,

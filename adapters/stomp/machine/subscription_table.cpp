@@ -1,6 +1,7 @@
 #include "adapters/stomp/machine/subscription_table.hpp"
 
 #include "broker-core/base/assert.hpp"
+#include "broker-core/router/route_types.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -103,7 +104,10 @@ void SubscriptionTable::find_targets(std::span<const std::uint32_t> numbers, std
     targets.clear();
     bool is_complete = !numbers.empty();
     for (const std::uint32_t number : numbers) {
-        const auto found = by_number_.find(number);
+        // One without the mark was given by a client of MQTT 5.
+        const auto found = (number & private_identifier_bit) == 0
+                               ? by_number_.end()
+                               : by_number_.find(number & ~private_identifier_bit);
         // The topic is compared, too: the number may be another connection's.
         if (found == by_number_.end() ||
             !filter_matches(found->second->entry->filter.filter(), topic)) {
