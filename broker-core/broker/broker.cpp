@@ -145,6 +145,20 @@ bool Broker::release_inbound(Session& session, std::uint16_t packet_id) {
     return true;
 }
 
+/// The client has come by a protocol that counts its messages at QoS 2 by itself: an id of the
+/// other protocol that was not released would swallow a new message, which the client believes
+/// delivered.
+void Broker::forget_inbound(Session& session) {
+    if (!session.inbound_qos2) {
+        return;
+    }
+    if (is_stored(session)) {
+        session.inbound_qos2->for_each(
+            [&](std::uint16_t packet_id) { storage_.remove_inbound(session.store_id, packet_id); });
+    }
+    session.inbound_qos2.reset();
+}
+
 void Broker::publish_internal(std::string_view topic, std::string_view payload, bool retain,
                               Qos qos) {
     const MessagePtr message = Message::create({.topic = topic,

@@ -434,6 +434,7 @@ private:
     void complete_epochs();
     void report_stored(StoreTicket ticket, StoreOutcome outcome);
     void forget_unstored_inbound(StoreTicket ticket);
+    void forget_inbound(Session& session);
     void withdraw(StoreTicket ticket);
     /// Of a long queue only the head stays in memory; the rest is in the store already.
     static std::size_t loaded_count_max(const Session& session) {

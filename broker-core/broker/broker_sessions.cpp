@@ -302,6 +302,17 @@ bool Broker::may_leave_will(const OpenSession& request, const AuthDecision& auth
                                .retain = request.will->retain}) != AccessDecision::deny;
 }
 
+namespace {
+
+/// Whether two protocols count the messages at QoS 2 of one session apart: a device has another
+/// program, with packet ids of its own, for MQTT-SN than for MQTT. Protocols without such ids keep
+/// MQTT's.
+bool packet_ids_differ(Protocol one, Protocol other) {
+    return (one == Protocol::mqtt_sn) != (other == Protocol::mqtt_sn);
+}
+
+}  // namespace
+
 OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& auth,
                                    SessionLink& link) {
     GW_ASSERT(!request.client_id.empty() && worker_of(request.client_id) == worker_);
@@ -364,6 +375,9 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
     } else {
         if (session->will && session->will_at <= now_.monotonic) {
             publish_will(*session);  // due already, though the timer has not come to it
+        }
+        if (packet_ids_differ(session->identity->protocol, request.protocol)) {
+            forget_inbound(*session);
         }
         session->identity = make_identity(request, auth, session->ref());
         session->is_identity_restored = request.is_restored;

@@ -179,6 +179,22 @@ class OneSession(MqttTest):
             self.assertEqual(self.rest(two), texts[1:], name)
 
     @ours_only("protocols")
+    def test_packet_ids_are_those_of_the_protocol(self):
+        """A message at QoS 2 that MQTT has not released swallows none of MQTT-SN with the same id,
+        nor the other way."""
+        watcher, name = self.client(wire.V5), self.name("both")
+        watcher.subscribe(self.topic("#"), qos=2)
+        for number in range(2):
+            mqtt = Mqtt(self, name).wire
+            mqtt.send(wire.publish(self.topic("mqtt"), b"by mqtt", 2, 7, version=wire.V311))
+            self.assertEqual(mqtt.expect(wire.PUBREC).id, 7)
+            self.assertEqual(watcher.message().payload, b"by mqtt", number)
+            sensor = Sensor(self, name).wire
+            sensor.send(sn.publish(sensor.register(self.topic("sn")), b"by sn", 2, 7))
+            sensor.expect(sn.PUBREC, message_id=7)
+            self.assertEqual(watcher.message().payload, b"by sn", number)
+
+    @ours_only("protocols")
     def test_identifiers_are_those_of_the_client(self):
         """A subscription that was made by a protocol without subscription identifiers has none, when
         MQTT 5 collects its messages, nor has one that such a protocol has named since."""
