@@ -23,7 +23,9 @@ std::string field(const ManageFields& fields, const char* name) {
 /// One line for a session, as the log would write it.
 std::string line_of(const Session& session) {
     const ClientIdentity& client = *session.identity;
-    const std::string peer = client.peer();
+    // The address of a session that was found in the store is not known.
+    const bool has_peer = client.port != 0 || !client.peer_name.empty();
+    const std::string peer = has_peer ? client.peer() : std::string{};
     const LogField fields[] = {{"client_id", client.client_id},
                                {"protocol", protocol_name(client.protocol)},
                                {"address", peer},

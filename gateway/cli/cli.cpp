@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 
 #include <chrono>
+#include <cstdio>
 #include <functional>
 #include <optional>
 #include <string>
@@ -112,6 +113,15 @@ public:
     int run(int argc, char** argv) {
         try {
             app_.parse(argc, argv);
+        } catch (const CLI::RequiredError& failure) {
+            // A command that does not exist is left over, as if none had been given.
+            if (const auto rest = app_.remaining(true); !rest.empty() && rest[0][0] != '-') {
+                std::fprintf(
+                    stderr, "mangrove: unknown command %s\nRun with --help for more information.\n",
+                    rest[0].c_str());
+                return static_cast<int>(ExitCode::bad_input);
+            }
+            return app_.exit(failure) == 0 ? 0 : static_cast<int>(ExitCode::bad_input);
         } catch (const CLI::ParseError& failure) {
             return app_.exit(failure) == 0 ? 0 : static_cast<int>(ExitCode::bad_input);
         }

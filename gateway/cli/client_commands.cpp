@@ -51,7 +51,11 @@ ExitCode ClientCommands::ask(const std::string& name) const {
     ManageFields fields{{"client", client_}, {"limit", limit_}};
     fields["state"] = online_ ? "online" : offline_ ? "offline" : "";
     const auto reply = ask_running_program(*data_dir, manage_line(name, fields));
-    const auto text = reply ? manage_text(*reply) : Result<std::string>{reply.error()};
+    if (!reply) {
+        std::fprintf(stderr, "mangrove: not running on %s\n", data_dir->c_str());
+        return ExitCode::not_running;
+    }
+    const auto text = manage_text(*reply);
     if (!text) {
         std::fprintf(stderr, "mangrove: %s\n", text.error().text().c_str());
         return ExitCode::failure;

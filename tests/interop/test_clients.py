@@ -65,6 +65,21 @@ class Clients(SnTest):
         command(broker, "clients", "kick", "victim", code=1)
         wait_until(lambda: set(lines(command(broker, "clients", "list"))) == {"other"}, "gone")
 
+    def test_found_in_the_store(self):
+        """Nobody knows where a client was before a restart."""
+        broker = self.own()
+        self.client(V5, "kept", broker.address,
+                    properties=[("session_expiry", 100)]).disconnect()
+        broker.restart()
+        found = lines(command(broker, "clients", "list"))["kept"]
+        self.assertEqual((found["address"], found["state"]), ("", "offline"))
+
+    def test_nothing_runs(self):
+        broker = self.own()
+        broker.terminate()
+        for words in (["list"], ["show", "x"], ["kick", "x"]):
+            command(broker, "clients", *words, code=3)
+
 
 if __name__ == "__main__":
     harness.main()

@@ -328,6 +328,8 @@ class ProgramTest(unittest.TestCase):
             code, out, err = self.call(*arguments, data=False)
             self.assertEqual((code, out), (2, ""))
             self.assertNotEqual(err, "")
+        for arguments in (["fly"], ["clients", "fly"]):
+            self.assertIn("unknown command fly\n", self.call(*arguments, data=False)[2])
 
 
 if __name__ == "__main__":
