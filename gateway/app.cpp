@@ -1,6 +1,7 @@
 #include "gateway/app.hpp"
 
 #include "broker-core/base/json.hpp"
+#include "gateway/access/acl_file.hpp"
 #include "gateway/memory_budget.hpp"
 #include "gateway/protocols/mqtt.hpp"
 #include "gateway/protocols/stomp.hpp"
@@ -261,6 +262,17 @@ bool App::has_room() const {
 
 // ------------------------------------------------------------------------------------- settings
 
+namespace {
+
+/// What a reload says of the access rules: who has changed only their file sees that it was read.
+std::string rules_note(const config::Config& config, const AclTable& table) {
+    const std::string file = acl_file_of(config);
+    return "access rules: " + std::to_string(table.rules().size()) +
+           (file.empty() ? ", built in" : ", of " + file);
+}
+
+}  // namespace
+
 Result<std::vector<std::string>> App::reload(const config::Config& config) {
     // What can be wrong is read before anything changes.
     auto apply_mqttsn = prepare_mqttsn(config);
@@ -284,6 +296,7 @@ Result<std::vector<std::string>> App::reload(const config::Config& config) {
         return tls.error();
     }
     auto notes = TlsListeners::report(*tls, transport::read_clocks().wall, log_);
+    notes.push_back(rules_note(config, **rules));
     auth_->apply(config.auth, std::move(*modules));
     const std::uint64_t possible = client_descriptors();
     connection_count_max_ =

@@ -251,7 +251,7 @@ class Reload(AccessTest):
         publisher.publish("a/open", b"x", 1)
         self.assertEqual(client.message().topic, "a/open")
         self.nothing(client)
-        self.change(broker, "allow = all\n")
+        self.assertIn(f"access rules: 1, of {self.file}\n", self.change(broker, "allow = all\n"))
         publisher.publish("a/secret", b"x", 1)
         self.assertEqual(client.message().topic, "a/secret")
 
