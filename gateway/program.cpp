@@ -97,12 +97,13 @@ public:
     void run(const ServiceFactory& make_service) {
         log_start();
         service_ = make_service(loaded_.config, log_);
+        // Before the listeners: whoever got in may ask at once, and is answered when all runs.
+        const ControlServer control{io_, loaded_.config.node.data_dir,
+                                    [this](std::string_view line) {
+                                        return answer(line);
+                                    }};
         service_->start();
         try {
-            const ControlServer control{io_, loaded_.config.node.data_dir,
-                                        [this](std::string_view line) {
-                                            return answer(line);
-                                        }};
             wait_for_signal();
             notifier_.ready();
             log_.info("program.ready");
