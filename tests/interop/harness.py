@@ -105,6 +105,19 @@ def free_port():
             return port
 
 
+_class_ports = {}
+_class_ports_lock = threading.Lock()
+
+
+def class_port(test_class):
+    """A port of this class's own, the same at every call: tests of one class run side by side. As a
+    part of the settings it gives the class a broker of its own."""
+    with _class_ports_lock:
+        if test_class not in _class_ports:
+            _class_ports[test_class] = free_port()
+        return _class_ports[test_class]
+
+
 def wait_until(condition, what, timeout=wire.DEFAULT_TIMEOUT):
     """Waits until `condition()` is true (its value is returned); fails with `what` at the
     deadline."""

@@ -9,7 +9,7 @@ import uuid
 import harness
 import mqtt_wire as wire
 import ws_wire
-from harness import MqttTest, free_port, wait_until
+from harness import MqttTest, class_port, wait_until
 from ws_wire import CLOSE, TEXT, HttpError, WebSocket
 
 NOT_CACHED = "no-store, no-cache, must-revalidate, max-age=0"
@@ -24,10 +24,9 @@ class SockJsTest(MqttTest):
 
     def setUp(self):
         super().setUp()
-        if "port" not in type(self).__dict__:
-            type(self).port = free_port()
-        self.where = ("127.0.0.1", self.port)
-        self.settings = {"listener.sockjs.default": f"127.0.0.1:{self.port}",
+        port = class_port(type(self))
+        self.where = ("127.0.0.1", port)
+        self.settings = {"listener.sockjs.default": f"127.0.0.1:{port}",
                          "sockjs.test_services": "on", "node.workers": "3", **self.more}
         self.broker()
 
@@ -522,7 +521,7 @@ class WebSockets(SockJsTest):
         self.assertEqual((fields["upgrade"], fields["connection"]), ("WebSocket", "Upgrade"))
         self.assertEqual(fields["sec-websocket-origin"], "http://127.0.0.1:80")
         self.assertEqual(fields["sec-websocket-location"],
-                         f"ws://127.0.0.1:{self.port}{path}?x=1")
+                         f"ws://127.0.0.1:{self.where[1]}{path}?x=1")
         self.assertNotIn("content-length", fields)
         deadline = time.monotonic() + 10
         for byte in b"aaaaaaaa":  # a proxy holds them back until it has seen the head
@@ -786,7 +785,7 @@ class Origins(SockJsTest):
             with self.assertRaises(HttpError) as caught:
                 self.web(path, "mqtt", Origin=evil)
             self.assertEqual(caught.exception.response.status, 403)
-        same = f"http://127.0.0.1:{self.port + 1}"
+        same = f"http://127.0.0.1:{self.where[1] + 1}"
         self.assertEqual(self.get("/mqtt/info", Origin=same).status, 200)
 
     def test_demo_page(self):

@@ -13,7 +13,7 @@ import unittest
 import browser
 import harness
 import ws_wire
-from harness import MqttTest, free_port, wait_until
+from harness import MqttTest, class_port, free_port, wait_until
 
 CLIENT = browser.MODULES / "sockjs-client/dist/sockjs.min.js"
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
@@ -32,23 +32,17 @@ class Clients(MqttTest):
     def setUp(self):
         super().setUp()
         with type(self).lock:  # tests run beside each other
-            if "port" not in type(self).__dict__:
-                type(self).port = free_port()
+            if "pages" not in type(self).__dict__:
                 type(self).pages = browser.Pages(
                     {"page.html": browser.NODE_FOLDER / "sockjs_page.html", "sockjs.min.js": CLIENT,
                      "stomp.umd.min.js": browser.MODULES / "@stomp/stompjs/bundles/stomp.umd.min.js",
                      "sockjs_checks.js": browser.NODE_FOLDER / "sockjs_checks.js"})
+        self.port = class_port(type(self))
         self.settings = {"listener.sockjs.default": f"127.0.0.1:{self.port}",
                          "sockjs.test_services": "on", "sockjs.demo_page": "on", "node.workers": "3",
                          "sockjs.client_url": self.pages.url + "/sockjs.min.js"}
         self.base = f"http://127.0.0.1:{self.port}"
         self.broker()
-
-    @classmethod
-    def tearDownClass(cls):
-        if "pages" in cls.__dict__:
-            cls.pages.close()
-        super().tearDownClass()
 
     def check(self, outcome, transports):
         for one in transports:

@@ -9,7 +9,7 @@ import auth_tools
 import harness
 import mqtt_wire as wire
 import ws_wire
-from harness import MqttTest, free_port, wait_until
+from harness import MqttTest, class_port, free_port, wait_until
 from ws_wire import BINARY, CLOSE, PING, PONG, TEXT, WebSocket, frame
 
 
@@ -20,11 +20,9 @@ class WsTest(MqttTest):
 
     def setUp(self):
         super().setUp()
-        # The port is part of the settings, so a test class has one broker of its own.
-        if "port" not in type(self).__dict__:
-            type(self).port = free_port()
-        self.where = ("127.0.0.1", self.port)
-        self.settings = {"listener.ws.default": f"127.0.0.1:{self.port}", **self.more}
+        port = class_port(type(self))
+        self.where = ("127.0.0.1", port)
+        self.settings = {"listener.ws.default": f"127.0.0.1:{port}", **self.more}
         self.broker()
 
     def web(self, **more):
@@ -457,7 +455,7 @@ class Cookies(WsTest):
             return auth_tools.cookie("sid", secret, "ann", seconds)
         self.assertEqual(self.code(cookie())[0], 0)
         self.assertEqual(self.code("a=b; " + cookie() + "; c=d")[0], 0)
-        self.assertEqual(self.code(cookie(), Origin=f"http://127.0.0.1:{self.port}")[0], 0)
+        self.assertEqual(self.code(cookie(), Origin=f"http://127.0.0.1:{self.where[1]}")[0], 0)
         self.assertEqual(self.code(cookie(), shown={"username": "ann"})[0], 0)
         for wrong in (cookie(-1), cookie(secret="t" * 16), "sid="):
             self.assertEqual(self.code(wrong)[0], 4, wrong)
