@@ -31,6 +31,7 @@ import tempfile
 import threading
 import time
 import unittest
+import uuid
 
 import mqtt_wire as wire
 import pki
@@ -219,18 +220,39 @@ class Broker:
                            if name not in OWN_VARIABLES}
             make = mangrove_command if PEER == "mangrove" else mosquitto_command
             self.log = self.data / f"broker-{attempt}.log"
-            with self.log.open("wb") as log:
-                self.process = subprocess.Popen(make(self.started_with, self.port, self.data),
-                                                stdout=log,
-                                                stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                                cwd=self.data, env=environment)
-            if self._accepts():
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
+                # An abstract name, never used again: a reload says READY=1, too.
+                name = f"mangrove-test-{uuid.uuid4()}"
+                ready.bind("\0" + name)
+                environment["NOTIFY_SOCKET"] = "@" + name
+                with self.log.open("wb") as log:
+                    self.process = subprocess.Popen(make(self.started_with, self.port, self.data),
+                                                    stdout=log, stderr=subprocess.STDOUT,
+                                                    stdin=subprocess.DEVNULL,
+                                                    cwd=self.data, env=environment)
+                started = self._told(ready) if PEER == "mangrove" else self._accepts()
+            if started:
                 return
             text = self.log.read_text(errors="replace")
             taken = "in use" in text
             self.kill()
             if attempt == 5 or not taken:
                 raise StartError(f"{self.process.args[0]} did not start:\n{text[-4000:]}")
+
+    def _told(self, ready):
+        """Waits until the broker says that everything listens, as it would to systemd: one port
+        that accepts says nothing of the others."""
+        ready.settimeout(0.01)
+        deadline = time.monotonic() + START_DEADLINE
+        while time.monotonic() < deadline:
+            is_gone = self.process.poll() is not None
+            try:
+                if "READY=1" in ready.recv(4096).decode().splitlines():
+                    return True
+            except TimeoutError:
+                if is_gone:
+                    return False
+        return False
 
     def _accepts(self):
         deadline = time.monotonic() + START_DEADLINE
