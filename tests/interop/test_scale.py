@@ -13,6 +13,7 @@ from mqtt_wire import V311, V5
 
 CONNECTIONS = 10_000
 PROCESSES = 2
+IP_BIND_ADDRESS_NO_PORT = 24  # Python 3.12 has a name for it
 
 
 def crowd(pipe, address, base, count, topic):
@@ -24,7 +25,9 @@ def crowd(pipe, address, base, count, topic):
         for number in range(count):
             one = socket.socket()
             one.setblocking(False)
-            # Several source addresses, so that the ports of one never run out.
+            # Several source addresses, so that the ports of one never run out; the port is chosen
+            # when it connects, from all that are free for this broker.
+            one.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
             one.bind((f"127.0.0.{2 + number // 2500}", 0))
             one.connect_ex(address)
             clients[one.fileno()] = [one, b"", 0, base + number]
