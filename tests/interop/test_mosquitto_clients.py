@@ -71,7 +71,7 @@ class Clients(MqttTest):
         self.publish(version, "-t", topic, "-q", "1", "-r", "-m", "kept")
         process = self.subscriber(version, "-C", "1", topic=topic)
         self.assertEqual(self.lines(process, 1)[0][:4], [topic, "0", "1", "kept"])
-        self.publish(version, "-t", topic, "-r", "-n")
+        self.publish(version, "-t", topic, "-q", "1", "-r", "-n")
         client = self.client(V311)
         client.subscribe(topic)
         self.assert_nothing_more(client)
@@ -192,8 +192,8 @@ class Clients(MqttTest):
     def test_no_local_and_handling(self, version):
         """Retained messages only, with mosquitto_sub's own switches."""
         topic = self.topic()
-        self.publish(version, "-t", topic + "/a", "-r", "-m", "one")
-        self.publish(version, "-t", topic + "/b", "-r", "-m", "two")
+        self.publish(version, "-t", topic + "/a", "-q", "1", "-r", "-m", "one")
+        self.publish(version, "-t", topic + "/b", "-q", "1", "-r", "-m", "two")
         process = self.subscriber(version, "--retained-only", topic=topic + "/+")
         self.assertEqual(sorted(line[3] for line in self.lines(process, 2)), ["one", "two"])
 
