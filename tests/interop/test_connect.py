@@ -414,9 +414,9 @@ class KeepAlive(MqttTest):
     def test_server_keep_alive(self):
         """[MQTT-3.1.2-21], [MQTT-3.2.2-21]: the server's value is told and used."""
         where = self.broker(**{"mqtt.server_keepalive": "2s"}).address
+        start = harness.time.monotonic()
         client = self.client(V5, where=where, keep_alive=600)
         self.assertEqual(client.connack.properties.get("server_keep_alive"), 2)
-        start = harness.time.monotonic()
         client.expect_closed(8)
         self.assertGreater(harness.time.monotonic() - start, 2.8)
 
@@ -434,9 +434,9 @@ class KeepAlive(MqttTest):
     def test_idle_before_connect(self, version):
         """Section 3.1.4: no CONNECT within a reasonable time: closed. Also with half of one."""
         where = self.broker(**{"mqtt.client.idle_timeout": "1s"}).address
+        start = harness.time.monotonic()
         silent, half = self.open(version, where), self.open(version, where)
         half.send(wire.connect(self.name(), version=version)[:9])
-        start = harness.time.monotonic()
         self.assertEqual(silent.expect_closed(5), [])
         half.expect_closed(5)
         self.assertGreater(harness.time.monotonic() - start, 0.8)

@@ -405,15 +405,19 @@ class AliasOfServer(MqttTest):
 
 class Speed(MqttTest):
 
-    def test_ping_beside_a_flood(self):
-        """Nagle and friends: a round trip stays well under the 40 ms of a delayed
-        acknowledgement."""
+    def test_no_answer_waits_for_a_delayed_acknowledgement(self):
+        """Nagle and friends: what is sent in two writes would come 40 ms later each time. Other
+        load makes some exchanges slow, so the fastest counts."""
         client = self.client(V311)
-        client.ping()
-        start = time.monotonic()
+        topic = self.topic()
+        client.subscribe(topic)
+        fastest = 1.0
         for _ in range(50):
-            client.ping()
-        self.assertLess((time.monotonic() - start) / 50, 0.03)
+            start = time.monotonic()
+            client.publish(topic, b"x", 1)
+            client.message()
+            fastest = min(fastest, time.monotonic() - start)
+        self.assertLess(fastest, 0.03)
 
 
 if __name__ == "__main__":

@@ -175,8 +175,8 @@ class Wills(SnTest):
         client = self.connected(will=(topic, "lost", 1, True), duration=1)
         for _ in range(4):
             time.sleep(0.5)
+            start = time.monotonic()
             client.ping()
-        start = time.monotonic()
         found = watcher.message()
         self.assertEqual((found.payload, found.qos), (b"lost", 1))
         self.assertGreater(time.monotonic() - start, 1.3)

@@ -152,9 +152,11 @@ class Timeouts(WsTest):
         stream = ws_wire.Stream(connected)
         start = time.monotonic()
         done = threading.Event()
+        first, *others = ws_wire.upgrade_request(self.where)
+        connected.sendall(bytes([first]))  # who says nothing is closed without an answer
 
         def drip():
-            for byte in ws_wire.upgrade_request(self.where):
+            for byte in others:
                 if done.wait(0.05):
                     return
                 try:

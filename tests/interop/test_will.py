@@ -68,8 +68,8 @@ class WhenSent(WillTest):
     def test_keep_alive(self, version):
         topic = self.topic()
         watcher = self.watch(topic)
-        client = self.client(version, keep_alive=1, will=Will(topic, b"gone", 1))
         start = time.monotonic()
+        client = self.client(version, keep_alive=1, will=Will(topic, b"gone", 1))
         self.assertEqual(watcher.message().payload, b"gone")
         self.assertGreater(time.monotonic() - start, 1.3)
         client.expect_closed()
@@ -200,11 +200,11 @@ class Delay(WillTest):
         """[MQTT-3.1.2-8]: not before the delay is over."""
         topic = self.topic()
         watcher = self.watch(topic)
+        start = time.monotonic()
         self.client(V5, properties={"session_expiry": 60},
                     will=Will(topic, b"gone", 1, properties={"will_delay": 2})).abort()
-        start = time.monotonic()
         self.assertEqual(watcher.message().payload, b"gone")
-        self.assertGreater(time.monotonic() - start, 1.5)
+        self.assertGreater(time.monotonic() - start, 1.9)
         self.assertLess(time.monotonic() - start, 4.5)
 
     @waits(3)
@@ -262,8 +262,8 @@ class Delay(WillTest):
         topic = self.topic()
         watcher = self.watch(topic)
         will = Will(topic, b"gone", 1, properties={"will_delay": 1})
-        self.client(V5, properties={"session_expiry": 60}, will=will).disconnect(0x04)
         start = time.monotonic()
+        self.client(V5, properties={"session_expiry": 60}, will=will).disconnect(0x04)
         self.assertEqual(watcher.message().payload, b"gone")
         self.assertGreater(time.monotonic() - start, 0.5)
 
