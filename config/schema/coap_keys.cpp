@@ -1,13 +1,15 @@
 #include "config/schema/bind.hpp"
 #include "config/schema/schema.hpp"
+#include "config/schema/udp_blocks.hpp"
+
+#include <iterator>
+#include <vector>
 
 namespace gw::config {
 
-using bind::assign;
 using bind::find_or_add;
 using bind::into;
 using bind::into_limits;
-using bind::into_listener;
 
 namespace {
 
@@ -22,69 +24,21 @@ void store_address(Config& config, const Placeholders& where, const Value& value
     listener.dtls.enabled = List == secure;
 }
 
-template <auto List>
-void store_rule(Config& config, const Placeholders& where, const Value& value) {
-    // The loader applies rules in ascending order of <N>, so appending keeps them ordered.
-    find_or_add(config.*List, where.name).access.push_back(value.rule);
-}
+template <Text Prefix, auto List>
+constexpr Key max_clients_key{
+    .name = joined<Prefix, ".max_clients">,
+    .type = ValueType::integer,
+    .unit = "clients",
+    .value_default = "0",
+    .value_max = "16777216",
+    .on_reload = Reload::new_connections,
+    .summary =
+        "Clients of this listener; a request of a further one is answered with 5.03. 0: no "
+        "limit of its own.",
+    .why = "A client over UDP takes no descriptor; mqtt.session.max_count bounds sessions.",
+    .store = into_limits<List, &ListenerLimits::client_count_max>};
 
-template <auto List>
-void store_anonymous(Config& config, const Placeholders& where, const Value& value) {
-    constexpr auto inherit = static_cast<std::int64_t>(Anonymous::local) + 1;
-    auto& place = find_or_add(config.*List, where.name).limits.allow_anonymous;
-    place.reset();
-    if (value.number != inherit) {
-        place = static_cast<Anonymous>(value.number);
-    }
-}
-
-template <auto List>
-void store_store_ack(Config& config, const Placeholders& where, const Value& value) {
-    auto& place = find_or_add(config.*List, where.name).limits.store_ack;
-    place.reset();
-    if (value.number < 2) {
-        place = static_cast<StoreAck>(value.number);
-    }
-}
-
-/// Into a member of the listener's DTLS settings.
-template <auto Member>
-void into_dtls(Config& config, const Placeholders& where, const Value& value) {
-    assign(find_or_add(config.*secure, where.name).dtls.*Member, value);
-}
-
-constexpr std::string_view max_clients_summary =
-    "Clients of this listener; a request of a further one is answered with 5.03. 0: no limit of "
-    "its own.";
-constexpr std::string_view max_clients_why =
-    "A client over UDP takes no descriptor; mqtt.session.max_count bounds sessions.";
-constexpr std::string_view mountpoint_summary =
-    "Put before every topic and filter of this listener's clients, and taken off what they "
-    "receive. Empty: none.";
-constexpr std::string_view mountpoint_why = "One tree for all is what MQTT describes.";
-constexpr std::string_view access_summary =
-    "Whose datagrams are read: `allow` or `deny`, and a CIDR range or `all`. The first rule that "
-    "matches, by ascending N, decides; an address that no rule matches is let in. Others get no "
-    "answer.";
-constexpr std::string_view access_why =
-    "End the rules with `deny all` for a list of those allowed.";
-constexpr std::string_view anonymous_summary =
-    "As allow_anonymous, for this listener alone; inherit: what allow_anonymous says.";
-constexpr std::string_view anonymous_why =
-    "One listener for devices with credentials, another for a closed network without.";
-constexpr std::string_view store_ack_summary =
-    "As store.ack, for the publishers of this listener alone; inherit: what store.ack says.";
-constexpr std::string_view store_ack_why =
-    "Telemetry that is stale in a second may go by one listener, orders by another.";
-constexpr std::string_view recbuf_summary =
-    "Receive buffer of each worker's socket (SO_RCVBUF); 0: the system's choice. Without the "
-    "privilege to exceed it, net.core.rmem_max is the limit.";
-constexpr std::string_view sndbuf_summary =
-    "Send buffer of each worker's socket (SO_SNDBUF); 0: the system's choice.";
-constexpr std::string_view buffer_why =
-    "All clients share the buffer; what finds it full is lost and sent again.";
-
-constexpr Key keys[] = {
+constexpr Key address_keys[] = {
     {.name = "listener.coap.<name>",
      .type = ValueType::listen_address,
      .summary = "A UDP listener for CoAP: the address and port to listen at. A bare port means "
@@ -94,60 +48,6 @@ constexpr Key keys[] = {
      .emq = "coap.port or coap.server, read as listener.coap.external.",
      .store = store_address<plain>,
      .names_instance = true},
-    {.name = "listener.coap.<name>.max_clients",
-     .type = ValueType::integer,
-     .unit = "clients",
-     .value_default = "0",
-     .value_max = "16777216",
-     .on_reload = Reload::new_connections,
-     .summary = max_clients_summary,
-     .why = max_clients_why,
-     .store = into_limits<plain, &ListenerLimits::client_count_max>},
-    {.name = "listener.coap.<name>.mountpoint",
-     .type = ValueType::text,
-     .value_max = "1024",
-     .on_reload = Reload::new_connections,
-     .summary = mountpoint_summary,
-     .why = mountpoint_why,
-     .store = into_limits<plain, &ListenerLimits::mountpoint>},
-    {.name = "listener.coap.<name>.access.<N>",
-     .type = ValueType::access_rule,
-     .on_reload = Reload::new_connections,
-     .summary = access_summary,
-     .why = access_why,
-     .store = store_rule<plain>,
-     .optional = true},
-    {.name = "listener.coap.<name>.allow_anonymous",
-     .type = ValueType::word,
-     .value_default = "inherit",
-     .words = "false|true|local|inherit",
-     .synonyms = "off=false|on=true",
-     .on_reload = Reload::new_connections,
-     .summary = anonymous_summary,
-     .why = anonymous_why,
-     .store = store_anonymous<plain>},
-    {.name = "listener.coap.<name>.store_ack",
-     .type = ValueType::word,
-     .value_default = "inherit",
-     .words = "memory|local|inherit",
-     .on_reload = Reload::new_connections,
-     .summary = store_ack_summary,
-     .why = store_ack_why,
-     .store = store_store_ack<plain>},
-    {.name = "listener.coap.<name>.recbuf",
-     .type = ValueType::byte_size,
-     .value_default = "4MB",
-     .value_max = "256MB",
-     .summary = recbuf_summary,
-     .why = buffer_why,
-     .store = into_listener<plain, &CoapListener::receive_buffer_bytes>},
-    {.name = "listener.coap.<name>.sndbuf",
-     .type = ValueType::byte_size,
-     .value_default = "4MB",
-     .value_max = "256MB",
-     .summary = sndbuf_summary,
-     .why = buffer_why,
-     .store = into_listener<plain, &CoapListener::send_buffer_bytes>},
     {.name = "listener.coaps.<name>",
      .type = ValueType::listen_address,
      .summary = "As listener.coap.<name>, for CoAP over DTLS 1.2. The standard port is 5684.",
@@ -155,113 +55,9 @@ constexpr Key keys[] = {
      .emq = "EMQ 2.3 opened 5684 when coap.certfile and coap.keyfile were given.",
      .store = store_address<secure>,
      .names_instance = true},
-    {.name = "listener.coaps.<name>.max_clients",
-     .type = ValueType::integer,
-     .unit = "clients",
-     .value_default = "0",
-     .value_max = "16777216",
-     .on_reload = Reload::new_connections,
-     .summary = max_clients_summary,
-     .why = max_clients_why,
-     .store = into_limits<secure, &ListenerLimits::client_count_max>},
-    {.name = "listener.coaps.<name>.mountpoint",
-     .type = ValueType::text,
-     .value_max = "1024",
-     .on_reload = Reload::new_connections,
-     .summary = mountpoint_summary,
-     .why = mountpoint_why,
-     .store = into_limits<secure, &ListenerLimits::mountpoint>},
-    {.name = "listener.coaps.<name>.access.<N>",
-     .type = ValueType::access_rule,
-     .on_reload = Reload::new_connections,
-     .summary = access_summary,
-     .why = access_why,
-     .store = store_rule<secure>,
-     .optional = true},
-    {.name = "listener.coaps.<name>.allow_anonymous",
-     .type = ValueType::word,
-     .value_default = "inherit",
-     .words = "false|true|local|inherit",
-     .synonyms = "off=false|on=true",
-     .on_reload = Reload::new_connections,
-     .summary = anonymous_summary,
-     .why = anonymous_why,
-     .store = store_anonymous<secure>},
-    {.name = "listener.coaps.<name>.store_ack",
-     .type = ValueType::word,
-     .value_default = "inherit",
-     .words = "memory|local|inherit",
-     .on_reload = Reload::new_connections,
-     .summary = store_ack_summary,
-     .why = store_ack_why,
-     .store = store_store_ack<secure>},
-    {.name = "listener.coaps.<name>.recbuf",
-     .type = ValueType::byte_size,
-     .value_default = "4MB",
-     .value_max = "256MB",
-     .summary = recbuf_summary,
-     .why = buffer_why,
-     .store = into_listener<secure, &CoapListener::receive_buffer_bytes>},
-    {.name = "listener.coaps.<name>.sndbuf",
-     .type = ValueType::byte_size,
-     .value_default = "4MB",
-     .value_max = "256MB",
-     .summary = sndbuf_summary,
-     .why = buffer_why,
-     .store = into_listener<secure, &CoapListener::send_buffer_bytes>},
-    {.name = "listener.coaps.<name>.certfile",
-     .type = ValueType::text,
-     .value_max = "4096",
-     .summary = "The server's certificate for DTLS, with the chain up to its authority, in PEM. "
-                "This and .keyfile, or .psk_file, or all, must be given.",
-     .why = "There is no certificate that everybody would trust.",
-     .store = into_dtls<&Dtls::certificate_file>,
-     .optional = true},
-    {.name = "listener.coaps.<name>.keyfile",
-     .type = ValueType::text,
-     .value_max = "4096",
-     .summary = "The private key of the certificate, in PEM.",
-     .why = "See .certfile.",
-     .store = into_dtls<&Dtls::key_file>,
-     .optional = true},
-    {.name = "listener.coaps.<name>.cacertfile",
-     .type = ValueType::text,
-     .value_max = "4096",
-     .summary = "Whose client certificates count, in PEM. Without it clients are not asked for "
-                "one.",
-     .why = "Most devices have a pre-shared key, or nothing.",
-     .store = into_dtls<&Dtls::ca_file>,
-     .optional = true},
-    {.name = "listener.coaps.<name>.fail_if_no_peer_cert",
-     .type = ValueType::flag,
-     .value_default = "off",
-     .summary = "Whether a client without a certificate is refused.",
-     .why = "It may have a pre-shared key, or a name that the login knows.",
-     .store = into_dtls<&Dtls::requires_certificate>},
-    {.name = "listener.coaps.<name>.psk_file",
-     .type = ValueType::text,
-     .value_max = "4096",
-     .summary = "Pre-shared keys: a file with a line `identity:key` for each, the key in hex. "
-                "Read again at a reload. A client is the user that its identity names, unless the "
-                "request names one.",
-     .why = "The format that mosquitto has for them.",
-     .store = into_dtls<&Dtls::psk_file>,
-     .optional = true},
-    {.name = "listener.coaps.<name>.ciphers",
-     .type = ValueType::text,
-     .value_max = "4096",
-     .summary = "Cipher suites of DTLS 1.2, in OpenSSL's notation. Empty: AEAD suites, those with "
-                "forward secrecy first, then those of pre-shared keys.",
-     .why = "What is left out is broken, or has no authenticated encryption.",
-     .store = into_dtls<&Dtls::ciphers>},
-    {.name = "listener.coaps.<name>.handshake_timeout",
-     .type = ValueType::duration,
-     .value_default = "30s",
-     .value_min = "1s",
-     .value_max = "10m",
-     .summary = "How long a DTLS handshake may take.",
-     .why = "Slow radio links with retransmissions need tens of seconds.",
-     .store = into_dtls<&Dtls::handshake_timeout>},
+};
+
+constexpr Key shared_keys[] = {
     {.name = "coap.keepalive",
      .type = ValueType::seconds,
      .value_default = "2m",
@@ -377,9 +173,26 @@ constexpr Key keys[] = {
      .store = into<shared, &Coap::lists_topics>},
 };
 
+std::vector<Key> all_keys() {
+    std::vector<Key> all;
+    const auto add = [&all](const auto& keys) {
+        all.insert(all.end(), std::begin(keys), std::end(keys));
+    };
+    all.push_back(address_keys[0]);
+    all.push_back(max_clients_key<"listener.coap.<name>", plain>);
+    add(udp_option_keys<"listener.coap.<name>", plain>);
+    all.push_back(address_keys[1]);
+    all.push_back(max_clients_key<"listener.coaps.<name>", secure>);
+    add(udp_option_keys<"listener.coaps.<name>", secure>);
+    add(dtls_option_keys<"listener.coaps.<name>", secure>);
+    add(shared_keys);
+    return all;
+}
+
 }  // namespace
 
 std::span<const Key> coap_keys() {
+    static const std::vector<Key> keys = all_keys();
     return keys;
 }
 

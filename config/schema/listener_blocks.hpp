@@ -102,7 +102,7 @@ inline constexpr std::array listener_option_keys{
         .value_default = "0",
         .value_max = "1000000",
         .on_reload = Reload::new_connections,
-        .summary = "New connections a second; further ones wait to be accepted. 0: no limit.",
+        .summary = "New connections a second; further ones are closed at once. 0: no limit.",
         .why = "After an outage everybody comes at once; whoever has slow authentication sets it.",
         .store = bind::into_limits<List, &ListenerLimits::connect_rate_max>},
     Key{.name = joined<Prefix, ".mountpoint">,

@@ -1,11 +1,13 @@
 #include "config/schema/bind.hpp"
 #include "config/schema/schema.hpp"
+#include "config/schema/udp_blocks.hpp"
 
 #include <charconv>
+#include <iterator>
+#include <vector>
 
 namespace gw::config {
 
-using bind::assign;
 using bind::find_or_add;
 using bind::into;
 using bind::into_limits;
@@ -24,34 +26,6 @@ void store_multicast(Config& config, const Placeholders& where, const Value& val
     find_or_add(config.*listeners, where.name).multicast = value.address;
 }
 
-void store_rule(Config& config, const Placeholders& where, const Value& value) {
-    // The loader applies rules in ascending order of <N>, so appending keeps them ordered.
-    find_or_add(config.*listeners, where.name).access.push_back(value.rule);
-}
-
-void store_anonymous(Config& config, const Placeholders& where, const Value& value) {
-    constexpr auto inherit = static_cast<std::int64_t>(Anonymous::local) + 1;
-    auto& place = find_or_add(config.*listeners, where.name).limits.allow_anonymous;
-    place.reset();
-    if (value.number != inherit) {
-        place = static_cast<Anonymous>(value.number);
-    }
-}
-
-void store_store_ack(Config& config, const Placeholders& where, const Value& value) {
-    auto& place = find_or_add(config.*listeners, where.name).limits.store_ack;
-    place.reset();
-    if (value.number < 2) {
-        place = static_cast<StoreAck>(value.number);
-    }
-}
-
-/// Into a member of the listener's DTLS settings.
-template <auto Member>
-void into_dtls(Config& config, const Placeholders& where, const Value& value) {
-    assign(find_or_add(config.*listeners, where.name).dtls.*Member, value);
-}
-
 void store_predefined(Config& config, const Placeholders& where, const Value& value) {
     config.mqttsn.predefined_topics[static_cast<std::uint16_t>(where.number)] = value.text;
 }
@@ -64,7 +38,7 @@ void store_address_change(Config& config, const Placeholders&, const Value& valu
     config.mqttsn.follows_proven_clients = value.number != 0;
 }
 
-constexpr Key keys[] = {
+constexpr Key listener_keys[] = {
     {.name = "listener.mqttsn.<name>",
      .type = ValueType::listen_address,
      .summary = "A UDP listener for MQTT-SN 1.2: the address and port to listen at. A bare port "
@@ -94,39 +68,6 @@ constexpr Key keys[] = {
                 "'congestion'. 0: no limit.",
      .why = "After an outage everybody comes at once; whoever has slow authentication sets it.",
      .store = into_limits<listeners, &ListenerLimits::connect_rate_max>},
-    {.name = "listener.mqttsn.<name>.mountpoint",
-     .type = ValueType::text,
-     .value_max = "1024",
-     .on_reload = Reload::new_connections,
-     .summary = "Put before every topic and filter of this listener's clients, and taken off what "
-                "they receive. Empty: none.",
-     .why = "One tree for all is what MQTT describes.",
-     .store = into_limits<listeners, &ListenerLimits::mountpoint>},
-    {.name = "listener.mqttsn.<name>.access.<N>",
-     .type = ValueType::access_rule,
-     .on_reload = Reload::new_connections,
-     .summary = "Who may connect, search the gateway or publish at QoS -1: `allow` or `deny`, and "
-                "a CIDR range or `all`. The first rule that matches, by ascending N, decides; an "
-                "address that no rule matches is let in. Others get no answer.",
-     .why = "End the rules with `deny all` for a list of those allowed.",
-     .store = store_rule,
-     .optional = true},
-    {.name = "listener.mqttsn.<name>.recbuf",
-     .type = ValueType::byte_size,
-     .value_default = "4MB",
-     .value_max = "256MB",
-     .summary = "Receive buffer of each worker's socket (SO_RCVBUF); 0: the system's choice. "
-                "Without the privilege to exceed it, net.core.rmem_max is the limit.",
-     .why =
-         "All clients share the buffer; what finds it full is lost and sent again after T_retry.",
-     .store = into_listener<listeners, &MqttSnListener::receive_buffer_bytes>},
-    {.name = "listener.mqttsn.<name>.sndbuf",
-     .type = ValueType::byte_size,
-     .value_default = "4MB",
-     .value_max = "256MB",
-     .summary = "Send buffer of each worker's socket (SO_SNDBUF); 0: the system's choice.",
-     .why = "As the receive buffer.",
-     .store = into_listener<listeners, &MqttSnListener::send_buffer_bytes>},
     {.name = "listener.mqttsn.<name>.max_packet_size",
      .type = ValueType::byte_size,
      .value_default = "65507",
@@ -136,24 +77,6 @@ constexpr Key keys[] = {
                 "one is not delivered to the client, and counted.",
      .why = "What UDP can carry; radio networks carry far less, and have no fragments.",
      .store = into_listener<listeners, &MqttSnListener::datagram_bytes_max>},
-    {.name = "listener.mqttsn.<name>.allow_anonymous",
-     .type = ValueType::word,
-     .value_default = "inherit",
-     .words = "false|true|local|inherit",
-     .synonyms = "off=false|on=true",
-     .on_reload = Reload::new_connections,
-     .summary = "As allow_anonymous, for this listener alone; inherit: what allow_anonymous says.",
-     .why = "MQTT-SN 1.2 has no password: without DTLS most devices prove nothing.",
-     .store = store_anonymous},
-    {.name = "listener.mqttsn.<name>.store_ack",
-     .type = ValueType::word,
-     .value_default = "inherit",
-     .words = "memory|local|inherit",
-     .on_reload = Reload::new_connections,
-     .summary = "As store.ack, for the publishers of this listener alone; inherit: what store.ack "
-                "says.",
-     .why = "Telemetry that is stale in a second may go by one listener, orders by another.",
-     .store = store_store_ack},
     {.name = "listener.mqttsn.<name>.multicast",
      .type = ValueType::listen_address,
      .summary = "Multicast group and port by which clients find the gateway: ADVERTISE and GWINFO "
@@ -178,59 +101,19 @@ constexpr Key keys[] = {
                 "counts.",
      .why = "A gateway is for its own network.",
      .store = into_listener<listeners, &MqttSnListener::multicast_hop_count_max>},
-    {.name = "listener.mqttsn.<name>.dtls",
-     .type = ValueType::flag,
-     .value_default = "off",
-     .summary = "Whether the listener speaks DTLS 1.2, and nothing else. Needs .certfile and "
-                ".keyfile, or .psk_file, or both.",
-     .why = "Radio links have their own keys; a link over the internet has none.",
-     .store = into_dtls<&Dtls::enabled>},
-    {.name = "listener.mqttsn.<name>.certfile",
-     .type = ValueType::text,
-     .value_max = "4096",
-     .summary = "The server's certificate for DTLS, with the chain up to its authority, in PEM.",
-     .why = "Without one, only pre-shared keys serve.",
-     .store = into_dtls<&Dtls::certificate_file>},
-    {.name = "listener.mqttsn.<name>.keyfile",
-     .type = ValueType::text,
-     .value_max = "4096",
-     .summary = "The private key of the certificate, in PEM.",
-     .why = "It belongs to the certificate.",
-     .store = into_dtls<&Dtls::key_file>},
-    {.name = "listener.mqttsn.<name>.cacertfile",
-     .type = ValueType::text,
-     .value_max = "4096",
-     .summary = "Whose client certificates count, in PEM. Empty: clients are not asked for one.",
-     .why = "Most small devices have a pre-shared key instead.",
-     .store = into_dtls<&Dtls::ca_file>},
-    {.name = "listener.mqttsn.<name>.fail_if_no_peer_cert",
-     .type = ValueType::flag,
-     .value_default = "off",
-     .summary = "Whether a client without a certificate is refused.",
-     .why = "It may have a pre-shared key, or a name that the login knows.",
-     .store = into_dtls<&Dtls::requires_certificate>},
-    {.name = "listener.mqttsn.<name>.psk_file",
-     .type = ValueType::text,
-     .value_max = "4096",
-     .summary = "Pre-shared keys: a file with a line `identity:key` for each, the key in hex. "
-                "Read again at a reload. Empty: none.",
-     .why = "The format that mosquitto has for them.",
-     .store = into_dtls<&Dtls::psk_file>},
-    {.name = "listener.mqttsn.<name>.ciphers",
-     .type = ValueType::text,
-     .value_max = "4096",
-     .summary = "Cipher suites of DTLS 1.2, in OpenSSL's notation. Empty: AEAD suites, those with "
-                "forward secrecy first, then those of pre-shared keys.",
-     .why = "What is left out is broken, or has no authenticated encryption.",
-     .store = into_dtls<&Dtls::ciphers>},
-    {.name = "listener.mqttsn.<name>.handshake_timeout",
-     .type = ValueType::duration,
-     .value_default = "30s",
-     .value_min = "1s",
-     .value_max = "10m",
-     .summary = "How long a DTLS handshake may take.",
-     .why = "Slow radio links with retransmissions need tens of seconds.",
-     .store = into_dtls<&Dtls::handshake_timeout>},
+};
+
+constexpr Key dtls_key{
+    .name = "listener.mqttsn.<name>.dtls",
+    .type = ValueType::flag,
+    .value_default = "off",
+    .summary =
+        "Whether the listener speaks DTLS 1.2, and nothing else. Needs .certfile and "
+        ".keyfile, or .psk_file, or both.",
+    .why = "Radio links have their own keys; a link over the internet has none.",
+    .store = blocks::into_dtls<listeners, &Dtls::enabled>};
+
+constexpr Key shared_keys[] = {
     {.name = "mqtt.sn.gateway_id",
      .type = ValueType::integer,
      .value_default = "1",
@@ -364,6 +247,19 @@ constexpr Key keys[] = {
      .is_secret = true},
 };
 
+std::vector<Key> all_keys() {
+    std::vector<Key> all;
+    const auto add = [&all](const auto& keys) {
+        all.insert(all.end(), std::begin(keys), std::end(keys));
+    };
+    add(listener_keys);
+    add(udp_option_keys<"listener.mqttsn.<name>", listeners>);
+    all.push_back(dtls_key);
+    add(dtls_option_keys<"listener.mqttsn.<name>", listeners>);
+    add(shared_keys);
+    return all;
+}
+
 }  // namespace
 
 std::optional<SleepRule> parse_sleep_rule(std::string_view text) {
@@ -387,6 +283,7 @@ std::optional<SleepRule> parse_sleep_rule(std::string_view text) {
 }
 
 std::span<const Key> mqttsn_keys() {
+    static const std::vector<Key> keys = all_keys();
     return keys;
 }
 
