@@ -292,16 +292,8 @@ bool ConnectionMachine::is_over_rate(PacketType type) {
         state_ != State::connected) [[likely]] {
         return false;
     }
-    Rare& limits = rare();
-    if (!limits.message_rate) {
-        limits.message_rate.emplace(options_->publish_rate_max, now());
-    }
-    if (limits.message_rate->try_take(now())) {
-        return false;
-    }
-    broker_.metrics().reading_paused_rate.add();
-    pause_until(now() + std::max(Milliseconds{1}, Milliseconds{1000} / options_->publish_rate_max));
-    return true;
+    return pause_until(rare().rates.take_message(options_->publish_rate_max, now()),
+                       broker_.metrics().reading_paused_rate);
 }
 
 /// Counts against mqtt.client.max_byte_rate: what was read is dealt with, the next waits.
@@ -309,22 +301,21 @@ void ConnectionMachine::note_bytes(std::size_t bytes) {
     if (options_->byte_rate_max == 0 || state_ != State::connected) [[likely]] {
         return;
     }
-    Rare& limits = rare();
-    if (!limits.byte_rate) {
-        limits.byte_rate.emplace(options_->byte_rate_max, now());
-    }
-    limits.byte_rate->take(bytes, now());
-    if (const MonotonicTime ready = limits.byte_rate->ready_at(now()); ready > now()) {
-        broker_.metrics().reading_paused_rate.add();
-        pause_until(ready);
-    }
+    pause_until(rare().rates.take_bytes(bytes, options_->byte_rate_max, now()),
+                broker_.metrics().reading_paused_rate);
 }
 
-void ConnectionMachine::pause_until(MonotonicTime when) {
+/// Stops reading until then. Returns whether that is still to come.
+bool ConnectionMachine::pause_until(MonotonicTime when, Counter& pauses) {
+    if (when <= now()) {
+        return false;
+    }
+    pauses.add();
     MonotonicTime& until = rare().paused_until;
     until = until == never ? when : std::max(until, when);
     connection_.pause_reading();
     arm_deadline();
+    return true;
 }
 
 // ----------------------------------------------------------------------------------- delivery

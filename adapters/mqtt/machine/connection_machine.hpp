@@ -1,10 +1,10 @@
 #pragma once
 
+#include "adapters/machine/reading_rates.hpp"
 #include "adapters/machine/stream_machine.hpp"
 #include "adapters/mqtt/codec/codec.hpp"
 #include "adapters/mqtt/machine/options.hpp"
 #include "adapters/mqtt/machine/topic_aliases.hpp"
-#include "broker-core/base/rate_limit.hpp"
 #include "broker-core/broker/broker.hpp"
 #include "broker-core/message/peer_info.hpp"
 
@@ -85,8 +85,7 @@ private:
         AuthToken reauthentication_token = 0;  // of an answer that is awaited; 0: none
         std::string reauthentication_name;     // as Connecting::exchange_name
         std::string authentication_method;
-        std::optional<RateLimit> message_rate;
-        std::optional<RateLimit> byte_rate;
+        ReadingRates rates;
         MonotonicTime paused_until = never;  // by a rate
         MonotonicTime gives_up_at = never;   // something could not be stored nor be said
         ReasonCode gives_up_reason = ReasonCode::success;
@@ -176,7 +175,7 @@ private:
     void note_output();
     bool is_over_rate(PacketType type);
     void note_bytes(std::size_t bytes);
-    void pause_until(MonotonicTime when);
+    bool pause_until(MonotonicTime when, Counter& pauses);
     void arm_deadline();
     void wait_for_access();
     bool is_v5() const { return version_ == Version::v5; }

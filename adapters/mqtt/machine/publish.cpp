@@ -168,9 +168,7 @@ bool ConnectionMachine::is_memory_scarce() {
         [[likely]] {
         return false;
     }
-    broker_.metrics().reading_paused_memory.add();
-    pause_until(now() + retry_after);
-    return true;
+    return pause_until(now() + retry_after, broker_.metrics().reading_paused_memory);
 }
 
 /// Refuses one message: with its reason where the version has one, else it is acknowledged and

@@ -431,19 +431,8 @@ bool ConnectionMachine::is_over_rate(Command command) {
     if (options_->publish_rate_max == 0 || command != Command::send) [[likely]] {
         return false;
     }
-    Rare& extra = rare();
-    if (!extra.message_rate) {
-        extra.message_rate.emplace(options_->publish_rate_max, now());
-    }
-    if (extra.message_rate->try_take(now())) {
-        return false;
-    }
-    broker_.metrics().reading_paused_rate.add();
-    extra.paused_until =
-        now() + std::max(Milliseconds{1}, Milliseconds{1000} / options_->publish_rate_max);
-    pause(pause_for_rate);
-    arm_deadline();
-    return true;
+    return pause_until(rare().rates.take_message(options_->publish_rate_max, now()),
+                       broker_.metrics().reading_paused_rate);
 }
 
 /// Counts against mqtt.client.max_byte_rate: what was read is dealt with, the next waits.
@@ -451,17 +440,21 @@ void ConnectionMachine::note_bytes(std::size_t bytes) {
     if (options_->byte_rate_max == 0 || state_ != State::connected) [[likely]] {
         return;
     }
-    Rare& extra = rare();
-    if (!extra.byte_rate) {
-        extra.byte_rate.emplace(options_->byte_rate_max, now());
+    pause_until(rare().rates.take_bytes(bytes, options_->byte_rate_max, now()),
+                broker_.metrics().reading_paused_rate);
+}
+
+/// Stops reading until then. Returns whether that is still to come.
+bool ConnectionMachine::pause_until(MonotonicTime when, Counter& pauses) {
+    if (when <= now()) {
+        return false;
     }
-    extra.byte_rate->take(bytes, now());
-    if (const MonotonicTime ready = extra.byte_rate->ready_at(now()); ready > now()) {
-        broker_.metrics().reading_paused_rate.add();
-        extra.paused_until = ready;
-        pause(pause_for_rate);
-        arm_deadline();
-    }
+    pauses.add();
+    MonotonicTime& until = rare().paused_until;
+    until = until == never ? when : std::max(until, when);
+    pause(pause_for_rate);
+    arm_deadline();
+    return true;
 }
 
 void ConnectionMachine::on_access_decided() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "adapters/machine/reading_rates.hpp"
 #include "adapters/machine/stream_machine.hpp"
 #include "adapters/stomp/codec/frame_writer.hpp"
 #include "adapters/stomp/codec/values.hpp"
@@ -7,7 +8,6 @@
 #include "adapters/stomp/machine/subscription_table.hpp"
 #include "adapters/stomp/machine/transactions.hpp"
 #include "adapters/stomp/machine/unacked_table.hpp"
-#include "broker-core/base/rate_limit.hpp"
 #include "broker-core/broker/broker.hpp"
 
 #include <cstdint>
@@ -96,8 +96,7 @@ private:
         std::size_t receipt_bytes = 0;
         std::unordered_set<std::string> unnamed;  // filters of the session, not subscribed here yet
         std::deque<ParkedDelivery> parked;
-        std::optional<RateLimit> message_rate;
-        std::optional<RateLimit> byte_rate;
+        ReadingRates rates;
         MonotonicTime paused_until = never;  // by a rate
     };
 
@@ -187,6 +186,7 @@ private:
     void unpause(Pause why);
     bool is_over_rate(Command command);
     void note_bytes(std::size_t bytes);
+    bool pause_until(MonotonicTime when, Counter& pauses);
     void arm_deadline();
     void count_sent(Command command);
     ByteBuffer& output();

@@ -120,11 +120,7 @@ bool ConnectionMachine::is_memory_scarce() {
         [[likely]] {
         return false;
     }
-    broker_.metrics().reading_paused_memory.add();
-    rare().paused_until = now() + retry_after;
-    pause(pause_for_rate);
-    arm_deadline();
-    return true;
+    return pause_until(now() + retry_after, broker_.metrics().reading_paused_memory);
 }
 
 // -------------------------------------------------------------------------------- transactions
