@@ -209,7 +209,7 @@ struct Network {
     CoapNet net;
 };
 
-constexpr CoapLink bad_link{.loss = 25, .duplication = 20, .delay_max = 300ms};
+constexpr DatagramLink bad_link{.loss = 25, .duplication = 20, .delay_max = 300ms};
 constexpr int message_count = 60;
 
 /// Every third one goes in blocks.

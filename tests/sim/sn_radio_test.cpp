@@ -45,7 +45,7 @@ void check_arrivals(const SnSimClient& client) {
 }
 
 struct Radio {
-    Radio(std::uint64_t seed, SnLink link, std::uint32_t workers)
+    Radio(std::uint64_t seed, DatagramLink link, std::uint32_t workers)
         : world(options_for(seed, workers)), net(world, gateway_options(), link) {}
 
     static SimOptions options_for(std::uint64_t seed, std::uint32_t workers) {
@@ -73,7 +73,7 @@ struct Radio {
     SnNet net;
 };
 
-constexpr SnLink bad_link{.loss = 30, .duplication = 10, .delay_max = 400ms};
+constexpr DatagramLink bad_link{.loss = 30, .duplication = 10, .delay_max = 400ms};
 
 }  // namespace
 

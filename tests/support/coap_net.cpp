@@ -109,7 +109,7 @@ std::vector<std::uint8_t> coap_bytes(const CoapRequest& request) {
 
 // ----------------------------------------------------------------------------------- the network
 
-CoapNet::CoapNet(SimWorld& world, const coap::MachineOptions& options, CoapLink link)
+CoapNet::CoapNet(SimWorld& world, const coap::MachineOptions& options, DatagramLink link)
     : world_(world),
       link_(link),
       options_(std::make_shared<coap::MachineOptions>(options)),
@@ -183,31 +183,9 @@ void CoapNet::end_association(std::uint16_t port) {
     world_.settle();
 }
 
-void CoapNet::travel(const std::function<void()>& arrival) {
-    Random& random = world_.random();
-    const auto later = [this, &random](const std::function<void()>& action) {
-        Milliseconds delay{0};
-        if (link_.delay_max != Milliseconds{0}) {
-            delay =
-                Milliseconds{random.below(static_cast<std::uint64_t>(link_.delay_max.count()) + 1)};
-        }
-        world_.after(delay, [action, exists = exists_] {
-            if (*exists) {
-                action();
-            }
-        });
-    };
-    if (random.below(100) >= link_.loss) {
-        later(arrival);
-    }
-    if (random.below(100) < link_.duplication) {
-        later(arrival);
-    }
-}
-
 void CoapNet::send(std::uint16_t port, Bytes datagram) {
     const std::vector<std::uint8_t> bytes{datagram.begin(), datagram.end()};
-    travel([this, port, bytes] { arrive(port, bytes); });
+    travel(world_, link_, exists_, [this, port, bytes] { arrive(port, bytes); });
 }
 
 void CoapNet::arrive(std::uint16_t port, const std::vector<std::uint8_t>& datagram) {
@@ -267,7 +245,7 @@ ByteBuffer& CoapNet::Worker::begin(const DatagramPeer& to) {
 
 void CoapNet::Worker::finish() {
     const std::vector<std::uint8_t> bytes{output_.view().begin(), output_.view().end()};
-    net_.travel([&net = net_, port = to_.port, bytes] {
+    travel(net_.world_, net_.link_, net_.exists_, [&net = net_, port = to_.port, bytes] {
         const auto found = net.handlers_.find(port);
         if (found != net.handlers_.end()) {
             found->second(bytes);

@@ -2,6 +2,7 @@
 
 #include "adapters/coap/codec/writer.hpp"
 #include "adapters/coap/machine/machine.hpp"
+#include "tests/support/datagram_link.hpp"
 #include "tests/support/sim_world.hpp"
 
 #include <cstdint>
@@ -15,13 +16,6 @@
 #include <vector>
 
 namespace gw::test {
-
-/// What the network is like. Chances in percent, for each datagram and way.
-struct CoapLink {
-    unsigned loss = 0;
-    unsigned duplication = 0;
-    Milliseconds delay_max{0};  // drawn for each datagram: they overtake each other
-};
 
 /// Settings of a CoAP listener that lets everybody in.
 inline coap::MachineOptions open_coap() {
@@ -42,7 +36,7 @@ class CoapNet {
 public:
     using OnDatagram = std::function<void(Bytes)>;
 
-    CoapNet(SimWorld& world, const coap::MachineOptions& options, CoapLink link = {});
+    CoapNet(SimWorld& world, const coap::MachineOptions& options, DatagramLink link = {});
     ~CoapNet();
     CoapNet(const CoapNet&) = delete;
     CoapNet& operator=(const CoapNet&) = delete;
@@ -65,7 +59,7 @@ public:
     }
     /// The port's DTLS association ends.
     void end_association(std::uint16_t port);
-    void set_link(CoapLink link) { link_ = link; }
+    void set_link(DatagramLink link) { link_ = link; }
     void set_options(const coap::MachineOptions& options);
     coap::Machine& machine(std::uint32_t worker = 0) { return *workers_[worker]->machine; }
     std::size_t client_count() const;
@@ -98,12 +92,11 @@ private:
     };
 
     void arrive(std::uint16_t port, const std::vector<std::uint8_t>& datagram);
-    void travel(const std::function<void()>& arrival);
     void watch_deadline(std::uint32_t worker);
     TransportIdentityPtr identity_of(std::uint16_t port) const;
 
     SimWorld& world_;
-    CoapLink link_;
+    DatagramLink link_;
     coap::MachineOptionsPtr options_;
     std::shared_ptr<coap::MachineShared> shared_ = std::make_shared<coap::MachineShared>();
     Secrets secrets_;

@@ -8,7 +8,7 @@ const IpAddress client_ip = IpAddress::from_v4({10, 0, 0, 1});
 
 }  // namespace
 
-SnNet::SnNet(SimWorld& world, const mqttsn::GatewayOptions& options, SnLink link)
+SnNet::SnNet(SimWorld& world, const mqttsn::GatewayOptions& options, DatagramLink link)
     : world_(world),
       link_(link),
       options_(std::make_shared<mqttsn::GatewayOptions>(options)),
@@ -79,31 +79,9 @@ TransportIdentityPtr SnNet::identity_of(std::uint16_t port) const {
 
 // ----------------------------------------------------------------------------------- the network
 
-void SnNet::travel(const std::function<void()>& arrival) {
-    Random& random = world_.random();
-    const auto later = [this, &random](const std::function<void()>& action) {
-        Milliseconds delay{0};
-        if (link_.delay_max != Milliseconds{0}) {
-            delay =
-                Milliseconds{random.below(static_cast<std::uint64_t>(link_.delay_max.count()) + 1)};
-        }
-        world_.after(delay, [action, exists = exists_] {
-            if (*exists) {
-                action();
-            }
-        });
-    };
-    if (random.below(100) >= link_.loss) {
-        later(arrival);
-    }
-    if (random.below(100) < link_.duplication) {
-        later(arrival);
-    }
-}
-
 void SnNet::send(std::uint16_t port, Bytes datagram) {
     const std::vector<std::uint8_t> bytes{datagram.begin(), datagram.end()};
-    travel([this, port, bytes] { arrive(port, bytes); });
+    travel(world_, link_, exists_, [this, port, bytes] { arrive(port, bytes); });
 }
 
 void SnNet::arrive(std::uint16_t port, const std::vector<std::uint8_t>& datagram) {
@@ -178,7 +156,7 @@ ByteBuffer& SnNet::Worker::begin(const DatagramPeer& to) {
 
 void SnNet::Worker::finish() {
     const std::vector<std::uint8_t> bytes{output_.view().begin(), output_.view().end()};
-    net_.travel([&net = net_, port = to_.port, bytes] {
+    travel(net_.world_, net_.link_, net_.exists_, [&net = net_, port = to_.port, bytes] {
         const auto found = net.peers_.find(port);
         if (found != net.peers_.end()) {
             found->second->on_datagram(bytes);

@@ -1,10 +1,10 @@
 #pragma once
 
 #include "adapters/mqttsn/machine/gateway.hpp"
+#include "tests/support/datagram_link.hpp"
 #include "tests/support/sim_world.hpp"
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,13 +13,6 @@
 #include <vector>
 
 namespace gw::test {
-
-/// What the radio link is like. Chances in percent, for each datagram and way.
-struct SnLink {
-    unsigned loss = 0;
-    unsigned duplication = 0;
-    Milliseconds delay_max{0};  // drawn for each datagram: they overtake each other
-};
 
 /// Settings of an MQTT-SN listener that lets everybody in.
 inline mqttsn::GatewayOptions open_gateway() {
@@ -40,7 +33,7 @@ public:
 /// and their clients. Which worker's socket gets a peer's datagrams depends on its port alone.
 class SnNet {
 public:
-    SnNet(SimWorld& world, const mqttsn::GatewayOptions& options, SnLink link = {});
+    SnNet(SimWorld& world, const mqttsn::GatewayOptions& options, DatagramLink link = {});
     ~SnNet();
     SnNet(const SnNet&) = delete;
     SnNet& operator=(const SnNet&) = delete;
@@ -53,7 +46,7 @@ public:
     void prove(std::uint16_t port, TransportIdentityPtr identity) {
         identities_[port] = std::move(identity);
     }
-    void set_link(SnLink link) { link_ = link; }
+    void set_link(DatagramLink link) { link_ = link; }
     void set_options(const mqttsn::GatewayOptions& options);
     /// A new gateway on the same brokers, as after a restart: clients are told by `reason`, those
     /// that sleep are found again.
@@ -96,13 +89,12 @@ private:
     void arrive(std::uint16_t port, const std::vector<std::uint8_t>& datagram);
     void hand_to(std::uint32_t worker, const DatagramPeer& peer, std::string node,
                  std::uint32_t handle, std::vector<std::uint8_t> datagram);
-    void travel(const std::function<void()>& arrival);
     void settle(std::uint32_t worker);
     void watch_deadline(std::uint32_t worker);
     TransportIdentityPtr identity_of(std::uint16_t port) const;
 
     SimWorld& world_;
-    SnLink link_;
+    DatagramLink link_;
     mqttsn::GatewayOptionsPtr options_;
     std::shared_ptr<mqttsn::GatewayShared> shared_;
     std::vector<std::unique_ptr<Worker>> workers_;
