@@ -6,7 +6,7 @@
 //   3. when everybody has been silent for long, no client and no endpoint is left, and nobody
 //      observes.
 #include "tests/support/coap_net.hpp"
-#include "tests/support/fake_access.hpp"
+#include "tests/support/slow_decisions.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -49,16 +49,8 @@ SimOptions world_for(std::uint8_t settings) {
 
 class MachineFuzz {
 public:
-    explicit MachineFuzz(std::uint8_t settings)
-        : world_(world_for(settings)), authenticator_(std::make_shared<FakeAuthenticator>()) {
-        world_.shared().authenticator = authenticator_;
-        world_.shared().access = std::make_shared<FakeAccess>([this](const AccessRequest& request) {
-            if (request.action != AccessAction::deliver &&
-                request.topic.find("slow") != std::string_view::npos) {
-                return slow_answer_;
-            }
-            return request.topic.ends_with("no") ? AccessDecision::deny : AccessDecision::allow;
-        });
+    explicit MachineFuzz(std::uint8_t settings) : world_(world_for(settings)), decisions_(world_) {
+        decisions_.slow_answer = AccessDecision::allow;
         net_ = std::make_unique<CoapNet>(world_, options_for(settings));
         for (std::uint16_t port = first_port; port < first_port + port_count; ++port) {
             net_->attach(port, [this, port](Bytes datagram) { receive(port, datagram); });
@@ -85,7 +77,8 @@ private:
                 decide(argument);
                 return;
             case 2:
-                slow_answer_ = argument % 2 == 0 ? AccessDecision::pending : AccessDecision::allow;
+                decisions_.slow_answer =
+                    argument % 2 == 0 ? AccessDecision::pending : AccessDecision::allow;
                 return;
             case 3:
                 say(argument);
@@ -133,21 +126,8 @@ private:
         world_.settle();
     }
     void decide(std::uint8_t argument) {
-        for (const auto& waiting : std::exchange(authenticator_->waiting, {})) {
-            world_.turn(waiting.worker, [&](Broker& broker) {
-                broker.on_auth_decided(waiting.token, FakeAuthenticator::decision_for(
-                                                          argument % 4 == 0 ? "wrong" : "later"));
-            });
-        }
-        for (std::uint32_t worker = 0; worker < world_.worker_count(); ++worker) {
-            world_.turn(worker, [](Broker& broker) {
-                std::vector<SessionRef> all;
-                broker.for_each_session([&](Session& session) { all.push_back(session.ref()); });
-                for (const SessionRef ref : all) {
-                    broker.on_access_decided(ref);
-                }
-            });
-        }
+        decisions_.decide_logins(argument % 4 == 0 ? "wrong" : "later");
+        decisions_.decide_access();
         world_.settle();
     }
     void say(std::uint8_t argument) {
@@ -160,7 +140,7 @@ private:
         world_.settle();
     }
     void finish() {
-        slow_answer_ = AccessDecision::deny;
+        decisions_.slow_answer = AccessDecision::deny;
         decide(0);
         world_.run_for(std::chrono::hours{1});
         decide(0);
@@ -171,8 +151,7 @@ private:
     }
 
     SimWorld world_;
-    std::shared_ptr<FakeAuthenticator> authenticator_;
-    AccessDecision slow_answer_ = AccessDecision::allow;
+    SlowDecisions decisions_;
     std::pair<std::uint16_t, std::uint16_t> last_confirmable_{first_port, 0};
     std::string token_;
     std::uint16_t message_id_ = 60000;

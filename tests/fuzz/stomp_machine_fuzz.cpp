@@ -5,7 +5,7 @@
 //   2. no bound of a queue is exceeded;
 //   3. what the broker writes is frames, CONNECTED first, and nothing follows ERROR;
 //   4. when all links are gone, every session ends in its time and leaves nothing behind.
-#include "tests/support/fake_access.hpp"
+#include "tests/support/slow_decisions.hpp"
 #include "tests/support/stomp_client.hpp"
 
 #include <algorithm>
@@ -21,25 +21,10 @@ namespace {
 class MachineFuzz {
 public:
     explicit MachineFuzz(std::uint8_t settings)
-        : options_(machine_options(settings)), world_(world_options(settings)) {
-        authenticator_ = std::make_shared<FakeAuthenticator>();
-        world_.shared().authenticator = authenticator_;
-        world_.shared().access = std::make_shared<FakeAccess>(
-            [this](const AccessRequest& request) {
-                if (request.action != AccessAction::deliver && request.topic.starts_with("slow")) {
-                    return slow_answer_;
-                }
-                return request.topic.ends_with("no") ? AccessDecision::deny : AccessDecision::allow;
-            },
-            true);
-        world_.on_turn_end = [this](std::uint32_t worker) {
-            Broker& broker = world_.broker(worker);
-            broker.for_each_session([&](Session& session) {
-                const QueueLimits& limits = broker.options().queue_limits;
-                GW_ASSERT(session.queue.count() <= limits.count_max);
-                GW_ASSERT(session.queue.bytes() <= limits.bytes_max);
-            });
-        };
+        : options_(machine_options(settings)),
+          world_(world_options(settings)),
+          decisions_(world_, true) {
+        watch_queue_limits(world_);
         links_.resize(link_count);
         for (std::size_t i = 0; i < link_count; ++i) {
             reopen(i);
@@ -127,11 +112,11 @@ private:
                 reopen(index);
                 break;
             case 11:
-                decide_authentication(argument);
+                decisions_.decide_last_login(argument % 2 == 0 ? "later" : "wrong");
                 break;
             case 12:
-                slow_answer_ = static_cast<AccessDecision>(argument % 3);
-                decide_access();
+                decisions_.slow_answer = static_cast<AccessDecision>(argument % 3);
+                decisions_.decide_access();
                 break;
             case 13:
                 world_.set_reading(link.client->link(), argument % 2 == 0);
@@ -178,45 +163,18 @@ private:
         }
     }
 
-    void decide_authentication(std::uint8_t argument) {
-        if (authenticator_->waiting.empty()) {
-            return;
-        }
-        const auto waiting = authenticator_->waiting.back();
-        authenticator_->waiting.pop_back();
-        world_.turn(waiting.worker, [&](Broker& broker) {
-            broker.on_auth_decided(waiting.token, FakeAuthenticator::decision_for(
-                                                      argument % 2 == 0 ? "later" : "wrong"));
-        });
-    }
-
-    void decide_access() {
-        for (std::uint32_t worker = 0; worker < world_.worker_count(); ++worker) {
-            std::vector<SessionRef> sessions;
-            world_.broker(worker).for_each_session(
-                [&](Session& session) { sessions.push_back(session.ref()); });
-            for (const SessionRef session : sessions) {
-                world_.turn(worker,
-                            [session](Broker& broker) { broker.on_access_decided(session); });
-            }
-        }
-    }
-
     void finish() {
         for (Link& link : links_) {
             link.client->close();
             link.client.reset();
         }
         world_.run_for(Seconds{2001});
-        GW_ASSERT(world_.sum([](const Metrics& m) { return m.clients_online.value(); }) == 0);
-        GW_ASSERT(world_.sum([](const Metrics& m) { return m.sessions.value(); }) == 0);
-        GW_ASSERT(world_.shared().session_count == 0);
+        expect_nothing_left(world_);
     }
 
     const stomp::MachineOptions options_;
     SimWorld world_;
-    std::shared_ptr<FakeAuthenticator> authenticator_;
-    AccessDecision slow_answer_ = AccessDecision::pending;
+    SlowDecisions decisions_;
     std::vector<Link> links_;
     StompFrame last_message_;
 };
