@@ -51,6 +51,17 @@ each_alone() {  # memory figures want fresh brokers
 
 cpu() { start_brokers; ab "$@"; stop_brokers; }
 
+beside() {  # another client's wait, while nothing bounds the load
+  local name=$1; shift
+  echo "== $name"
+  start_brokers
+  for target in "mosquitto $mp $mosq" "mangrove $gp $gate"; do
+    read -r who port pid <<< "$target"
+    echo "# $who: $("$here/ping_beside.py" 127.0.0.1 "$port" -- "$LOADGEN" "$@" --port "$port" --pid "$pid" --quiet)"
+  done
+  stop_brokers
+}
+
 profile() {
   case $1 in
     p2p)     cpu "p2p window 1000 pace 1000" p2p --n 1 --window 1000 --pace 1000 ;;
@@ -63,6 +74,7 @@ profile() {
     fanin)   cpu "fan-in 100 window 10 pace 1000" fanin --n 100 --window 10 --pace 1000 ;;
     qos2)    cpu "p2p QoS 2 window 20 pace 200" p2p --n 1 --window 20 --pace 200 --qos 2 ;;
     shared)  cpu "shared group of 10 window 1000 pace 1000" shared --n 10 --window 1000 --pace 1000 ;;
+    flood)   beside "ping beside 4 publishers and 50 subscribers at full speed" fanout --n 50 --pubs 4 --window 100000 --lag 0 --size 16 --seconds 8 ;;
     idle)    each_alone "10,000 idle connections" idle --n 10000 ;;
     idlesub) each_alone "10,000 idle connections, one subscription each" idle --n 10000 --subscribe ;;
     subs)    each_alone "1,000,000 subscriptions, QoS 1 publishes" subs --count 1000000 --conns 100 --wild 10 --qos 1 --window 500 --pace 1000 ;;
@@ -70,6 +82,6 @@ profile() {
     *) echo "unknown profile $1" >&2; exit 2 ;;
   esac
 }
-for name in "${@:-p2p p2p5 p2pq1 w1 pairs pairsq1 fanout fanin qos2 shared idle idlesub subs1k subs}"; do
+for name in "${@:-p2p p2p5 p2pq1 w1 pairs pairsq1 fanout fanin qos2 shared flood idle idlesub subs1k subs}"; do
   for one in $name; do profile "$one"; done
 done

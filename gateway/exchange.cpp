@@ -13,6 +13,8 @@ struct alignas(64) ThreadExchange::Box {
     CrossBatch items;
     StoreTicket ticket = 0;
     std::atomic<bool> has_items{false};
+    std::atomic<std::size_t> item_count{0};
+    std::atomic<bool> is_awaited{false};  // by its sender
 };
 
 ThreadExchange::ThreadExchange(std::span<const std::unique_ptr<transport::WorkerLoop>> loops)
@@ -37,6 +39,7 @@ void ThreadExchange::post(std::uint32_t from, std::uint32_t to, CrossBatch& batc
         }
         target.ticket = ticket != 0 ? ticket : target.ticket;
         target.has_items.store(true, std::memory_order_release);
+        target.item_count.store(target.items.size());
     }
     batch.clear();
     loops_[to]->wake();
@@ -59,9 +62,28 @@ void ThreadExchange::deliver(std::uint32_t to, Broker& broker) {
             items.swap(source.items);
             ticket = std::exchange(source.ticket, 0);
             source.has_items.store(false, std::memory_order_release);
+            source.item_count.store(0);
+        }
+        if (source.is_awaited.exchange(false)) {
+            loops_[from]->wake();
         }
         broker.on_batch(from, items, ticket);
     }
+}
+
+bool ThreadExchange::is_ahead(std::uint32_t from) {
+    // About as much as a worker does in the time that one connection may take (WorkerLoop).
+    constexpr std::size_t item_count_max = 2048;
+    bool is_ahead = false;
+    for (std::uint32_t to = 0; to < loops_.size(); ++to) {
+        Box& target = box(from, to);
+        if (target.item_count.load() > item_count_max) {
+            target.is_awaited.store(true);
+            // It may have been taken just before, by one that saw nobody waiting.
+            is_ahead = target.item_count.load() > item_count_max || is_ahead;
+        }
+    }
+    return is_ahead;
 }
 
 }  // namespace gw

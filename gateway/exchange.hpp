@@ -24,6 +24,9 @@ public:
     void post_task(std::uint32_t to, BrokerTask task) override;
     /// Hands everything that has come for the broker to it. Its worker's thread.
     void deliver(std::uint32_t to, Broker& broker);
+    /// Whether a worker has yet to take much of what `from` has posted. If so `from` is woken when
+    /// it has. Thread of `from`.
+    bool is_ahead(std::uint32_t from);
 
 private:
     struct Box;

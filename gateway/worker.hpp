@@ -32,6 +32,7 @@ private:
     MonotonicTime next_deadline() const override { return broker_.next_deadline(); }
     void before_output() override { broker_.flush(); }
     void end_turn() override;
+    bool is_ahead() override { return exchange_.is_ahead(loop_.index()); }
 
     transport::WorkerLoop& loop_;
     ThreadExchange& exchange_;

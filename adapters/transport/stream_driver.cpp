@@ -4,6 +4,8 @@
 #include "adapters/transport/worker_loop.hpp"
 
 #include <cerrno>
+#include <chrono>
+#include <ctime>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,6 +16,14 @@ namespace gw::transport {
 namespace {
 /// How long a peer may take to read the rest and close its side.
 constexpr Milliseconds drain_time{3000};
+
+/// What this thread has worked, without the time that others had the processor.
+std::chrono::nanoseconds thread_time() {
+    timespec time{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec};
+}
+
 }  // namespace
 
 StreamDriver::StreamDriver(WorkerLoop& loop, int fd, MachineSource& source)
@@ -181,11 +191,29 @@ void StreamDriver::on_events(std::uint32_t events) {
     if (state_ == State::opening && !loop_.has_time_to_open()) {
         return;  // epoll says it again in the next round
     }
-    if ((events & EPOLLIN) != 0 && !is_paused_) {
-        read_some();
-    } else if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
+    const bool has_ended = (events & (EPOLLERR | EPOLLHUP)) != 0;
+    const bool is_readable = (events & EPOLLIN) != 0 || (is_held_ && has_ended);
+    if (is_readable && !(is_paused_ && is_open())) {
+        // What a peer had sent before it went is read all the same.
+        if (has_ended || !must_wait()) {
+            read_some();
+        }
+    } else if (has_ended) {
         on_socket_end();
     }
+}
+
+/// Whether other workers must first take what they have been given; the loop knows of it then.
+bool StreamDriver::must_wait() {
+    if (state_ != State::open) {
+        return false;
+    }
+    if (!is_held_ && has_filled_buffer_ && loop_.must_hold()) {
+        is_held_ = true;
+        loop_.add_held(*this);
+        update_interest();
+    }
+    return is_held_;
 }
 
 void StreamDriver::on_socket_end() {
@@ -225,6 +253,18 @@ void StreamDriver::read_some() {
     }
     loop_.counters().bytes_received += static_cast<std::uint64_t>(count);
     const Bytes bytes{buffer.data(), static_cast<std::size_t>(count)};
+    has_filled_buffer_ = bytes.size() == buffer.size();
+    if (!has_filled_buffer_) {
+        take(bytes);
+        return;
+    }
+    const std::chrono::nanoseconds start = thread_time();
+    take(bytes);
+    loop_.judge_reading(thread_time() - start);
+}
+
+/// What was read goes where the connection stands.
+void StreamDriver::take(Bytes bytes) {
     if (layered_) {
         receive(bytes);
     } else if (input_) {
@@ -319,6 +359,11 @@ void StreamDriver::resume_reading() {
     update_interest();
 }
 
+void StreamDriver::release() {
+    is_held_ = false;
+    update_interest();
+}
+
 void StreamDriver::update_interest() {
     if (state_ == State::finished || state_ == State::moving) {
         return;
@@ -328,7 +373,7 @@ void StreamDriver::update_interest() {
     constexpr std::size_t answer_bytes_max = 256 * 1024;
     const bool has_room = state_ == State::draining || !layered_ || !layered_->wire ||
                           layered_->wire->unsent_bytes() < answer_bytes_max;
-    if ((!is_paused_ || (state_ != State::open && state_ != State::opening)) && has_room) {
+    if (!((is_paused_ || is_held_) && is_open()) && has_room) {
         wanted |= EPOLLIN;
     }
     if (is_write_blocked_) {

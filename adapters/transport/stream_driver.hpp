@@ -72,6 +72,8 @@ public:
     void flush();
     /// Gives the machine what had been kept while reading was paused.
     void feed_kept();
+    /// Reads again after WorkerLoop::add_held().
+    void release();
     bool is_finished() const { return state_ == State::finished; }
 
 private:
@@ -87,7 +89,11 @@ private:
         finished,   // the loop destroys it at the end of the turn
     };
 
+    /// Whether what comes is worked on; else it is thrown away.
+    bool is_open() const { return state_ == State::open || state_ == State::opening; }
+    bool must_wait();
     void read_some();
+    void take(Bytes bytes);
     void give(Bytes bytes);
     void keep(Bytes bytes);
     bool send_some(Output& output);
@@ -131,7 +137,9 @@ private:
     std::uint8_t interest_ = 0;  // events asked for
     std::uint8_t target_worker_ = 0;
     State state_ = State::open;
-    bool is_paused_ : 1 = false;
+    bool is_paused_ : 1 = false;          // by the machine
+    bool is_held_ : 1 = false;            // by the loop
+    bool has_filled_buffer_ : 1 = false;  // at the last reading
     bool is_dirty_ : 1 = false;
     bool is_resumed_ : 1 = false;
     bool is_write_blocked_ : 1 = false;

@@ -63,6 +63,7 @@ void WorkerLoop::close_all() {
     dirty_.clear();
     resumed_.clear();
     leaving_.clear();
+    held_.clear();
     finished_.clear();
     drivers_.clear();
 }
@@ -149,6 +150,7 @@ void WorkerLoop::turn() {
         now_ = read_clocks();
         opening_time_ = {};
         handler_->begin_turn(now_);
+        release_held();
         const bool more = handle_events();
         take_posted();
         handler_->take_inbox();
@@ -213,6 +215,16 @@ void WorkerLoop::take_posted() {
     }
 }
 
+void WorkerLoop::release_held() {
+    if (held_.empty() || handler_->is_ahead()) {
+        return;
+    }
+    for (StreamDriver* const driver : held_) {
+        driver->release();
+    }
+    held_.clear();
+}
+
 void WorkerLoop::fire_timers() {
     handler_->on_deadline();
     for (LoopMember* const member : members_) {
@@ -254,6 +266,7 @@ void WorkerLoop::settle() {
     }
     std::erase_if(dirty_, [](const StreamDriver* driver) { return driver->is_finished(); });
     std::erase_if(resumed_, [](const StreamDriver* driver) { return driver->is_finished(); });
+    std::erase_if(held_, [](const StreamDriver* driver) { return driver->is_finished(); });
     // Destroying a machine may end its session, publish its will and so make others dirty or, by
     // a takeover of nobody, finished: the list may grow while it is worked off.
     for (std::size_t i = 0; i < finished_.size(); ++i) {
@@ -306,6 +319,20 @@ void WorkerLoop::arm_timer() {
 }
 
 // ------------------------------------------------------------------------------- for the driver
+
+void WorkerLoop::judge_reading(std::chrono::nanoseconds working_time) {
+    // What was too much is known by its time; what was too little is found out step by step, for
+    // the next connection's bytes may be those that take long.
+    const std::chrono::nanoseconds time_max = working_time_max;
+    if (working_time > time_max) {
+        const double part =
+            static_cast<double>(time_max.count()) / static_cast<double>(working_time.count());
+        read_bytes_max_ = std::max(
+            read_bytes_min, static_cast<std::size_t>(static_cast<double>(read_bytes_max_) * part));
+    } else if (working_time < time_max / 2) {
+        read_bytes_max_ = std::min(read_buffer_bytes, read_bytes_max_ * 2);
+    }
+}
 
 std::unique_ptr<Output> WorkerLoop::take_output() {
     if (pool_.empty()) {

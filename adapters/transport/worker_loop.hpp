@@ -35,6 +35,9 @@ public:
     virtual void before_output() = 0;
     /// Last in each turn, after output was written.
     virtual void end_turn() = 0;
+    /// Whether another worker has yet to take much of what this one gave it. When it has, it wakes
+    /// this one.
+    virtual bool is_ahead() { return false; }
 };
 
 /// Something besides streams that lives in a worker's loop: a UDP endpoint. Called by its thread.
@@ -113,12 +116,20 @@ public:
 
     // --- for StreamDriver
     TimerWheel& timers() { return timers_; }
-    std::span<std::uint8_t> read_buffer() { return {read_buffer_.get(), read_buffer_bytes}; }
+    /// What a socket is read into, and how much at once.
+    std::span<std::uint8_t> read_buffer() { return {read_buffer_.get(), read_bytes_max_}; }
+    /// A buffer that was read full took so long to work on. The other clients wait meanwhile, so
+    /// the next ones are shorter, or longer again.
+    void judge_reading(std::chrono::nanoseconds working_time);
     std::unique_ptr<Output> take_output();
     void give_back(std::unique_ptr<Output> output);
     void add_dirty(StreamDriver& driver) { dirty_.push_back(&driver); }
     void add_resumed(StreamDriver& driver) { resumed_.push_back(&driver); }
     void add_leaving(StreamDriver& driver) { leaving_.push_back(&driver); }
+    /// A connection that sends more than is read at once is not read while another worker cannot
+    /// keep up: what waits there would grow, and with it the time that its clients wait.
+    bool must_hold() { return handler_->is_ahead(); }
+    void add_held(StreamDriver& driver) { held_.push_back(&driver); }
     void add_finished(StreamDriver& driver) { finished_.push_back(&driver); }
     void watch(StreamDriver& driver, int fd, int operation, std::uint32_t events);
     void unwatch(int fd);
@@ -144,6 +155,8 @@ private:
     using Timer = boost::asio::basic_waitable_timer<
         std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>, Executor>;
     static constexpr std::size_t read_buffer_bytes = 256 * 1024;
+    static constexpr std::size_t read_bytes_min = 8 * 1024;
+    static constexpr std::chrono::milliseconds working_time_max{4};
     static constexpr std::size_t pooled_bytes_max = 4 << 20;
 
     static constexpr std::chrono::milliseconds opening_time_max{2};
@@ -158,6 +171,7 @@ private:
     void turn();
     bool handle_events();
     void take_posted();
+    void release_held();
     void fire_timers();
     void settle();
     void flush_members();
@@ -175,13 +189,14 @@ private:
     Now now_;
     TimerWheel timers_;
     std::unique_ptr<std::uint8_t[]> read_buffer_;
+    std::size_t read_bytes_max_ = read_buffer_bytes;
     Counters counters_;
     LayerScratch scratch_buffers_;
     std::chrono::nanoseconds opening_time_{0};  // spent in this round
 
     std::vector<LoopMember*> members_;
     std::vector<std::unique_ptr<StreamDriver>> drivers_;
-    std::vector<StreamDriver*> dirty_, resumed_, leaving_, finished_;
+    std::vector<StreamDriver*> dirty_, resumed_, leaving_, held_, finished_;
     std::vector<StreamDriver*> scratch_;
     std::vector<std::unique_ptr<Output>> pool_;
     std::size_t pooled_bytes_ = 0;

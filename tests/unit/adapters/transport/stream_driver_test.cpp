@@ -33,6 +33,9 @@ struct NoTurns final : TurnHandler {
     MonotonicTime next_deadline() const override { return never; }
     void before_output() override {}
     void end_turn() override {}
+    bool is_ahead() override { return others_are_slow; }
+
+    std::atomic<bool> others_are_slow{false};
 };
 
 /// Speaks lines: "echo TEXT", "close", "move", "pause", "upgrade KEY", "many N"; a line is
@@ -170,6 +173,16 @@ public:
         REQUIRE(::fcntl(pair[0], F_SETFL, O_NONBLOCK) == 0);
         loops_[0]->post_socket(pair[0], *this);
         return pair[1];
+    }
+
+    /// From now on little is read at once.
+    void shorten_reading() {
+        loops_[0]->post([&loop = *loops_[0]] { loop.judge_reading(std::chrono::hours{1}); });
+    }
+    /// Whether the other workers cannot keep up with the first.
+    void set_others_slow(bool is_slow) {
+        turns_.others_are_slow = is_slow;
+        loops_[0]->wake();
     }
 
     LayerSetup make_layers(std::uint32_t) override { return {make_layers_(), timeout, 64}; }
@@ -384,4 +397,75 @@ TEST_CASE("an upgrade may change the machine alone") {
     const Client client{workers.connect()};
     client.write("upgrade 0\necho a\nclose\n");
     CHECK(client.read_all() == "upgraded\na\nclosing\n");
+}
+
+TEST_CASE("after a full buffer that took long to work on less is read at once, until it is quick") {
+    WorkerLoop loop{0};
+    const std::size_t longest = loop.read_buffer().size();
+    CHECK(longest == 256 * 1024);
+    loop.judge_reading(Milliseconds{16});
+    CHECK(loop.read_buffer().size() == longest / 4);
+    loop.judge_reading(Milliseconds{3});
+    CHECK(loop.read_buffer().size() == longest / 4);
+    loop.judge_reading(Milliseconds{1});
+    CHECK(loop.read_buffer().size() == longest / 2);
+    loop.judge_reading(std::chrono::hours{1});
+    CHECK(loop.read_buffer().size() == 8 * 1024);
+    for (int i = 0; i < 10; ++i) {
+        loop.judge_reading(Milliseconds{0});
+    }
+    CHECK(loop.read_buffer().size() == longest);
+}
+
+TEST_CASE("who sends more than is read at once waits for other workers, nobody else does") {
+    Workers workers{no_layers};
+    workers.set_others_slow(true);
+    workers.shorten_reading();
+    const Client flooder{workers.connect()};
+    const Client other{workers.connect()};
+    std::string flood;
+    for (int i = 0; i < 20000; ++i) {
+        flood += "x\n";
+    }
+    flooder.write(flood + "echo last\n");
+    while (workers.events.count("x") == 0) {
+        other.write("echo a\n");
+        CHECK(other.read(2) == "a\n");
+    }
+    // The flooder's next bytes would have been read before these are answered.
+    for (int i = 0; i < 10; ++i) {
+        other.write("echo b\n");
+        CHECK(other.read(2) == "b\n");
+    }
+    CHECK(!workers.events.has("echo last"));
+    workers.set_others_slow(false);
+    CHECK(flooder.read(5) == "last\n");
+    CHECK(workers.events.count("x") == 20000);
+}
+
+TEST_CASE("a connection that waits for other workers may end meanwhile, and what it sent is read") {
+    Workers workers{no_layers};
+    workers.set_others_slow(true);
+    workers.shorten_reading();
+    const Client other{workers.connect()};
+    {
+        const Client flooder{workers.connect()};
+        std::string flood;
+        for (int i = 0; i < 20000; ++i) {
+            flood += "x\n";
+        }
+        flooder.write(flood);
+        while (workers.events.count("x") == 0) {
+            other.write("echo a\n");
+            CHECK(other.read(2) == "a\n");
+        }
+    }
+    while (workers.closed == 0) {
+        other.write("echo b\n");
+        CHECK(other.read(2) == "b\n");
+    }
+    CHECK(workers.events.count("x") == 20000);
+    workers.set_others_slow(false);
+    other.write("echo c\n");
+    CHECK(other.read(2) == "c\n");
 }
