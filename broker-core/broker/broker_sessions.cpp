@@ -373,8 +373,10 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
         is_changing = true;
         session = &create_session(request, auth, is_to_store ? storage_.new_session_id() : 0);
     } else {
-        if (session->will && session->will_at <= now_.monotonic) {
-            publish_will(*session);  // due already, though the timer has not come to it
+        // Due already, though the timer has not come to it. Not of a client that was there when the
+        // process ended and has not gone: what it was restored with says when it is lost.
+        if (session->will && session->will_at <= now_.monotonic && !request.is_restored) {
+            publish_will(*session);
         }
         if (packet_ids_differ(session->identity->protocol, request.protocol)) {
             forget_inbound(*session);

@@ -410,9 +410,13 @@ class Restart(SnTest):
         for number in range(10):
             mqtt.publish(self.topic("a"), b"%d" % number, 1 + number % 2)
             mqtt.publish(self.topic("b"), b"%d" % number, 1)
+        # Hears of what happens before anybody can connect again, too.
+        lasting = {"client_id": self.name("watcher"), "clean": False,
+                   "properties": {"session_expiry": 600}}
+        with self.client(V5, where=broker.address, **lasting) as watcher:
+            watcher.subscribe(self.topic("will"), qos=1)
         end(broker)
-        watcher = self.client(V5, where=broker.address)
-        watcher.subscribe(self.topic("will"))
+        watcher = self.client(V5, where=broker.address, **lasting)
         address = sn_address(broker)
         for client in (active, asleep):
             client.address = address
