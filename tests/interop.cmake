@@ -31,6 +31,8 @@ endfunction()
 foreach(chapter connect publish subscribe session will flow shared malformed memory durability store_faults store_protocols broker races)
   gw_interop_test(${chapter} 180)
 endforeach()
+# Data folders that earlier versions made: tests/fixtures.
+gw_interop_test(fixture 180)
 gw_interop_test(mqttsn 180)
 gw_interop_test(mqttsn_life 180)
 gw_interop_test(mqttsn_dtls 180)
