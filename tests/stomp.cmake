@@ -12,7 +12,6 @@ gw_test(stomp_machine_test
     ${here}/durable_test.cpp ${here}/message_test.cpp ${here}/table_test.cpp
     ${here}/transaction_test.cpp ${here}/translation_test.cpp
   DEPS stomp_support)
-target_compile_definitions(stomp_machine_test PRIVATE GW_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 
 gw_fuzz_target(stomp_codec_fuzz
   SOURCES fuzz/stomp_codec_fuzz.cpp

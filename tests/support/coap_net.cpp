@@ -120,15 +120,15 @@ CoapNet::CoapNet(SimWorld& world, const coap::MachineOptions& options, DatagramL
         workers_.back()->machine = std::make_unique<coap::Machine>(
             world_.broker(i), *workers_.back(), options_, shared_, secrets_);
     }
-    world_.on_settle = [this](std::uint32_t worker) {
+    settle_number_ = world_.add_on_settle([this](std::uint32_t worker) {
         workers_[worker]->machine->on_turn_end();
         watch_deadline(worker);
-    };
+    });
 }
 
 CoapNet::~CoapNet() {
     *exists_ = false;
-    world_.on_settle = nullptr;
+    world_.remove_on_settle(settle_number_);
 }
 
 std::uint64_t CoapNet::Secrets::seal(Bytes text) {

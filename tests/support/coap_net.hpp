@@ -96,6 +96,7 @@ private:
     TransportIdentityPtr identity_of(std::uint16_t port) const;
 
     SimWorld& world_;
+    std::size_t settle_number_ = 0;
     DatagramLink link_;
     coap::MachineOptionsPtr options_;
     std::shared_ptr<coap::MachineShared> shared_ = std::make_shared<coap::MachineShared>();

@@ -98,7 +98,7 @@ void SimWorld::crash() {
 
 SimWorld::~SimWorld() {
     on_turn_end = nullptr;
-    on_settle = nullptr;
+    on_settle_.clear();
     events_.clear();
     links_.clear();  // their machines end their sessions
     brokers_.clear();
@@ -363,8 +363,10 @@ void SimWorld::finish_turn(std::uint32_t worker) {
             }
         }
     }
-    if (on_settle) {
-        on_settle(worker);
+    for (const OnTurn& action : on_settle_) {
+        if (action) {
+            action(worker);
+        }
     }
     brokers_[worker]->flush();
     if (on_turn_end) {

@@ -116,8 +116,14 @@ public:
     bool has_machine(LinkId link) const { return links_[link]->machine != nullptr; }
     const SimDisk& disk() const { return *disk_; }
     std::uint64_t sum(const std::function<std::uint64_t(const Metrics&)>& get);
-    /// Called at the end of every turn of a worker, before what it says leaves it.
-    std::function<void(std::uint32_t worker)> on_settle;
+    using OnTurn = std::function<void(std::uint32_t worker)>;
+    /// Calls at the end of every turn of a worker, before what it says leaves it. What is null does
+    /// nothing; the number is for remove_on_settle().
+    std::size_t add_on_settle(OnTurn action) {
+        on_settle_.push_back(std::move(action));
+        return on_settle_.size() - 1;
+    }
+    void remove_on_settle(std::size_t number) { on_settle_[number] = nullptr; }
     /// Called after every turn of a worker.
     std::function<void(std::uint32_t worker)> on_turn_end;
 
@@ -190,6 +196,7 @@ private:
     MonotonicTime last_commit_{};
     std::vector<MonotonicTime> last_exchange_;  // by (from, to)
     std::vector<std::unique_ptr<Link>> links_;
+    std::vector<OnTurn> on_settle_;
 };
 
 }  // namespace gw::test

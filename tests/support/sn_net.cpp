@@ -14,9 +14,7 @@ SnNet::SnNet(SimWorld& world, const mqttsn::GatewayOptions& options, DatagramLin
       options_(std::make_shared<mqttsn::GatewayOptions>(options)),
       watched_(world.worker_count(), never) {
     make_gateways();
-    world_.on_settle = [this](std::uint32_t worker) {
-        settle(worker);
-    };
+    settle_number_ = world_.add_on_settle([this](std::uint32_t worker) { settle(worker); });
     for (std::uint32_t i = 0; i < workers_.size(); ++i) {
         watch_deadline(i);
     }
@@ -24,7 +22,7 @@ SnNet::SnNet(SimWorld& world, const mqttsn::GatewayOptions& options, DatagramLin
 
 SnNet::~SnNet() {
     *exists_ = false;
-    world_.on_settle = nullptr;
+    world_.remove_on_settle(settle_number_);
 }
 
 void SnNet::make_gateways() {

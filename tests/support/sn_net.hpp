@@ -94,6 +94,7 @@ private:
     TransportIdentityPtr identity_of(std::uint16_t port) const;
 
     SimWorld& world_;
+    std::size_t settle_number_ = 0;
     DatagramLink link_;
     mqttsn::GatewayOptionsPtr options_;
     std::shared_ptr<mqttsn::GatewayShared> shared_;

@@ -89,7 +89,12 @@ void StompClient::publish(std::string_view destination, std::string_view body,
 }
 
 void StompClient::raw(std::string_view bytes) {
-    world_.send(link_, as_bytes(bytes));
+    if (to_server_) {
+        const std::string changed = to_server_(as_bytes(bytes));
+        world_.send(link_, as_bytes(changed));
+    } else {
+        world_.send(link_, as_bytes(bytes));
+    }
     world_.settle();
 }
 
@@ -99,7 +104,14 @@ void StompClient::close() {
 }
 
 void StompClient::on_bytes(Bytes bytes) {
-    input_.append(bytes);
+    if (on_heard) {
+        on_heard(bytes);
+    }
+    if (to_client_) {
+        input_.append(std::string_view{to_client_(bytes)});
+    } else {
+        input_.append(bytes);
+    }
     while (true) {
         const std::size_t line_ends = stomp::count_line_ends(input_.view());
         beats_ += line_ends;

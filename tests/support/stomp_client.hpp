@@ -3,6 +3,7 @@
 #include "adapters/stomp/machine/connection_machine.hpp"
 #include "tests/support/sim_world.hpp"
 
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <string>
@@ -55,6 +56,14 @@ public:
     void publish(std::string_view destination, std::string_view body, StompHeaders headers = {});
     /// Bytes as they are.
     void raw(std::string_view bytes);
+    /// What carries the bytes changes them on their way, from now on.
+    using Change = std::function<std::string(Bytes)>;
+    void set_carrier(Change to_server, Change to_client) {
+        to_server_ = std::move(to_server);
+        to_client_ = std::move(to_client);
+    }
+    /// Called with all that comes, before it is changed.
+    std::function<void(Bytes)> on_heard;
     void close();
 
     /// The next frame that has come; its command is "" when there is none.
@@ -78,6 +87,8 @@ private:
     std::vector<StompFrame> frames_;
     std::size_t beats_ = 0;
     bool is_closed_ = false;
+    Change to_server_;  // null: nothing is changed
+    Change to_client_;
     LinkId link_;
 };
 

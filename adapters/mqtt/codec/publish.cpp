@@ -1,6 +1,7 @@
 #include "adapters/mqtt/codec/publish.hpp"
 
 #include "adapters/mqtt/codec/property_block.hpp"
+#include "adapters/mqtt/codec/translation.hpp"
 #include "adapters/mqtt/codec/wire.hpp"
 
 namespace gw::mqtt {
@@ -32,11 +33,12 @@ void read_publish_properties(PacketReader& in, Sender sender, ByteBuffer& scratc
                 break;
             case PropertyId::payload_format_indicator:
                 packet.payload_is_utf8 = property.flag();
-                forwarded.add(property.wire);
                 break;
             default:  // the cursor lets only properties of a PUBLISH pass
-                forwarded.add(property.wire);
                 break;
+        }
+        if (is_of_message(property.id)) {
+            forwarded.add(property.wire);
         }
     }
     if (cursor.error()) {

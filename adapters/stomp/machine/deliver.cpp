@@ -133,18 +133,18 @@ std::uint64_t ConnectionMachine::write_message(const Message& message,
     ByteBuffer& out = output();
     FrameWriter frame{out, version_, Command::message};
     if (subscription.has_id) {
-        frame.header("subscription", subscription.id);
+        frame.header(header_name::subscription, subscription.id);
     }
-    frame.plain("message-id", id.text());
+    frame.plain(header_name::message_id, id.text());
     if (version_ == Version::v1_2 && subscription.ack_mode != AckMode::automatic) {
-        frame.plain("ack", id.text());
+        frame.plain(header_name::ack, id.text());
     }
-    frame.header("destination", topic);
+    frame.header(header_name::destination, topic);
     if (is_retained) {
-        frame.plain("retain", "true");
+        frame.plain(header_name::retain, "true");
     }
     if (is_redelivered) {
-        frame.plain("redelivered", "true");
+        frame.plain(header_name::redelivered, "true");
     }
     write_message_headers(frame, message, now());
     frame.end_head();

@@ -22,7 +22,7 @@ ByteBuffer& property_scratch() {
 
 bool ConnectionMachine::resolve_destination(const Frame& frame, std::string& mounted,
                                             std::string_view& topic) {
-    const auto destination = frame.find("destination");
+    const auto destination = frame.find(header_name::destination);
     if (!destination) {
         fail(ReasonCode::protocol_error, "SEND needs a destination");
         return false;
@@ -78,7 +78,7 @@ ConnectionMachine::Step ConnectionMachine::on_send(const Frame& frame) {
         return Step::done;
     }
     // Who asks for a receipt, or for all or nothing, wants the message to arrive.
-    const bool is_promised = is_in_transaction || frame.find("receipt").has_value();
+    const bool is_promised = is_in_transaction || frame.find(header_name::receipt).has_value();
     const Qos qos = fields->qos.value_or(is_promised ? Qos::at_least_once : Qos::at_most_once);
     if (!is_in_transaction) {
         const AccessDecision access = authorize_publish(topic, qos, fields->retain);
@@ -126,7 +126,7 @@ bool ConnectionMachine::is_memory_scarce() {
 // -------------------------------------------------------------------------------- transactions
 
 Transaction* ConnectionMachine::transaction_of(const Frame& frame, bool& is_named) {
-    const auto name = frame.find("transaction");
+    const auto name = frame.find(header_name::transaction);
     is_named = name.has_value();
     if (!name) {
         return nullptr;
@@ -147,7 +147,7 @@ bool ConnectionMachine::add_to(Transaction& transaction, TransactionStep step) {
 }
 
 void ConnectionMachine::on_begin(const Frame& frame) {
-    const auto name = frame.find("transaction");
+    const auto name = frame.find(header_name::transaction);
     if (!name || name->empty()) {
         fail(ReasonCode::protocol_error, "BEGIN needs a transaction");
         return;

@@ -14,12 +14,6 @@ namespace {
 
 constexpr std::size_t property_bytes_max = 65535;  // MQTT 5.0, 1.5.4
 
-constexpr std::string_view content_type = "content-type";
-constexpr std::string_view reply_to = "reply-to";
-constexpr std::string_view correlation_id = "correlation-id";
-constexpr std::string_view correlation_id_base64 = "correlation-id-base64";
-constexpr std::string_view payload_format = "payload-format-indicator";
-
 std::optional<Qos> parse_qos(std::string_view text) {
     if (text.size() != 1 || text[0] < '0' || text[0] > '2') {
         return std::nullopt;
@@ -67,7 +61,7 @@ public:
                 return SendError::header_too_long;
             }
         }
-        if (const auto value = frame_.find(payload_format)) {
+        if (const auto value = frame_.find(header_name::payload_format)) {
             if (value != "0" && value != "1") {
                 return SendError::payload_format_invalid;
             }
@@ -76,10 +70,10 @@ public:
             }
             writer_.payload_format_indicator(value == "1" ? 1 : 0);
         }
-        if (const auto value = frame_.find(content_type)) {
+        if (const auto value = frame_.find(header_name::content_type)) {
             writer_.content_type(*value);
         }
-        if (const auto value = frame_.find(reply_to)) {
+        if (const auto value = frame_.find(header_name::reply_to)) {
             const std::string_view topic = without_alias(*value, options_.destination_alias);
             if (!check_topic_name(topic, {})) {
                 return SendError::reply_to_invalid;
@@ -105,9 +99,9 @@ public:
 
 private:
     std::optional<SendError> correlation() {
-        if (const auto value = frame_.find(correlation_id)) {
+        if (const auto value = frame_.find(header_name::correlation_id)) {
             writer_.correlation_data(as_bytes(*value));
-        } else if (const auto encoded = frame_.find(correlation_id_base64)) {
+        } else if (const auto encoded = frame_.find(header_name::correlation_id_base64)) {
             const auto octets = from_base64(*encoded);
             if (!octets) {
                 return SendError::correlation_id_invalid;
@@ -125,19 +119,20 @@ private:
 void write_property(FrameWriter& out, const PropertyView& property) {
     switch (property.id) {
         case MessageProperty::payload_format_indicator:
-            out.plain(payload_format, property.value == std::string_view{"\1", 1} ? "1" : "0");
+            out.plain(header_name::payload_format,
+                      property.value == std::string_view{"\1", 1} ? "1" : "0");
             return;
         case MessageProperty::content_type:
-            out.header(content_type, property.value);
+            out.header(header_name::content_type, property.value);
             return;
         case MessageProperty::response_topic:
-            out.header(reply_to, property.value);
+            out.header(header_name::reply_to, property.value);
             return;
         case MessageProperty::correlation_data:
             if (is_valid_utf8(as_bytes(property.value))) {
-                out.header(correlation_id, property.value);
+                out.header(header_name::correlation_id, property.value);
             } else {
-                out.plain(correlation_id_base64, to_base64(property.value));
+                out.plain(header_name::correlation_id_base64, to_base64(property.value));
             }
             return;
         case MessageProperty::user_property:
@@ -182,51 +177,23 @@ std::string_view without_alias(std::string_view destination, std::string_view al
     return destination;
 }
 
-bool is_reserved_header(std::string_view name) {
-    // By length, so that most names cost one or two comparisons.
-    switch (name.size()) {
-        case 3:
-            return name == "ack" || name == "qos";
-        case 6:
-            return name == "retain";
-        case 7:
-            return name == "expires" || name == "receipt";
-        case 8:
-            return name == reply_to;
-        case 10:
-            return name == "message-id" || name == "receipt-id";
-        case 11:
-            return name == "destination" || name == "transaction" || name == "redelivered";
-        case 12:
-            return name == content_type || name == "subscription";
-        case 14:
-            return name == "content-length" || name == correlation_id;
-        case 21:
-            return name == correlation_id_base64;
-        case 24:
-            return name == payload_format;
-        default:
-            return false;
-    }
-}
-
 Result<SendFields, SendError> read_send(const Frame& frame, const Now& now,
                                         const MachineOptions& options, ByteBuffer& properties) {
     SendFields fields;
-    if (const auto text = frame.find("qos")) {
+    if (const auto text = frame.find(header_name::qos)) {
         fields.qos = parse_qos(*text);
         if (!fields.qos) {
             return SendError::qos_invalid;
         }
     }
-    if (const auto text = frame.find("retain")) {
+    if (const auto text = frame.find(header_name::retain)) {
         const auto flag = parse_flag(*text);
         if (!flag) {
             return SendError::retain_invalid;
         }
         fields.retain = *flag;
     }
-    if (const auto text = frame.find("expires")) {
+    if (const auto text = frame.find(header_name::expires)) {
         const auto value = parse_number(*text);
         if (!value) {
             return SendError::expires_invalid;
@@ -244,12 +211,13 @@ Result<SendFields, SendError> read_send(const Frame& frame, const Now& now,
 }
 
 void write_message_headers(FrameWriter& out, const Message& message, MonotonicTime now) {
-    out.number("content-length", message.payload().size());
-    out.number("qos", static_cast<std::uint64_t>(message.qos()));
+    out.number(header_name::content_length, message.payload().size());
+    out.number(header_name::qos, static_cast<std::uint64_t>(message.qos()));
     if (message.expires_at() != never) {
         // Rounded up: 0 would say that it never expires.
         const auto left = std::max<Milliseconds>(message.expires_at() - now, Milliseconds{1});
-        out.number("expires", static_cast<std::uint64_t>(std::chrono::ceil<Seconds>(left).count()));
+        out.number(header_name::expires,
+                   static_cast<std::uint64_t>(std::chrono::ceil<Seconds>(left).count()));
     }
     PropertyReader properties{message.properties()};
     while (const auto property = properties.next()) {

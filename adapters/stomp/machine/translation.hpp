@@ -1,6 +1,7 @@
 #pragma once
 
 #include "adapters/stomp/codec/frame_writer.hpp"
+#include "adapters/stomp/machine/message_headers.hpp"
 #include "adapters/stomp/machine/options.hpp"
 #include "broker-core/base/clock.hpp"
 #include "broker-core/message/message.hpp"
@@ -33,19 +34,16 @@ struct SendFields {
     std::optional<Milliseconds> expires_in;  // 0 when that moment has passed
 };
 
-/// Both directions of docs/protocols/translation.md, which says header by header what a message
-/// keeps and loses. Appends the properties of a SEND to `properties`, in MQTT 5 wire form.
+/// The way in of the table in message_headers.hpp. Appends the properties of a SEND to
+/// `properties`, in MQTT 5 wire form.
 Result<SendFields, SendError> read_send(const Frame& frame, const Now& now,
                                         const MachineOptions& options, ByteBuffer& properties);
 
 /// A destination as a topic: without the prefix that stomp.destination.alias names.
 std::string_view without_alias(std::string_view destination, std::string_view alias);
 
-/// Writes the headers of a MESSAGE that come from the message itself: all but subscription,
-/// message-id, ack and destination.
+/// The way out: writes the headers of a MESSAGE that come from the message itself, all but
+/// destination. What belongs to the delivery is the caller's.
 void write_message_headers(FrameWriter& out, const Message& message, MonotonicTime now);
-
-/// Whether a header is STOMP's own or this server's, and so can be no user property.
-bool is_reserved_header(std::string_view name);
 
 }  // namespace gw::stomp
