@@ -15,8 +15,3 @@ foreach(library argon2 crypt)
     IMPORTED_LOCATION "${GW_${library}}"
     INTERFACE_INCLUDE_DIRECTORIES "${GW_${library}_INCLUDE}")
 endforeach()
-
-find_program(GW_CCACHE ccache)
-if(GW_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${GW_CCACHE})
-endif()

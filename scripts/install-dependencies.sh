@@ -21,9 +21,10 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 packages="g++ cmake ninja-build ccache libboost1.81-dev libssl-dev libspdlog-dev libcli11-dev doctest-dev"
 packages="$packages libsqlite3-dev libargon2-dev libcrypt-dev"
 if [ "$with_tests" = yes ]; then
-    # clang and its runtime build the fuzz targets; the rest are clients to test against, and
-    # mosquitto is the broker that the same tests and the benchmarks are compared with.
-    packages="$packages clang clang-format libclang-rt-14-dev python3 python3-paho-mqtt libpaho-mqtt-dev"
+    # lld links many programs faster; clang and its runtime build the fuzz targets; the rest are clients
+    # to test against, and mosquitto is the broker that the same tests and the benchmarks are compared
+    # with.
+    packages="$packages lld clang clang-format libclang-rt-14-dev python3 python3-paho-mqtt libpaho-mqtt-dev"
     packages="$packages mosquitto mosquitto-clients openssl python3-stomp ruby-stomp libnet-stomp-perl libcoap3-bin"
     # A browser and a reverse proxy to stand before our listeners.
     packages="$packages chromium nginx-light libnginx-mod-stream"
