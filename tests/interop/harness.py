@@ -1,7 +1,7 @@
 """Starts brokers for the tests, runs the tests side by side, stops whatever was started.
 
 Every test program here is run as `python3 test_x.py [--binary FILE] [--peer mosquitto] [--jobs N]
-[-k TEXT] [-v]`. Without `--binary` the program is $MANGROVE_BIN, else build/dev/mangrove or
+[-k TEXT] [-v] [--figures]`. Without `--binary` the program is $MANGROVE_BIN, else build/dev/mangrove or
 build/release/mangrove. With `--peer mosquitto` the same tests run against Debian's mosquitto, to
 tell a wrong expectation from a wrong broker; where that broker is known to deviate from the
 specification a test says so with `@peer_deviates`.
@@ -38,8 +38,10 @@ import pki
 import ws_wire
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+import skips  # pylint: disable=wrong-import-position
 MOSQUITTO = "/usr/sbin/mosquitto"
-OWN_VARIABLES = ("MANGROVE_BIN", "MANGROVE_PAHO_C", "MANGROVE_NODE_MODULES")
+OWN_VARIABLES = ("MANGROVE_BIN", "MANGROVE_PAHO_C", "MANGROVE_NODE_MODULES", "MANGROVE_TEST_CASE")
 START_DEADLINE = 20.0
 STOP_DEADLINE = 15.0
 
@@ -132,6 +134,18 @@ def wait_until(condition, what, timeout=wire.DEFAULT_TIMEOUT):
         time.sleep(0.01)
 
 
+def folder_for_brokers():
+    """Where brokers keep their data: in memory, if there is room. A kill -9 loses nothing there
+    either, and a sync costs nothing."""
+    memory = pathlib.Path("/dev/shm")
+    try:
+        if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 << 30:
+            return str(memory)
+    except OSError:
+        pass
+    return tempfile.gettempdir()
+
+
 def default_listener(settings):
     """The listener at the broker's port: it speaks TLS if the settings say how."""
     return "listener.ssl.default" if "listener.ssl.default.handshake_timeout" in settings else \
@@ -198,7 +212,7 @@ class Broker:
 
     def __init__(self, prepare=None, **settings):
         self.settings = settings
-        self.data = pathlib.Path(tempfile.mkdtemp(prefix="mqtt-interop-"))
+        self.data = pathlib.Path(tempfile.mkdtemp(prefix="mqtt-interop-", dir=folder_for_brokers()))
         self.process = None
         if prepare:
             prepare(self.data)
@@ -399,6 +413,15 @@ def versions(*wanted):
     return mark
 
 
+def measures(what):
+    """This test judges a figure: time, or memory for each of many. It says something only on a
+    machine with nothing else to do, so it is left to runs with --figures (ctest label `full`)."""
+    def mark(test):
+        test.measures = what
+        return test
+    return mark
+
+
 def waits(seconds):
     """Marks a test that has to wait about so long, so that it is started early."""
     def mark(test):
@@ -541,6 +564,7 @@ def main(module_name="__main__", jobs=8):
     parser.add_argument("--ws", action="store_true", help="every TCP connection speaks WebSocket")
     parser.add_argument("--jobs", type=int, default=jobs, help="tests at a time")
     parser.add_argument("-k", dest="pattern", default="", help="only tests with this in their name")
+    parser.add_argument("--figures", action="store_true", help="only tests that judge a figure")
     parser.add_argument("-v", "--verbose", action="store_true")
     arguments = parser.parse_args()
     PEER, BINARY = arguments.peer, arguments.binary
@@ -551,6 +575,9 @@ def main(module_name="__main__", jobs=8):
         print("no mangrove program: give --binary FILE or MANGROVE_BIN", file=sys.stderr)
         sys.exit(2)
     BINARY = BINARY and os.path.abspath(BINARY)
+    if arguments.figures and sanitized():
+        print("figures of a sanitizer's build mean nothing", file=sys.stderr)
+        sys.exit(2)
     if arguments.tls:
         speak_tls()
     if arguments.ws:
@@ -558,7 +585,8 @@ def main(module_name="__main__", jobs=8):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules[module_name])
-    tests = [one for one in _flatten(suite) if arguments.pattern in one.id()]
+    tests = [one for one in _flatten(suite) if arguments.pattern in one.id() and
+             arguments.figures == hasattr(getattr(one, one._testMethodName), "measures")]
     # Tests that wait (their class says so) start first, so that the whole run is as long as the
     # longest.
     tests.sort(key=lambda one: -getattr(getattr(one, one._testMethodName), "seconds", 0))
@@ -585,7 +613,13 @@ def main(module_name="__main__", jobs=8):
         failures.append("broker")
         print(text)
     for name, reason in skipped:
-        print(f"skipped {name}: {reason}")
+        print(skips.told(name, reason))
+    if skips.is_ci():
+        case = os.environ.get("MANGROVE_TEST_CASE") or \
+            pathlib.Path(sys.argv[0]).stem.replace("test_", "interop_", 1)
+        for name in skips.unlisted(case, [name for name, _ in skipped]):
+            failures.append(name)
+            print(f"{name} was skipped, which tests/skips.txt does not allow for {case}")
     count = len(tests)
     print(f"{count} tests, {len(set(failures))} failed, {len(skipped)} skipped, "
           f"{time.monotonic() - start:.1f} s, {PEER}")

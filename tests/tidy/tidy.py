@@ -9,6 +9,7 @@ format   clang-format has nothing to change (it must be installed)
 
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -195,6 +196,8 @@ def check_links(root):
 def check_format(root):
     sources = [str(root / place) for place in files(root) if place.suffix in SOURCE]
     wrong = []
+    if sources and not shutil.which("clang-format"):
+        return ["clang-format is not installed"]
     if sources:
         done = subprocess.run(["clang-format", "--dry-run", "--style=file", *sources],
                               capture_output=True, text=True, check=False, cwd=root)

@@ -10,9 +10,13 @@ import select
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
+import skips  # pylint: disable=wrong-import-position
 
 PROGRAM = os.environ["STAND_IN"]
 SOURCE = pathlib.Path(os.environ["SOURCE_DIR"])
@@ -333,4 +337,4 @@ class ProgramTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    skips.main("program_test")
