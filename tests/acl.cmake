@@ -4,7 +4,8 @@ gw_test(acl_test
   SOURCES support/doctest_main.cpp ${here}/acl_topic_test.cpp ${here}/acl_table_test.cpp
     ${here}/acl_policy_test.cpp unit/config/acl/acl_parser_test.cpp
     unit/config/acl/emq_acl_test.cpp unit/config/acl/mosquitto_acl_test.cpp
-  DEPS gw::acl_file)
+  DEPS gw::acl_file
+  LABELS dev)
 target_compile_definitions(acl_test PRIVATE GW_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 
 gw_fuzz_target(acl_fuzz
@@ -15,7 +16,8 @@ gw_fuzz_target(acl_fuzz
 # Who is let in, and the files of both.
 gw_test(door_test
   SOURCES support/doctest_main.cpp unit/broker-core/door/door_test.cpp
-  DEPS gw::door)
+  DEPS gw::door
+  LABELS dev)
 
 gw_test(access_files_test
   SOURCES support/doctest_main.cpp unit/gateway/access/access_files_test.cpp

@@ -2,7 +2,8 @@
 set(here ${CMAKE_CURRENT_SOURCE_DIR}/unit)
 gw_test(auth_chain_test
   SOURCES support/doctest_main.cpp ${here}/broker-core/auth/auth_chain_test.cpp
-  DEPS gw::auth_chain)
+  DEPS gw::auth_chain
+  LABELS dev)
 
 gw_test(auth_test
   SOURCES

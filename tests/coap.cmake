@@ -2,10 +2,12 @@
 set(here unit/adapters/coap)
 add_library(coap_support STATIC support/coap_net.cpp)
 target_link_libraries(coap_support PUBLIC gw::coap_machine sim_support PRIVATE gw_warnings)
+gw_precompiled(coap_support)
 
 gw_test(coap_codec_test
   SOURCES support/doctest_main.cpp ${here}/codec/codec_test.cpp
-  DEPS coap_support)
+  DEPS coap_support
+  LABELS dev)
 
 gw_test(coap_machine_test
   SOURCES support/doctest_main.cpp ${here}/machine/message_test.cpp
@@ -13,11 +15,9 @@ gw_test(coap_machine_test
     ${here}/machine/client_test.cpp
   DEPS coap_support)
 
-# Seeds and repetition: see sim/sim_support.hpp.
-gw_test(coap_sim_test
+gw_simulation(coap_sim_test
   SOURCES support/doctest_main.cpp sim/coap_lossy_test.cpp
-  DEPS coap_support
-  LABELS sim)
+  DEPS coap_support)
 
 gw_fuzz_target(coap_codec_fuzz
   SOURCES fuzz/coap_codec_fuzz.cpp

@@ -28,7 +28,7 @@ add_test(NAME program_test
   COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/unit/gateway/program_test.py)
 set_tests_properties(program_test PROPERTIES
   ENVIRONMENT "STAND_IN=$<TARGET_FILE:stand_in>;SOURCE_DIR=${PROJECT_SOURCE_DIR}"
-  TIMEOUT 300)
+  TIMEOUT ${GW_TEST_SECONDS})
 
 gw_fuzz_target(config_fuzz
   SOURCES ${PROJECT_SOURCE_DIR}/tests/fuzz/config_fuzz.cpp

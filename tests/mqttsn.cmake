@@ -1,12 +1,16 @@
 # MQTT-SN: codec, machine in simulated time, a simulation of radio links, fuzz targets.
 set(here unit/adapters/mqttsn)
-add_library(sn_support STATIC support/sn_net.cpp support/sn_packet_text.cpp
-  support/sn_sim_client.cpp)
-target_link_libraries(sn_support PUBLIC gw::mqttsn_machine sim_support PRIVATE gw_warnings)
+add_library(sn_packet_text STATIC support/sn_packet_text.cpp)
+target_link_libraries(sn_packet_text PUBLIC gw::mqttsn_codec PRIVATE gw_warnings)
+gw_precompiled(sn_packet_text)
+add_library(sn_support STATIC support/sn_net.cpp support/sn_sim_client.cpp)
+target_link_libraries(sn_support PUBLIC gw::mqttsn_machine sn_packet_text sim_support PRIVATE gw_warnings)
+gw_precompiled(sn_support)
 
 gw_test(mqttsn_codec_test
   SOURCES support/doctest_main.cpp ${here}/codec/codec_test.cpp
-  DEPS sn_support)
+  DEPS sn_packet_text
+  LABELS dev)
 
 gw_test(mqttsn_machine_test
   SOURCES support/doctest_main.cpp ${here}/machine/dialogue_test.cpp
@@ -14,11 +18,9 @@ gw_test(mqttsn_machine_test
     ${here}/machine/time_test.cpp
   DEPS sn_support)
 
-# Seeds and repetition: see sim/sim_support.hpp.
-gw_test(mqttsn_sim_test
+gw_simulation(mqttsn_sim_test
   SOURCES support/doctest_main.cpp sim/sn_radio_test.cpp
-  DEPS sn_support
-  LABELS sim)
+  DEPS sn_support)
 
 gw_fuzz_target(mqttsn_codec_fuzz
   SOURCES fuzz/mqttsn_codec_fuzz.cpp

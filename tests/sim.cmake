@@ -4,9 +4,8 @@ add_library(sim_support STATIC
   support/sim_disk.cpp support/sim_world.cpp support/datagram_link.cpp support/sim_client.cpp
   support/test_client.cpp)
 target_link_libraries(sim_support PUBLIC gw::mqtt_machine gw::core_restorer mqtt_packet_text PRIVATE gw_warnings)
+gw_precompiled(sim_support)
 
-# Seeds and repetition: see sim/sim_support.hpp.
-gw_test(sim_test
+gw_simulation(sim_test
   SOURCES support/doctest_main.cpp sim/sessions_simulation.cpp sim/sessions_test.cpp sim/wills_test.cpp
-  DEPS sim_support
-  LABELS sim)
+  DEPS sim_support)

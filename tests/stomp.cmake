@@ -1,10 +1,12 @@
 set(here unit/adapters/stomp/codec)
 gw_test(stomp_codec_test
   SOURCES support/doctest_main.cpp ${here}/frame_test.cpp ${here}/values_test.cpp
-  DEPS gw::stomp_codec)
+  DEPS gw::stomp_codec
+  LABELS dev)
 
 add_library(stomp_support STATIC support/stomp_client.cpp)
 target_link_libraries(stomp_support PUBLIC sim_support gw::stomp_machine PRIVATE gw_warnings)
+gw_precompiled(stomp_support)
 
 set(here unit/adapters/stomp/machine)
 gw_test(stomp_machine_test

@@ -1,3 +1,4 @@
 gw_test(topic_test
-  SOURCES unit/broker-core/topic/topic_test.cpp
-  DEPS gw::topic)
+  SOURCES support/doctest_main.cpp unit/broker-core/topic/topic_test.cpp
+  DEPS gw::topic
+  LABELS dev)

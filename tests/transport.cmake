@@ -4,7 +4,8 @@ gw_test(transport_test
     ${PROJECT_SOURCE_DIR}/tests/unit/adapters/transport/layer_stack_test.cpp
     ${PROJECT_SOURCE_DIR}/tests/unit/adapters/transport/peer_table_test.cpp
     ${PROJECT_SOURCE_DIR}/tests/unit/adapters/transport/stream_driver_test.cpp
-  DEPS gw::transport)
+  DEPS gw::transport
+  PCH asio)
 
 gw_test(tls_test
   SOURCES

@@ -325,6 +325,7 @@ class Slow(AuthTest):
         return client.connect(self.name(), code=None, username="ann", password="secret").code == 0
 
     @waits(6)
+    @harness.measures("how long a PING waits")
     def test_a_flood_of_wrong_logins_does_not_delay_who_is_in(self):
         broker = self.own(**{"auth.users.argon2.memory": "19MB", "auth.users.argon2.passes": "2",
                              "auth.cache.failure_ttl": "0"})
@@ -349,9 +350,8 @@ class Slow(AuthTest):
         found = metrics(broker)
         tried = found["auth/denied/users"] + found["auth/denied/none"]
         self.assertGreater(tried, 700)
-        if not harness.sanitized():
-            self.assertLess(delays[len(delays) // 2], 0.05, f"median of {len(delays)}")
-            self.assertLess(delays[-1], 1.0, f"{tried} logins tried")
+        self.assertLess(delays[len(delays) // 2], 0.05, f"median of {len(delays)}")
+        self.assertLess(delays[-1], 1.0, f"{tried} logins tried")
 
 
 class Tokens(AuthTest):

@@ -343,10 +343,9 @@ class Memory(CoapTest):
 
     @ours_only("CoAP")
     @harness.waits(10)
+    @harness.measures("bytes an observer")
     def test_ten_thousand_observers(self):
         """On one topic: memory of each, and a notification that reaches them all."""
-        if harness.sanitized():
-            self.skipTest("figures of a sanitizer's build mean nothing")
         broker = self.own(node__workers="1")
         device = self.device(broker)
         mqtt = self.client(V5, where=broker.address)

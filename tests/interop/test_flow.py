@@ -405,6 +405,7 @@ class AliasOfServer(MqttTest):
 
 class Speed(MqttTest):
 
+    @harness.measures("a round trip")
     def test_no_answer_waits_for_a_delayed_acknowledgement(self):
         """Nagle and friends: what is sent in two writes would come 40 ms later each time. Other
         load makes some exchanges slow, so the fastest counts."""

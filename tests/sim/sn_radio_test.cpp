@@ -78,7 +78,7 @@ constexpr DatagramLink bad_link{.loss = 30, .duplication = 10, .delay_max = 400m
 }  // namespace
 
 TEST_CASE("radio: sensor to sensor over bad links") {
-    for (const std::uint64_t seed : sim_seeds(25)) {
+    for (const std::uint64_t seed : SimSeeds{}) {
         INFO(sim_repeat("radio: sensor to sensor over bad links", seed, "mqttsn_sim_test"));
         Radio radio{seed, bad_link, 1 + static_cast<std::uint32_t>(seed % 3)};
         SnSimClient publisher{radio.world, radio.net, "publisher", 40001};
@@ -108,7 +108,7 @@ TEST_CASE("radio: sensor to sensor over bad links") {
 }
 
 TEST_CASE("radio: a sleeper over a bad link, and restarts of the gateway") {
-    for (const std::uint64_t seed : sim_seeds(25)) {
+    for (const std::uint64_t seed : SimSeeds{}) {
         INFO(sim_repeat("radio: a sleeper over a bad link, and restarts of the gateway", seed,
                         "mqttsn_sim_test"));
         Radio radio{seed, bad_link, 1 + static_cast<std::uint32_t>(seed % 3)};

@@ -163,7 +163,7 @@ private:
 
 TEST_CASE("wills are published exactly when they are due") {
     std::size_t count = 0;
-    for (const std::uint64_t seed : sim_seeds(100)) {
+    for (const std::uint64_t seed : SimSeeds{}) {
         WillSimulation simulation{seed};
         simulation.run();
         const WillModel& model = simulation.model();
@@ -175,7 +175,7 @@ TEST_CASE("wills are published exactly when they are due") {
 }
 
 TEST_CASE("a will outlives the process, once") {
-    for (const std::uint64_t seed : sim_seeds(60)) {
+    for (const std::uint64_t seed : SimSeeds{}) {
         INFO(sim_repeat("a will outlives*", seed));
         Random random{seed};
         SimOptions options;

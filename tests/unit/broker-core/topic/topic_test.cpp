@@ -1,4 +1,3 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "broker-core/topic/topic.hpp"
 
 #include "broker-core/base/random.hpp"
