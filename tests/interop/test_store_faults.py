@@ -322,7 +322,8 @@ class BadFile(MqttTest):
         broker, path = self.store()
         broker._start()
         self.assertIn(str(broker.process.pid), broker.refuses_to_start())
-        other = pathlib.Path(tempfile.mkdtemp(prefix="mqtt-interop-"))
+        other = pathlib.Path(tempfile.mkdtemp(prefix="mqtt-interop-",
+                                              dir=path.parents[2]))
         self.addCleanup(shutil.rmtree, other, ignore_errors=True)
         (other / "data").mkdir(mode=0o700)
         for name in ("mangrove.db", "mangrove.db.lock"):
