@@ -8,6 +8,7 @@ gw_test(base_test
 gw_test(broker_test
   SOURCES support/doctest_main.cpp ${here}/access/access_test.cpp ${here}/broker/broker_test.cpp
     ${here}/broker/session_table_test.cpp ${here}/metrics/metrics_test.cpp
+    ${here}/broker/qos2_test.cpp ${here}/session/exactly_once_test.cpp
     ${here}/session/session_test.cpp
   DEPS gw::broker
   LABELS dev)

@@ -117,48 +117,6 @@ void Broker::publish_unowned(MessagePtr message) {
     }
 }
 
-PublishOutcome Broker::publish_qos2(Session& session, MessagePtr message, std::uint16_t packet_id) {
-    if (!session.inbound_qos2) {
-        session.inbound_qos2 = std::make_unique<PacketIdSet>();
-    }
-    if (!session.inbound_qos2->insert(packet_id)) {
-        // The client has lost our PUBREC: it is answered again, nothing is routed (4.3.3).
-        return {.reason = ReasonCode::success, .ticket = store_ticket(session)};
-    }
-    if (is_stored(session)) {
-        storage_.put_inbound(session.store_id, packet_id);
-    }
-    const PublishOutcome outcome = publish(session, std::move(message));
-    if (outcome.ticket != 0 && session.waits_for_store) {
-        inbound_waits_.push_back({outcome.ticket, session.ref(), packet_id});
-    }
-    return outcome;
-}
-
-bool Broker::release_inbound(Session& session, std::uint16_t packet_id) {
-    if (!session.inbound_qos2 || !session.inbound_qos2->erase(packet_id)) {
-        return false;
-    }
-    if (is_stored(session)) {
-        storage_.remove_inbound(session.store_id, packet_id);
-    }
-    return true;
-}
-
-/// The client has come by a protocol that counts its messages at QoS 2 by itself: an id of the
-/// other protocol that was not released would swallow a new message, which the client believes
-/// delivered.
-void Broker::forget_inbound(Session& session) {
-    if (!session.inbound_qos2) {
-        return;
-    }
-    if (is_stored(session)) {
-        session.inbound_qos2->for_each(
-            [&](std::uint16_t packet_id) { storage_.remove_inbound(session.store_id, packet_id); });
-    }
-    session.inbound_qos2.reset();
-}
-
 void Broker::publish_internal(std::string_view topic, std::string_view payload, bool retain,
                               Qos qos) {
     const MessagePtr message = Message::create({.topic = topic,
@@ -721,51 +679,6 @@ bool Broker::on_puback(Session& session, std::uint16_t packet_id, ReasonCode rea
         metrics_.drop(DropReason::refused_by_client);
     }
     settle(session, *delivery);
-    session.inflight.complete(*delivery);
-    pump(session);
-    return true;
-}
-
-bool Broker::on_pubrec(Session& session, std::uint16_t packet_id, ReasonCode reason) {
-    Delivery* const delivery = session.inflight.find(packet_id);
-    if (delivery == nullptr || delivery->qos != Qos::exactly_once ||
-        (delivery->is_resend && session.unsent_resends != 0)) {
-        return false;
-    }
-    if (delivery->state == DeliveryState::published) {
-        for (const auto& hook : shared_.hooks) {
-            hook->on_message_acked(*session.identity, *delivery->message);
-        }
-    }
-    if (is_error(reason)) {
-        metrics_.drop(DropReason::refused_by_client);
-        settle(session, *delivery);
-        session.inflight.complete(*delivery);
-        pump(session);
-        return true;
-    }
-    if (delivery->message_id != 0) {
-        // Before PUBREL leaves: after it the client takes the message, sent again, for a new one.
-        storage_.put_released(session.store_id, delivery->sequence);
-    }
-    delivery->state = DeliveryState::released;
-    delivery->message.reset();
-    delivery->extra.reset();
-    return true;
-}
-
-bool Broker::on_pubcomp(Session& session, std::uint16_t packet_id) {
-    Delivery* const delivery = session.inflight.find(packet_id);
-    if (delivery == nullptr || delivery->state != DeliveryState::released) {
-        return false;
-    }
-    if (delivery->is_resend && session.unsent_resends != 0) {
-        --session.unsent_resends;  // answered before PUBREL went out again
-    }
-    if (is_stored(session)) {
-        settle(session, *delivery);
-        storage_.remove_released(session.store_id, delivery->sequence);
-    }
     session.inflight.complete(*delivery);
     pump(session);
     return true;

@@ -109,8 +109,8 @@ struct StoredSession {
     std::vector<std::pair<TopicFilter, SubscriptionOptions>> subscriptions;
     std::vector<Delivery> deliveries;
     std::vector<std::pair<std::uint64_t, std::string>> groups;  // sequence, shared filter
-    std::vector<std::uint64_t> released;                        // sequences
-    std::vector<std::uint16_t> inbound_qos2;
+    std::vector<std::uint64_t> released;                        // stored_release(), ascending
+    std::vector<std::uint64_t> unreleased;                      // Unreleased::to_stored()
 };
 
 /// The broker core of one worker: owns the sessions whose client ids hash to it, and routes what
@@ -222,19 +222,21 @@ public:
 
     /// Routes a message of this session's client, which authorize() has allowed.
     PublishOutcome publish(Session& session, MessagePtr message);
-    /// As publish() at QoS 2: routes only when the packet id is not known yet. Where the session
-    /// waits for the store, the id is forgotten when the message could not be stored.
+    /// Whether the client repeats a message at QoS 2 that it has not released: then nothing is to
+    /// be done but to answer by PUBREC.
+    bool is_repeated_qos2(Session& session, const InboundPublish& publish);
+    /// As publish() at QoS 2, for what is_repeated_qos2() does not know. Where the session waits
+    /// for the store, the packet id is forgotten when the message could not be stored.
     PublishOutcome publish_qos2(Session& session, MessagePtr message, std::uint16_t packet_id);
     /// Routes a message at QoS 0 of a client without a session, which authorize() has allowed.
     void publish_unowned(MessagePtr message);
     /// PUBREL from the client. False: the packet id is not known.
     bool release_inbound(Session& session, std::uint16_t packet_id);
+    /// Messages at QoS 2 that were sent, or repeated, on this connection and are not released.
     std::size_t inbound_qos2_count(const Session& session) const {
-        return session.inbound_qos2 ? session.inbound_qos2->size() : 0;
+        return session.exactly_once ? session.exactly_once->inbound.current_count() : 0;
     }
-    bool has_inbound_qos2(const Session& session, std::uint16_t packet_id) const {
-        return session.inbound_qos2 && session.inbound_qos2->contains(packet_id);
-    }
+    bool has_inbound_qos2(const Session& session, std::uint16_t packet_id) const;
     /// What the broker itself says: $SYS and events.
     void publish_internal(std::string_view topic, std::string_view payload, bool retain,
                           Qos qos = Qos::at_most_once);
@@ -325,7 +327,7 @@ private:
     struct InboundWait {
         StoreTicket ticket;
         SessionRef session;
-        std::uint16_t packet_id;
+        Unreleased message;
     };
     /// One turn whose records, or whose consequences with other workers, are not stored yet.
     struct Epoch {
@@ -434,7 +436,14 @@ private:
     void complete_epochs();
     void report_stored(StoreTicket ticket, StoreOutcome outcome);
     void forget_unstored_inbound(StoreTicket ticket);
-    void forget_inbound(Session& session);
+    UnreleasedSet::OnChange inbound_store(const Session& session);
+    void change_packet_ids(Session& session, Protocol protocol);
+    void forget_release(const Session& session, const ParkedRelease& one);
+    void restore_inbound(Session& session, const std::vector<std::uint64_t>& unreleased);
+    bool restore_release(Session& session, Delivery& delivery,
+                         const std::vector<std::uint64_t>& released);
+    static bool is_outrun(const Session& session, const Delivery& delivery);
+    static std::uint64_t release_of(const Session& session, const Delivery& delivery);
     void withdraw(StoreTicket ticket);
     /// Of a long queue only the head stays in memory; the rest is in the store already.
     static std::size_t loaded_count_max(const Session& session) {

@@ -302,17 +302,6 @@ bool Broker::may_leave_will(const OpenSession& request, const AuthDecision& auth
                                .retain = request.will->retain}) != AccessDecision::deny;
 }
 
-namespace {
-
-/// Whether two protocols count the messages at QoS 2 of one session apart: a device has another
-/// program, with packet ids of its own, for MQTT-SN than for MQTT. Protocols without such ids keep
-/// MQTT's.
-bool packet_ids_differ(Protocol one, Protocol other) {
-    return (one == Protocol::mqtt_sn) != (other == Protocol::mqtt_sn);
-}
-
-}  // namespace
-
 OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& auth,
                                    SessionLink& link) {
     GW_ASSERT(!request.client_id.empty() && worker_of(request.client_id) == worker_);
@@ -378,9 +367,7 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
         if (session->will && session->will_at <= now_.monotonic && !request.is_restored) {
             publish_will(*session);
         }
-        if (packet_ids_differ(session->identity->protocol, request.protocol)) {
-            forget_inbound(*session);
-        }
+        change_packet_ids(*session, request.protocol);
         session->identity = make_identity(request, auth, session->ref());
         session->is_identity_restored = request.is_restored;
         if (!request.is_restored && may_have_lost_rights(*shared_.access, worker_, *session)) {

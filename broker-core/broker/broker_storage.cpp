@@ -79,18 +79,6 @@ void Broker::complete_epochs() {
     }
 }
 
-/// A turn was not stored. What its publishers at QoS 2 send again counts as new, also where the
-/// connection has ended on which one would have been told: what waited of it is withdrawn.
-void Broker::forget_unstored_inbound(StoreTicket ticket) {
-    for (; !inbound_waits_.empty() && inbound_waits_.front().ticket <= ticket;
-         inbound_waits_.pop_front()) {
-        Session* const session = sessions_.find(inbound_waits_.front().session);
-        if (session != nullptr) {
-            release_inbound(*session, inbound_waits_.front().packet_id);
-        }
-    }
-}
-
 /// A turn was not stored. Its bodies stay in memory, for they could not be loaded again. QoS 2 that
 /// waited for the store is given up where its publisher was told so: that one will send it anew,
 /// as another message.
@@ -288,9 +276,9 @@ void Broker::make_persistent(Session& session) {
             when_stored_.push_back({epoch_, session.ref(), delivery.sequence, false, false});
         }
     });
-    if (session.inbound_qos2) {
-        session.inbound_qos2->for_each([this, &session](std::uint16_t packet_id) {
-            storage_.put_inbound(session.store_id, packet_id);
+    if (session.exactly_once) {
+        session.exactly_once->inbound.for_each([this, &session](const Unreleased& one) {
+            storage_.put_inbound(session.store_id, one.to_stored());
         });
     }
 }
@@ -356,10 +344,7 @@ void Broker::restore_session(StoredSession&& restored) {
     // by the size of the window, since acknowledgements that had come may not have been stored.
     for (Delivery& delivery : restored.deliveries) {
         session.last_sequence = std::max(session.last_sequence, delivery.sequence);
-        if (std::binary_search(restored.released.begin(), restored.released.end(),
-                               delivery.sequence)) {
-            delivery.state = DeliveryState::released;
-            session.inflight.add(std::move(delivery));
+        if (restore_release(session, delivery, restored.released)) {
             continue;
         }
         delivery.is_resend = state.is_online || delivery.sequence <= state.sent_sequence;
@@ -368,12 +353,7 @@ void Broker::restore_session(StoredSession&& restored) {
     for (auto& [sequence, group] : restored.groups) {
         unknown_groups_.push_back({session.ref(), sequence, std::move(group)});
     }
-    for (const std::uint16_t packet_id : restored.inbound_qos2) {
-        if (!session.inbound_qos2) {
-            session.inbound_qos2 = std::make_unique<PacketIdSet>();
-        }
-        session.inbound_qos2->insert(packet_id);
-    }
+    restore_inbound(session, restored.unreleased);
     session.will = std::move(restored.state.will);
     if (!state.adapter_state.empty()) {
         session.adapter_state = std::make_unique<std::string>(state.adapter_state);

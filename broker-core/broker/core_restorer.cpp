@@ -79,7 +79,7 @@ void CoreRestorer::on_session(RestoredSession& stored) {
     }
     add_deliveries(stored, session);
     session.released = std::move(stored.released);
-    session.inbound_qos2 = std::move(stored.inbound);
+    session.unreleased = std::move(stored.inbound);
     brokers_[shared_.worker_of(session.client_id)]->restore_session(std::move(session));
 }
 

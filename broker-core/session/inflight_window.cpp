@@ -55,9 +55,26 @@ void InflightWindow::complete(Delivery& delivery) {
     delivery.message.reset();
     delivery.extra.reset();
     --count_;
+    drop_over();
+}
+
+void InflightWindow::drop_over() {
     while (!entries_.empty() && entries_[0].is_over()) {
         entries_.pop_front();
     }
+}
+
+std::vector<Delivery> InflightWindow::take_released() {
+    std::vector<Delivery> taken;
+    for_each([&](Delivery& delivery) {
+        if (delivery.state == DeliveryState::released) {
+            taken.push_back(std::move(delivery));
+            delivery.state = DeliveryState::done;
+            --count_;
+        }
+    });
+    drop_over();
+    return taken;
 }
 
 void InflightWindow::clear() {

@@ -4,6 +4,7 @@
 #include "broker-core/session/delivery.hpp"
 
 #include <cstdint>
+#include <vector>
 
 namespace gw {
 
@@ -12,6 +13,9 @@ namespace gw {
 /// 4.9). One worker.
 class InflightWindow {
 public:
+    /// How far apart the sequences of deliveries may be that are in flight at one time.
+    static constexpr std::uint64_t span_max = 60000;
+
     /// Deliveries that count against the client's Receive Maximum.
     std::size_t count() const { return count_; }
     bool empty() const { return count_ == 0; }
@@ -38,12 +42,14 @@ public:
             }
         }
     }
+    /// Takes out all that is released.
+    std::vector<Delivery> take_released();
     void clear();
     /// Gives memory back when nothing is in flight.
     void shrink() { entries_.shrink_when_empty(16); }
 
 private:
-    static constexpr std::uint64_t span_max = 60000;
+    void drop_over();
 
     Ring<Delivery> entries_;
     std::uint32_t count_ = 0;

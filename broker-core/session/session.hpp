@@ -7,9 +7,9 @@
 #include "broker-core/message/message.hpp"
 #include "broker-core/retained/retained_store.hpp"
 #include "broker-core/router/router.hpp"
+#include "broker-core/session/exactly_once.hpp"
 #include "broker-core/session/inflight_window.hpp"
 #include "broker-core/session/outbound_queue.hpp"
-#include "broker-core/session/packet_id_set.hpp"
 #include "broker-core/session/will.hpp"
 
 #include <cstdint>
@@ -43,7 +43,7 @@ struct Session : TimerNode {
     SubscriptionList subscriptions;
     InflightWindow inflight;
     OutboundQueue queue;
-    std::unique_ptr<PacketIdSet> inbound_qos2;  // made when first needed
+    std::unique_ptr<ExactlyOnce> exactly_once;  // made when first needed
     std::unique_ptr<Will> will;
     std::unique_ptr<Ring<RetainedReplay>> replays;
     std::unique_ptr<std::string> adapter_state;  // see Broker::set_adapter_state()

@@ -111,20 +111,20 @@ void LogStorage::put_retained(const Message& message, std::uint64_t version, Now
         PutRetained{std::string{message.topic()}, std::string{as_text(body.view())}, version});
 }
 
-void LogStorage::put_inbound(std::uint64_t session_id, std::uint16_t packet_id) {
-    pending_.operations.emplace_back(PutInbound{session_id, packet_id});
+void LogStorage::put_inbound(std::uint64_t session_id, std::uint64_t unreleased) {
+    pending_.operations.emplace_back(PutInbound{session_id, unreleased});
 }
 
-void LogStorage::remove_inbound(std::uint64_t session_id, std::uint16_t packet_id) {
-    pending_.operations.emplace_back(RemoveInbound{session_id, packet_id});
+void LogStorage::remove_inbound(std::uint64_t session_id, std::uint64_t unreleased) {
+    pending_.operations.emplace_back(RemoveInbound{session_id, unreleased});
 }
 
-void LogStorage::put_released(std::uint64_t session_id, std::uint64_t sequence) {
-    pending_.operations.emplace_back(PutReleased{session_id, sequence});
+void LogStorage::put_released(std::uint64_t session_id, std::uint64_t released) {
+    pending_.operations.emplace_back(PutReleased{session_id, released});
 }
 
-void LogStorage::remove_released(std::uint64_t session_id, std::uint64_t sequence) {
-    pending_.operations.emplace_back(RemoveReleased{session_id, sequence});
+void LogStorage::remove_released(std::uint64_t session_id, std::uint64_t released) {
+    pending_.operations.emplace_back(RemoveReleased{session_id, released});
 }
 
 void LogStorage::cover(std::uint32_t worker, StoreTicket ticket) {

@@ -34,10 +34,10 @@ public:
                           std::uint32_t options) override;
     void remove_subscription(std::uint64_t session_id, std::string_view filter) override;
     void put_retained(const Message& message, std::uint64_t version, Now now) override;
-    void put_inbound(std::uint64_t session_id, std::uint16_t packet_id) override;
-    void remove_inbound(std::uint64_t session_id, std::uint16_t packet_id) override;
-    void put_released(std::uint64_t session_id, std::uint64_t sequence) override;
-    void remove_released(std::uint64_t session_id, std::uint64_t sequence) override;
+    void put_inbound(std::uint64_t session_id, std::uint64_t unreleased) override;
+    void remove_inbound(std::uint64_t session_id, std::uint64_t unreleased) override;
+    void put_released(std::uint64_t session_id, std::uint64_t released) override;
+    void remove_released(std::uint64_t session_id, std::uint64_t released) override;
     void cover(std::uint32_t worker, StoreTicket ticket) override;
     bool submit(StoreTicket ticket) override;
     bool has_pending() const override;

@@ -73,12 +73,12 @@ public:
     /// A retained message was set, or cleared by an empty payload. Of what different workers give
     /// for one topic, the highest version counts, whoever comes last: see RetainedStore::set().
     virtual void put_retained(const Message& message, std::uint64_t version, Now now) = 0;
-    /// Packet ids of QoS 2 from the client that are not released.
-    virtual void put_inbound(std::uint64_t session_id, std::uint16_t packet_id) = 0;
-    virtual void remove_inbound(std::uint64_t session_id, std::uint16_t packet_id) = 0;
-    /// Deliveries at QoS 2 that the client has received and not completed.
-    virtual void put_released(std::uint64_t session_id, std::uint64_t sequence) = 0;
-    virtual void remove_released(std::uint64_t session_id, std::uint64_t sequence) = 0;
+    /// Messages at QoS 2 from the client that are not released: Unreleased::to_stored().
+    virtual void put_inbound(std::uint64_t session_id, std::uint64_t unreleased) = 0;
+    virtual void remove_inbound(std::uint64_t session_id, std::uint64_t unreleased) = 0;
+    /// Deliveries at QoS 2 that the client has received and not completed: stored_release().
+    virtual void put_released(std::uint64_t session_id, std::uint64_t released) = 0;
+    virtual void remove_released(std::uint64_t session_id, std::uint64_t released) = 0;
 
     /// What was given in this turn contains all that followed from a batch of another worker.
     virtual void cover(std::uint32_t worker, StoreTicket ticket) = 0;
@@ -104,8 +104,8 @@ public:
     void put_subscription(std::uint64_t, std::string_view, std::uint32_t) override {}
     void remove_subscription(std::uint64_t, std::string_view) override {}
     void put_retained(const Message&, std::uint64_t, Now) override {}
-    void put_inbound(std::uint64_t, std::uint16_t) override {}
-    void remove_inbound(std::uint64_t, std::uint16_t) override {}
+    void put_inbound(std::uint64_t, std::uint64_t) override {}
+    void remove_inbound(std::uint64_t, std::uint64_t) override {}
     void put_released(std::uint64_t, std::uint64_t) override {}
     void remove_released(std::uint64_t, std::uint64_t) override {}
     void cover(std::uint32_t, StoreTicket) override {}

@@ -52,8 +52,8 @@ public:
     }
     void remove_subscription(std::uint64_t, std::string_view) override { has_pending_ = true; }
     void put_retained(const Message&, std::uint64_t, Now) override { has_pending_ = true; }
-    void put_inbound(std::uint64_t, std::uint16_t) override { has_pending_ = true; }
-    void remove_inbound(std::uint64_t, std::uint16_t) override { has_pending_ = true; }
+    void put_inbound(std::uint64_t, std::uint64_t) override { has_pending_ = true; }
+    void remove_inbound(std::uint64_t, std::uint64_t) override { has_pending_ = true; }
     void put_released(std::uint64_t, std::uint64_t) override { has_pending_ = true; }
     void remove_released(std::uint64_t, std::uint64_t) override { has_pending_ = true; }
     void cover(std::uint32_t worker, StoreTicket ticket) override {

@@ -50,16 +50,16 @@ struct SimDisk::Apply {
         }
     }
     void operator()(const PutInbound& one) const {
-        disk.sessions_[one.sid].inbound.insert(one.packet_id);
+        disk.sessions_[one.sid].inbound.insert(one.unreleased);
     }
     void operator()(const RemoveInbound& one) const {
-        disk.sessions_[one.sid].inbound.erase(one.packet_id);
+        disk.sessions_[one.sid].inbound.erase(one.unreleased);
     }
     void operator()(const PutReleased& one) const {
-        disk.sessions_[one.sid].released.insert(one.sequence);
+        disk.sessions_[one.sid].released.insert(one.released);
     }
     void operator()(const RemoveReleased& one) const {
-        disk.sessions_[one.sid].released.erase(one.sequence);
+        disk.sessions_[one.sid].released.erase(one.released);
     }
 
     bool is_newest(const std::string& topic, std::uint64_t version) const {

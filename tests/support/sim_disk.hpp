@@ -58,7 +58,7 @@ private:
         std::string client_id;
         std::string state;
         std::map<std::string, std::int64_t> subscriptions;
-        std::set<std::uint16_t> inbound;
+        std::set<std::uint64_t> inbound;
         std::set<std::uint64_t> released;
     };
     /// Deliveries may come before their session's row.

@@ -8,8 +8,8 @@ bool Client::on_delivery(const DeliveryView& delivery) {
     return machine_.deliver(*this, delivery);
 }
 
-/// PUBREL of a delivery that another protocol had begun: this one has no word for it, and the
-/// message was received.
+/// PUBREL of a delivery that another protocol had begun, as an older version has stored it, without
+/// whose it is: this one has no word for it, and the message was received.
 void Client::on_release(std::uint16_t packet_id) {
     machine_.finish(*this, packet_id, ReasonCode::success);
 }

@@ -105,7 +105,12 @@ ConnectionMachine::Step ConnectionMachine::on_publish(const Frame& frame) {
         fail(reason, {});
         return Step::done;
     }
-    if (packet.qos == Qos::exactly_once && broker_.has_inbound_qos2(*session_, packet.packet_id)) {
+    if (packet.qos == Qos::exactly_once &&
+        broker_.is_repeated_qos2(*session_, {.packet_id = packet.packet_id,
+                                             .dup = packet.dup,
+                                             .topic = topic,
+                                             .payload = as_text(packet.payload),
+                                             .retain = packet.retain})) {
         // It was taken already; PUBREC was lost, or comes. Whatever would be decided now is too
         // late: an error would free the packet id for the client and not here (MQTT 5.0, 4.3.3).
         reply(PacketType::pubrec, packet.packet_id, ReasonCode::success,

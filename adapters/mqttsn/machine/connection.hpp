@@ -211,7 +211,7 @@ private:
     // publish.cpp
     void on_publish(const Publish& packet, Bytes body);
     std::string_view topic_of(const Publish& packet, std::string& scratch);
-    bool answer_repeated_publish(const Publish& packet, Bytes body);
+    bool answer_repeated_publish(const Publish& packet, std::string_view topic, Bytes body);
     bool is_reply_pending(MessageType type, std::uint16_t message_id) const;
     ReturnCode judge_publish(const Publish& packet, std::string_view topic);
     void answer_publish(const Publish& packet, const PublishOutcome& outcome, Bytes body);

@@ -79,11 +79,11 @@ void Connection::on_publish(const Publish& packet, Bytes body) {
     const WireQos wire_qos = packet.flags.qos();
     const Qos qos =
         wire_qos == WireQos::qos_minus_1 ? Qos::at_most_once : static_cast<Qos>(wire_qos);
-    if (qos != Qos::at_most_once && answer_repeated_publish(packet, body)) {
-        return;
-    }
     std::string scratch;
     const std::string_view topic = topic_of(packet, scratch);
+    if (qos != Qos::at_most_once && answer_repeated_publish(packet, topic, body)) {
+        return;
+    }
     if (const ReturnCode code = judge_publish(packet, topic); code != ReturnCode::accepted) {
         refuse_publish(packet, code);
         return;
@@ -179,10 +179,16 @@ void Connection::on_pubrel(std::uint16_t message_id) {
 
 /// A client repeats its message until it is answered (6.13), and the network may do so too. What
 /// was answered is answered again, what will be answered needs nothing.
-bool Connection::answer_repeated_publish(const Publish& packet, Bytes body) {
+bool Connection::answer_repeated_publish(const Publish& packet, std::string_view topic,
+                                         Bytes body) {
     const std::uint16_t id = packet.message_id;
     const bool is_qos_2 = packet.flags.qos() == WireQos::qos_2;
-    bool is_repeated = is_qos_2 && broker().has_inbound_qos2(*session_, id);
+    bool is_repeated =
+        is_qos_2 && broker().is_repeated_qos2(*session_, {.packet_id = id,
+                                                          .dup = packet.flags.dup(),
+                                                          .topic = topic,
+                                                          .payload = as_text(packet.data),
+                                                          .retain = packet.flags.retain()});
     RecentPublishes* const recent = work_ ? work_->recent_publishes.get() : nullptr;
     if (recent != nullptr && is_repeated) {
         recent->on_continued();

@@ -159,8 +159,8 @@ std::uint64_t ConnectionMachine::write_message(const Message& message,
     return number;
 }
 
-/// Not STOMP's: a session that was MQTT's has a QoS 2 delivery whose PUBREL was under way. The
-/// client has the message.
+/// Not STOMP's: PUBREL waits for the protocol that it belongs to, unless an older version has
+/// stored it, which did not say whose it is. The client has the message.
 void ConnectionMachine::on_release(std::uint16_t packet_id) {
     to_settle_.emplace_back(packet_id, Qos::exactly_once);
     output();

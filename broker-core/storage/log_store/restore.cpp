@@ -10,6 +10,10 @@ namespace gw {
 
 namespace {
 
+/// The delivery's sequence in a row of `released`; above it stands what the core adds
+/// (docs/storage-format.md).
+constexpr std::uint64_t released_sequence_mask = (1ULL << 50) - 1;
+
 constexpr std::uint64_t message_count_mask = (std::uint64_t{1} << 56) - 1;
 /// Only start-up gives up messages here, so no time matters.
 constexpr MonotonicTime at_start{};
@@ -250,7 +254,7 @@ Result<void> Restorer::emit_sessions(RestoreVisitor& visitor) {
             });
             if (done) {
                 done = inbound->take(session.sid, [&session](const Statement& at) {
-                    session.inbound.push_back(static_cast<std::uint16_t>(at.integer(1)));
+                    session.inbound.push_back(static_cast<std::uint64_t>(at.integer(1)));
                 });
             }
             if (done) {
@@ -259,9 +263,9 @@ Result<void> Restorer::emit_sessions(RestoreVisitor& visitor) {
                 });
             }
             if (done) {
-                if (!session.released.empty()) {
+                for (const std::uint64_t stored : session.released) {
                     session.next_sequence =
-                        std::max(session.next_sequence, session.released.back() + 1);
+                        std::max(session.next_sequence, (stored & released_sequence_mask) + 1);
                 }
                 ++summary_.session_count;
                 summary_.subscription_count += session.subscriptions.size();

@@ -34,8 +34,8 @@ struct RestoredSession {
     std::vector<RestoredSubscription> subscriptions;
     std::vector<RestoredDelivery> deliveries;  // ascending by sequence
     std::vector<RestoredExtra> extras;         // ascending by sequence
-    std::vector<std::uint16_t> inbound;        // packet ids of QoS 2 not released by the client
-    std::vector<std::uint64_t> released;       // sequences that wait for PUBCOMP, ascending
+    std::vector<std::uint64_t> inbound;        // as Storage::put_inbound() was given them
+    std::vector<std::uint64_t> released;       // as Storage::put_released() was, ascending
     /// Higher than any sequence of the session that the store has seen.
     std::uint64_t next_sequence = 1;
 };

@@ -8,7 +8,7 @@
 namespace gw {
 
 /// `PRAGMA user_version` of files that this program writes. Older ones are brought up to it.
-inline constexpr std::int64_t schema_version = 1;
+inline constexpr std::int64_t schema_version = 2;
 /// `PRAGMA application_id`: "MGRV", so that file(1) and we know whose file it is.
 inline constexpr std::int64_t schema_application_id = 0x4d475256;
 

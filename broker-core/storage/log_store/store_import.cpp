@@ -194,11 +194,11 @@ private:
             operations_.push_back(
                 PutSubscription{sid_of(line), line.text("filter"), line.signed_number("options")});
         } else if (type == "inbound") {
-            const std::uint64_t packet_id = line.number("packet_id");
-            if (packet_id == 0 || packet_id > 0xffff) {
+            const std::uint64_t unreleased = line.number("packet_id");
+            if ((unreleased & 0xffff) == 0 || unreleased >> 51 != 0) {
                 line.note_problem("\"packet_id\" is out of range");
             }
-            operations_.push_back(PutInbound{sid_of(line), static_cast<std::uint16_t>(packet_id)});
+            operations_.push_back(PutInbound{sid_of(line), unreleased});
         } else if (type == "released") {
             operations_.push_back(PutReleased{sid_of(line), line.number("sequence")});
         } else if (type == "retained") {

@@ -187,12 +187,12 @@ void Exporter::on_session(RestoredSession& session) {
             .end();
         flush();
     }
-    for (const std::uint16_t packet_id : session.inbound) {
-        start("inbound").number("sid", session.sid).number("packet_id", packet_id).end();
+    for (const std::uint64_t unreleased : session.inbound) {
+        start("inbound").number("sid", session.sid).number("packet_id", unreleased).end();
         flush();
     }
-    for (const std::uint64_t sequence : session.released) {
-        start("released").number("sid", session.sid).number("sequence", sequence).end();
+    for (const std::uint64_t released : session.released) {
+        start("released").number("sid", session.sid).number("sequence", released).end();
         flush();
     }
     auto extra = session.extras.begin();

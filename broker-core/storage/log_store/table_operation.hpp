@@ -43,21 +43,21 @@ struct RemoveRetained {
 /// A QoS 2 message of the client was taken in and not released yet (MQTT 5.0, 4.3.3).
 struct PutInbound {
     std::uint64_t sid = 0;
-    std::uint16_t packet_id = 0;
+    std::uint64_t unreleased = 0;  // Unreleased::to_stored()
 };
 struct RemoveInbound {
     std::uint64_t sid = 0;
-    std::uint16_t packet_id = 0;
+    std::uint64_t unreleased = 0;  // Unreleased::to_stored()
 };
 /// The client has confirmed a QoS 2 delivery by PUBREC; PUBCOMP is missing. Its delivery is
 /// completed in the same submission.
 struct PutReleased {
     std::uint64_t sid = 0;
-    std::uint64_t sequence = 0;
+    std::uint64_t released = 0;  // stored_release()
 };
 struct RemoveReleased {
     std::uint64_t sid = 0;
-    std::uint64_t sequence = 0;
+    std::uint64_t released = 0;  // stored_release()
 };
 
 using TableOperation =

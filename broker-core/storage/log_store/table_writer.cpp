@@ -33,13 +33,13 @@ struct RowOf {
     }
     Row operator()(const PutRetained& put) const { return {3, 0, 0, put.topic}; }
     Row operator()(const RemoveRetained& remove) const { return {3, 0, 0, remove.topic}; }
-    Row operator()(const PutInbound& put) const { return {4, put.sid, put.packet_id, {}}; }
+    Row operator()(const PutInbound& put) const { return {4, put.sid, put.unreleased, {}}; }
     Row operator()(const RemoveInbound& remove) const {
-        return {4, remove.sid, remove.packet_id, {}};
+        return {4, remove.sid, remove.unreleased, {}};
     }
-    Row operator()(const PutReleased& put) const { return {5, put.sid, put.sequence, {}}; }
+    Row operator()(const PutReleased& put) const { return {5, put.sid, put.released, {}}; }
     Row operator()(const RemoveReleased& remove) const {
-        return {5, remove.sid, remove.sequence, {}};
+        return {5, remove.sid, remove.released, {}};
     }
 };
 
@@ -223,25 +223,25 @@ Result<void> TableWriter::run(const RemoveRetained& operation) {
 
 Result<void> TableWriter::run(const PutInbound& operation) {
     return do_.put_inbound.bind(1, number(operation.sid))
-        .bind(2, std::int64_t{operation.packet_id})
+        .bind(2, number(operation.unreleased))
         .run();
 }
 
 Result<void> TableWriter::run(const RemoveInbound& operation) {
     return do_.remove_inbound.bind(1, number(operation.sid))
-        .bind(2, std::int64_t{operation.packet_id})
+        .bind(2, number(operation.unreleased))
         .run();
 }
 
 Result<void> TableWriter::run(const PutReleased& operation) {
     return do_.put_released.bind(1, number(operation.sid))
-        .bind(2, number(operation.sequence))
+        .bind(2, number(operation.released))
         .run();
 }
 
 Result<void> TableWriter::run(const RemoveReleased& operation) {
     return do_.remove_released.bind(1, number(operation.sid))
-        .bind(2, number(operation.sequence))
+        .bind(2, number(operation.released))
         .run();
 }
 

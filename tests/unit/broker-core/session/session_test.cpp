@@ -1,8 +1,7 @@
-// Packet id set, in-flight window and outbound queue against plain models.
+// In-flight window and outbound queue against plain models.
 #include "broker-core/base/random.hpp"
 #include "broker-core/session/inflight_window.hpp"
 #include "broker-core/session/outbound_queue.hpp"
-#include "broker-core/session/packet_id_set.hpp"
 
 #include <doctest/doctest.h>
 
@@ -47,49 +46,6 @@ std::vector<std::string> payloads(const OutboundQueue& queue) {
 using Texts = std::vector<std::string>;
 
 }  // namespace
-
-TEST_CASE("the packet id set agrees with a set, small and large") {
-    for (std::uint64_t seed = 1; seed <= 4; ++seed) {
-        CAPTURE(seed);
-        Random random{seed};
-        PacketIdSet ids;
-        std::set<std::uint16_t> model;
-        const std::uint64_t spread = seed % 2 == 0 ? 65535 : 40;
-        for (int round = 0; round < 8000; ++round) {
-            const auto id = static_cast<std::uint16_t>(1 + random.below(spread));
-            const bool is_growing = round / 2000 % 2 == 0;
-            if (random.below(10) < (is_growing ? 8U : 2U)) {
-                REQUIRE(ids.insert(id) == model.insert(id).second);
-            } else {
-                const bool takes_known = !model.empty() && random.below(2) == 0;
-                const std::uint16_t victim = takes_known ? *model.begin() : id;
-                REQUIRE(ids.erase(victim) == (model.erase(victim) == 1));
-            }
-            REQUIRE(ids.size() == model.size());
-            REQUIRE(ids.contains(id) == model.contains(id));
-        }
-        std::set<std::uint16_t> visited;
-        ids.for_each([&](std::uint16_t id) { visited.insert(id); });
-        CHECK(visited == model);
-        ids.clear();
-        CHECK(ids.size() == 0);
-        CHECK(ids.insert(1));
-    }
-}
-
-TEST_CASE("all packet ids at once") {
-    PacketIdSet ids;
-    for (std::uint32_t id = 1; id <= 65535; ++id) {
-        REQUIRE(ids.insert(static_cast<std::uint16_t>(id)));
-    }
-    CHECK(ids.size() == 65535);
-    CHECK_FALSE(ids.insert(65535));
-    for (std::uint32_t id = 1; id <= 65535; ++id) {
-        REQUIRE(ids.erase(static_cast<std::uint16_t>(id)));
-    }
-    CHECK(ids.size() == 0);
-    CHECK(ids.insert(7));
-}
 
 TEST_CASE("the in-flight window agrees with a map over several rounds of packet ids") {
     for (std::uint64_t seed = 1; seed <= 6; ++seed) {

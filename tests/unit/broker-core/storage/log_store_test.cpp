@@ -46,7 +46,7 @@ TEST_CASE("what was reported committed is there after a restart") {
         step.operation(PutSubscription{1, "a/+", 5}).operation(PutSubscription{1, "b/#", 6});
         step.operation(Step::retained("r/1", "kept")).operation(Step::retained("r/2", "gone"));
         step.operation(PutInbound{1, 77}).operation(PutInbound{1, 78});
-        step.operation(PutReleased{1, 9});
+        step.operation(PutReleased{1, 9}).operation(PutReleased{1, 2ULL << 50 | 11});
         CHECK(store.commit(step));
         Step second;
         second.completed(1, 1, 1).operation(RemoveRetained{"r/2"});
@@ -63,10 +63,11 @@ TEST_CASE("what was reported committed is there after a restart") {
     CHECK_FALSE(std::filesystem::exists(file_in(folder) + "-wal"));
     StoreHarness store{file_in(folder), small_options()};
     REQUIRE(store.is_open());
-    const StoreContents expected{{{1, {"client-1", "state", {{"a/+", 5}}, {{2, 2}}, {78}, {9}}}},
-                                 {{"r/1", "kept"}}};
+    const StoreContents expected{
+        {{1, {"client-1", "state", {{"a/+", 5}}, {{2, 2}}, {78}, {9, 2ULL << 50 | 11}}}},
+        {{"r/1", "kept"}}};
     CHECK(store.restored().contents == expected);
-    CHECK(store.restored().sessions.at(1).next_sequence == 10);
+    CHECK(store.restored().sessions.at(1).next_sequence == 12);
     CHECK(store.store().restored().next_message_count == 3);
     CHECK(store.store().restored().delivery_count == 1);
     CHECK(store.store().next_sid() > 1);
@@ -350,6 +351,24 @@ TEST_CASE("files that are no store of this version are refused and left alone") 
     SUBCASE("a folder that does not exist") {
         CHECK(refused((folder.path() / "none" / "mangrove.db").string()).code() == Errc::io);
     }
+}
+
+TEST_CASE("a store of an older version is brought up to date, and holds what it held") {
+    const TempFolder folder;
+    {
+        StoreHarness store{file_in(folder), small_options()};
+        CHECK(store.commit(session_step(1)));
+        CHECK(store.commit(Step{}.operation(PutInbound{1, 77}).operation(PutReleased{1, 9})));
+    }
+    run_sql(file_in(folder), "PRAGMA user_version=1");
+    {
+        StoreHarness store{file_in(folder), small_options()};
+        REQUIRE(store.is_open());
+        CHECK(store.restored().sessions.at(1).inbound == std::vector<std::uint64_t>{77});
+        CHECK(store.restored().sessions.at(1).released == std::vector<std::uint64_t>{9});
+    }
+    auto database = Database::open(file_in(folder), {.may_create = false, .vfs = {}});
+    CHECK(database->integer("PRAGMA user_version").value() == 2);
 }
 
 TEST_CASE("a damaged segment is named, and can be skipped on demand") {

@@ -148,11 +148,13 @@ void StoreModel::apply(const Step& step) {
             to.retained[one.topic] = as_text(message->payload);
         }
         void operator()(const RemoveRetained& one) { to.retained.erase(one.topic); }
-        void operator()(const PutInbound& one) { session(one.sid).inbound.insert(one.packet_id); }
-        void operator()(const RemoveInbound& one) { session(one.sid).inbound.erase(one.packet_id); }
-        void operator()(const PutReleased& one) { session(one.sid).released.insert(one.sequence); }
+        void operator()(const PutInbound& one) { session(one.sid).inbound.insert(one.unreleased); }
+        void operator()(const RemoveInbound& one) {
+            session(one.sid).inbound.erase(one.unreleased);
+        }
+        void operator()(const PutReleased& one) { session(one.sid).released.insert(one.released); }
         void operator()(const RemoveReleased& one) {
-            session(one.sid).released.erase(one.sequence);
+            session(one.sid).released.erase(one.released);
         }
     };
     for (const TableOperation& operation : step.operations()) {

@@ -21,7 +21,7 @@ struct StoreContents {
         std::string state;
         std::map<std::string, std::int64_t> subscriptions;
         std::map<std::uint64_t, std::uint64_t> deliveries;  // sequence -> message
-        std::set<std::uint16_t> inbound;
+        std::set<std::uint64_t> inbound;
         std::set<std::uint64_t> released;
         bool operator==(const Session&) const = default;
     };

@@ -231,7 +231,7 @@ TEST_CASE("the check finds each kind of damage and names it") {
         REQUIRE_MESSAGE(sound.has_value(), sound.error().text());
         CHECK(sound->problems.empty());
         CHECK(sound->remarks.empty());
-        CHECK(sound->version == 1);
+        CHECK(sound->version == 2);
         CHECK(sound->counts.session_count == 5);
         CHECK(sound->counts.message_count == 5);
     }
