@@ -57,6 +57,14 @@ class Way:
         """Goes without a word."""
         self.wire.close()
 
+    @classmethod
+    def refusal(cls, test, client_id, user=None):
+        """How a client is refused that may not have the session."""
+        found = cls.__new__(cls)
+        found.test, found.client_id, found.user, found.will = test, client_id, user, None
+        found.wire = test.keep(found.open())
+        return found.try_connect()
+
     def until_end(self, acknowledge=True):
         """The payloads up to the message that says END."""
         found = []
@@ -156,9 +164,15 @@ class Sensor(Mqtt):
     label, packet_ids, knows_present = "MQTT-SN", "MQTT-SN", False
     duration = 60
 
+    def open(self):
+        return sn.Client(address_of(self.test.broker(), sn_address), self.client_id)
+
+    def try_connect(self):
+        self.wire.send(sn.connect(self.client_id, False))
+        return f"CONNACK {self.wire.expect(sn.CONNACK).code}"
+
     def connect(self):
-        address = address_of(self.test.broker(), sn_address)
-        self.wire = self.test.keep(sn.Client(address, self.client_id))
+        self.wire = self.test.keep(self.open())
         self.wire.connect(clean=False, will=self.will and (*self.will, 1, False),
                           duration=self.duration)
 
@@ -292,8 +306,11 @@ class Coap(Way):
     keepalive = None
     observes = False
 
+    def open(self):
+        return coap.Client(address_of(self.test.broker(), coap_address))
+
     def connect(self):
-        self.wire = self.test.keep(coap.Client(address_of(self.test.broker(), coap_address)))
+        self.wire = self.test.keep(self.open())
         found = self.ask()
         self.test.assertEqual(found.code, "2.01")
         self.query = ["token=" + found.payload.decode(), "qos=1"]
@@ -303,12 +320,14 @@ class Coap(Way):
         query = ["clientid=" + self.client_id, "session_expiry=3600"]
         if self.keepalive:
             query.append(f"keepalive={self.keepalive}")
-        if self.user:
-            query += [f"u={self.user[0]}", f"p={self.user[1]}"]
+        query += self.login()
         if self.will:
             query += ["will_topic=" + self.will[0], "will_qos=1"]
         return self.wire.ask(coap.POST, "mqtt/connection", query=query,
                              payload=self.will[1] if self.will else b"")
+
+    def login(self):
+        return [f"u={self.user[0]}", f"p={self.user[1]}"] if self.user else []
 
     def try_connect(self):
         return self.ask().code

@@ -142,6 +142,32 @@ class Options(IdentityTest):
             self.has_options_after(one, topic, sender)
             identity_matrix.cell("options", first.label, second.label, "unchanged")
 
+    @ours_only("protocols")
+    @harness.waits(20)
+    @for_each(*WITH_OPTIONS)
+    def test_named_again(self, first):
+        """The other protocol has subscribed to the same filter: its options are in force, which are
+        none, and no identifier is told that MQTT 5 has not given to this subscription."""
+        sender = self.client(wire.V5)
+        for second in (way for way in WAYS if way not in WITH_OPTIONS):
+            both = f"{first.__name__}-{second.__name__}"
+            name, topic = self.name(both), self.topic(both)
+            one = first(self, name)
+            one.wire.subscribe(topic, qos=1, no_local=True, retain_as_published=True,
+                               properties={"subscription_identifier": 7})
+            two = second(self, name)
+            two.subscribe(topic)
+            two.close()
+            one = first(self, name)
+            one.wire.publish(topic, b"own", 1)
+            found = one.wire.message()
+            self.assertEqual(found.payload, b"own", name)
+            self.assertEqual(found.properties.all("subscription_identifier"), [], name)
+            sender.publish(topic, b"kept", 1, retain=True)
+            found = one.wire.message()
+            self.assertEqual((found.payload, found.retain), (b"kept", False), name)
+            identity_matrix.cell("options-named", first.label, second.label, "of the other")
+
     def has_options_after(self, way, topic, sender):
         """The same, with what has waited left out."""
         sender.publish(topic, END, 1)

@@ -19,12 +19,13 @@ import stomp_wire as stomp
 import ws_wire
 from coap_support import coap_address
 from harness import ours_only
-from identity_ways import (Coap, IdentityTest, Mqtt, Mqtt5, MqttWeb, Sensor, SockJsAsSocket,
+from identity_ways import (WAYS, Coap, IdentityTest, Mqtt, Mqtt5, MqttWeb, Sensor, SockJsAsSocket,
                            SockStomp, Stomp, address_of, for_each, port_of)
 from sn_support import sn_address
 from test_mqttsn_dtls import DtlsClient
 
 KEYS = {"alice": "00112233445566778899aabbccddeeff", "bob": "a1b2c3d4e5f60718"}
+REFUSALS = ("0x02", "0x85", "CONNACK 3", "4.03", "ERROR client identifier not valid")
 _lock = threading.Lock()
 _files = {}
 
@@ -61,10 +62,6 @@ class ByCertificate(Mqtt):
     def fields(self):
         return {"clean": False, "properties": self.properties}
 
-    def refused(self):
-        self.wire = self.test.keep(self.open())
-        return self.try_connect()
-
 
 class Mqtt5Certificate(ByCertificate, Mqtt5):
     properties = Mqtt5.properties
@@ -84,18 +81,8 @@ class WebCertificate(Mqtt5Certificate):
 class SensorKey(Sensor):
 
     def open(self):
-        client = DtlsClient(address_of(self.test.broker(), sn_address), self.client_id,
-                            "-psk_identity", self.user, "-psk", KEYS[self.user])
-        return self.test.keep(client)
-
-    def connect(self):
-        self.wire = self.open()
-        self.wire.connect(clean=False)
-
-    def refused(self):
-        self.wire = self.open()
-        self.wire.send(sn.connect(self.client_id, False))
-        return f"CONNACK {self.wire.expect(sn.CONNACK).code}"
+        return DtlsClient(address_of(self.test.broker(), sn_address), self.client_id,
+                          "-psk_identity", self.user, "-psk", KEYS[self.user])
 
 
 class DtlsSocket:
@@ -131,22 +118,10 @@ class CoapKey(Coap):
         client = coap.Client(address)
         client.socket.close()
         client.socket = DtlsSocket(address, self.user)
-        return self.test.keep(client)
+        return client
 
-    def connect(self):
-        self.wire = self.open()
-        found = self.post()
-        self.test.assertEqual(found.code, "2.01")
-        self.query = ["token=" + found.payload.decode(), "qos=1"]
-        self.seen = set()
-
-    def post(self):
-        return self.wire.ask(coap.POST, "mqtt/connection",
-                             query=["clientid=" + self.client_id, "session_expiry=3600"])
-
-    def refused(self):
-        self.wire = self.open()
-        return self.post().code
+    def login(self):
+        return []
 
 
 def coaps_address(broker):
@@ -160,10 +135,6 @@ class StompCertificate(Stomp):
 
     def login(self):
         return {}
-
-    def refused(self):
-        self.wire = self.test.keep(self.open())
-        return self.try_connect()
 
 
 class SockStompCertificate(StompCertificate):
@@ -213,11 +184,8 @@ class Principals(IdentityTest):
         """Another principal is refused and changes nothing; the same one has the session."""
         for second, name, topic in self.pairs(first):
             one = first(self, name, user="alice")
-            stranger = second.__new__(second)
-            stranger.test, stranger.client_id, stranger.user = self, name, "bob"
-            stranger.will = None
-            told = stranger.refused()
-            self.assertNotIn(told, ("0x00", "CONNACK 0", "2.01"), name)
+            told = second.refusal(self, name, "bob")
+            self.assertIn(told, REFUSALS, name)
             one.publish(topic, b"still there")
             two = second(self, name, user="alice")
             if two.knows_present:
@@ -228,5 +196,31 @@ class Principals(IdentityTest):
             two.close()
 
 
+class Names(IdentityTest):
+    """By user and password, where the protocol has one, and without a name."""
+
+    settings = IdentityTest.settings | {"auth.user.1.username": "alice",
+                                        "auth.user.1.password": "secret"}
+
+    @ours_only("protocols")
+    @harness.waits(20)
+    @for_each(*WAYS)
+    def test_with_a_name_and_without(self, first):
+        """Who shows no name has nobody's session, and nobody has his."""
+        alice = ("alice", "secret")
+        for second in WAYS:
+            for one_user, other_user in ((alice, None), (None, alice)):
+                if (one_user and first is Sensor) or (other_user and second is Sensor):
+                    continue  # MQTT-SN has no name to show but by DTLS
+                row = first.label + (", named" if one_user else "")
+                name = self.name(f"{first.__name__}-{second.__name__}-{bool(one_user)}")
+                one = first(self, name, user=one_user)
+                told = second.refusal(self, name, other_user)
+                self.assertIn(told, REFUSALS, name)
+                one.publish(self.topic(name), b"still there")
+                identity_matrix.cell("principal-name", row, second.label, told)
+                one.close()
+
+
 if __name__ == "__main__":
-    identity_matrix.main([way.label for way in PROVEN])
+    identity_matrix.main([way.label + named for way in WAYS for named in ("", ", named")])
