@@ -54,6 +54,10 @@ void Machine::observe(Incoming& in) {
     if (client == nullptr) {
         return;
     }
+    // A block behind the first one is no registration, though some repeat its Observe.
+    if (in.request.block2 && in.request.block2->number != 0 && serve_notified_block(in)) {
+        return;
+    }
     const auto filter = mounted_filter(in);
     if (!filter) {
         refuse(in, Code::bad_request, "invalid topic filter");

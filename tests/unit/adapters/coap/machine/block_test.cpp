@@ -244,6 +244,29 @@ TEST_CASE("a large notification is fetched in blocks before the next one comes")
     CHECK(t.take() == "");
 }
 
+TEST_CASE("an observer that asks for the rest with Observe, too, gets it and stays registered") {
+    CoapTest t;  // as npm's coap does, by the token of its registration
+    t.ask({.message_id = 1, .token = "t", .path = "ps/a", .options = {{option::observe, ""}}});
+    const std::string body = body_of(2500);
+    t.publish("a", body);
+    t.publish("a", "small");
+    t.answer(Type::acknowledgement, CoapTest::id_of(t.next()));
+    std::string rest;
+    for (std::uint16_t i = 1; i <= 2; ++i) {
+        t.net.send(1000, coap_bytes({.message_id = static_cast<std::uint16_t>(1 + i),
+                                     .token = "t",
+                                     .path = "ps/a",
+                                     .options = {{option::observe, ""},
+                                                 {option::block2, coap_block(i, false, 6)}}}));
+        const auto datagram = t.net.take(1000);
+        const auto message = coap::decode_message(datagram);
+        REQUIRE(message.has_value());
+        rest += as_text(message->payload);
+    }
+    CHECK(rest == body.substr(1024));
+    CHECK(t.next().find("| small") != std::string::npos);
+}
+
 TEST_CASE("an observer that does not want the rest gets the next notification all the same") {
     CoapTest t;
     t.ask({.message_id = 1, .token = "t", .path = "ps/a", .options = {{option::observe, ""}}});
