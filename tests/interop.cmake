@@ -93,6 +93,7 @@ gw_interop_test(node 240)
 gw_interop_test(stomp_clients 240)
 gw_interop_test(websocket_clients 240)
 gw_interop_test(sockjs_clients 240)
+gw_interop_test(matrix 240 SLOTS 2)
 
 find_path(GW_PAHO_INCLUDE MQTTAsync.h)
 find_library(GW_PAHO_ASYNC paho-mqtt3a)
