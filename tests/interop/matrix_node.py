@@ -5,7 +5,6 @@ import base64
 import itertools
 import json
 import os
-import pathlib
 import subprocess
 import tempfile
 import threading

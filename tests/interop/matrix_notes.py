@@ -16,6 +16,7 @@ NOTES = {
     "f": "npm `coap` drops a notification in blocks: it looks for the Observe number in the last "
          "block, where RFC 7959 has none. coap-client gets the whole.",
     "g": f"stompjs takes spaces off the ends of a header's value. stomp.py keeps them. {ROWS}, topic.",
+    "h": f"STOMP has no will. {ROWS}, will.",
 }
 
 # Columns, publishers, subscribers, value, letter; None is any.
@@ -28,6 +29,7 @@ EXPLAINED = (
     (("1 MB",), None, (SN,), "nothing", "e"),
     (("1 MB",), None, (COAP,), "nothing", "f"),
     (("spaces",), None, (STOMP, SOCKJS), "without its last space", "g"),
+    (("will",), (STOMP, SOCKJS), None, "none", "h"),
 )
 
 

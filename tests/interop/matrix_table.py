@@ -7,8 +7,8 @@ below the table.
 """
 
 import collections
+import fcntl
 import sys
-import threading
 
 import harness
 import matrix_notes as notes
@@ -18,7 +18,6 @@ FILE = harness.ROOT / "docs" / "matrix.md"
 WRITE = "--write" in sys.argv
 if WRITE:
     sys.argv.remove("--write")
-_writing = threading.Lock()
 
 
 class Table:
@@ -71,12 +70,14 @@ class Table:
 def check(name, text):
     """Compares with, or writes, the table of this name in the file."""
     start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
-    with _writing:
-        whole = FILE.read_text()
-        before, found = whole.split(start)
+    with FILE.open("r+" if WRITE else "r", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX if WRITE else fcntl.LOCK_SH)  # all tests write their tables there
+        before, found = file.read().split(start)
         committed, after = found.split(end)
         if WRITE:
-            FILE.write_text(f"{before}{start}{text}\n{end}{after}")
+            file.seek(0)
+            file.truncate()
+            file.write(f"{before}{start}{text}\n{end}{after}")
             return
     if committed == text + "\n":
         return

@@ -31,35 +31,6 @@ def one_of_each_protocol():
 
 class Matrix(MatrixTest):
 
-    @classmethod
-    def prepare(cls):
-        cls.actors = cls.world.actors()
-
-    def subscribe(self, topic, among=None):
-        """All subscribe, or those."""
-        answers = self.world.each(among or self.actors, lambda _, one: one.subscribe(topic))
-        for slug, answer in answers.items():
-            self.assertIn(answer, ("SUBACK 2", "SUBACK 0", "2.05", "RECEIPT"), slug)
-
-    def wait(self, prefix, count):
-        """Waits until each has so many messages of such topics (a number, or a function of the
-        slug); what each has, by topic."""
-        def come(slug, one):
-            found = one.inbox.wait(lambda seen: (seen.topic or "").startswith(prefix),
-                                   count(slug) if callable(count) else count)
-            by_topic = {}
-            for seen in found:
-                by_topic.setdefault(seen.topic, []).append(seen)
-            return by_topic
-        return self.world.each(self.actors, come)
-
-    @staticmethod
-    def once(found, show):
-        """The value of a cell: `show(seen)` of the one message."""
-        if len(found) != 1:
-            return f"{len(found)} copies" if found else "nothing"
-        return show(found[0])
-
     def test_clients(self):
         """Which client speaks what: the first table of the file."""
         by_protocol = {}
@@ -73,8 +44,9 @@ class Matrix(MatrixTest):
         table = Table("qos", {f"QoS {qos}": str(qos) for qos in range(3)})
         self.subscribe("qos/#")
         self.world.each(self.actors, lambda slug, one: [
-            one.publish(f"qos/{qos}/{slug}", b"x", qos) for qos in range(3)])
-        came = self.wait("qos/", 3 * len(WAYS))
+            one.publish(f"qos/{qos}/{slug}", b"x", qos) for qos in (0, 1, 2)] +
+            [one.publish(f"qos/end/{slug}", b"behind copies, if there are any", 1)])
+        came = self.wait("qos/", 4 * len(WAYS))
         for publisher in WAYS:
             for subscriber in WAYS:
                 for qos in range(3):
@@ -117,6 +89,7 @@ class Matrix(MatrixTest):
     def mark(seen, yes, no):
         return "there" if seen.retain is None else yes if seen.retain else no
 
+    @harness.waits(20)
     def test_payloads(self):
         table = Table("payloads", {name: "whole" for name in [*BODIES, "1 MB"]})
         self.subscribe("body/#")
@@ -184,4 +157,4 @@ class Matrix(MatrixTest):
 
 
 if __name__ == "__main__":
-    harness.main()
+    harness.main(jobs=2)

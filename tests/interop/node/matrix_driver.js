@@ -135,7 +135,10 @@ class Coap {
   }
 
   drop () { for (const agent of this.open_ones.splice(0)) agent.close() }
-  async close () { this.drop() }
+  async close () {
+    this.drop()
+    if (this.token) await this.ask('DELETE', ['mqtt', 'connection'], [`token=${this.token}`])
+  }
 }
 
 // What stompjs wants of a WebSocket, over TCP.
