@@ -72,7 +72,8 @@ class Actor(abc.ABC):
     subscribe    filters: list of {filter, qos, nl, rap, rh, id}
     unsubscribe  filters: list of texts
     publish      topic, qos, retain, size, empty, count: so many messages one after the other, each an op of its own
-    silent       seconds: stops reading (and so acknowledging), goes on after that
+    silent       seconds, trickle: stops reading (and so acknowledging), goes on after that. `trickle`: reads so many
+                 bytes each 20 ms instead of none
     lapse        nothing is sent any more, not even keep alive; it goes on reading, so as to see that it is closed
     """
 
@@ -117,15 +118,17 @@ class Actor(abc.ABC):
         """Whether the broker may hold a session for this client now (so that the drain has to connect it)."""
 
     def reconnect(self, last=False):
-        """After the connection was lost without our doing, and with `last` in the drain: connect again so that an
-        old session goes on (clean False) whatever the last connect said. Raises `Unreachable`. With `last` a
-        session must outlive everything until `forget`: no will, no short expiry."""
+        """After the connection was lost without our doing, and with `last` in the drain: connects again so that a
+        session that outlives connections goes on, whatever the last connect said. Raises `Unreachable`. With
+        `last` the session must outlive everything until `forget`: no will, no short expiry."""
         if self.last_connect is None:
             return
-        again = dict(self.last_connect, clean=False)
+        again = dict(self.last_connect)
+        if again.get("expiry") != 0:
+            again["clean"] = False
         if last:
-            again.update(will=None, keep_alive=0)
-            if again.get("expiry") is not None:
+            again.update(will=None)
+            if again.get("expiry"):
                 again["expiry"] = max(again["expiry"], 120)
         self.do_connect(**again)
 

@@ -1,0 +1,89 @@
+"""The broker under test as a thing that runs: started, killed and started again by the caller's commands."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+
+DATAGRAM = ("mqttsn", "coap")
+READY_SECONDS = 40.0
+
+
+class CannotRun(Exception):
+    """The checker itself has no way to go on."""
+
+
+class Broker:
+    """`start`: a command that the checker runs and kills. Or `kill` and `restart`: commands that do it."""
+
+    def __init__(self, targets, start=None, kill=None, restart=None):
+        self.targets = targets
+        self.start_command, self.kill_command, self.restart_command = start, kill, restart
+        self.process = None
+
+    def can_be_killed(self):
+        return bool(self.start_command or (self.kill_command and self.restart_command))
+
+    def start(self):
+        """Starts it where that is ours to do; returns when it takes connections."""
+        if self.start_command:
+            self.process = subprocess.Popen(["/bin/sh", "-c", "exec " + self.start_command], start_new_session=True,
+                                            stdin=subprocess.DEVNULL)
+        self.wait()
+
+    def wait(self):
+        deadline = time.monotonic() + READY_SECONDS
+        streams = [one for one in self.targets if one.scheme not in DATAGRAM]
+        while time.monotonic() < deadline:
+            if self.process is not None and self.process.poll() is not None:
+                raise CannotRun(f"the broker ended with code {self.process.returncode}")
+            try:
+                for one in streams:
+                    socket.create_connection(one.address, 5).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        raise CannotRun(f"nothing takes connections at {streams[0].host}:{streams[0].port}")
+
+    def kill(self):
+        """kill -9."""
+        if self.process is not None:
+            self._signal(signal.SIGKILL)
+            self.process.wait()
+        else:
+            self._run(self.kill_command)
+
+    def restart(self):
+        if self.start_command:
+            self.start()
+        else:
+            self._run(self.restart_command)
+            self.wait()
+
+    @staticmethod
+    def _run(command):
+        done = subprocess.run(["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, check=False)
+        if done.returncode:
+            raise CannotRun(f"{command!r} ended with code {done.returncode}")
+
+    def _signal(self, number):
+        try:
+            os.killpg(self.process.pid, number)
+        except ProcessLookupError:
+            pass
+
+    def stop(self):
+        """Ends what we have started."""
+        if self.process is None:
+            return
+        self._signal(signal.SIGTERM)
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+            self.process.wait()
+        self.process = None
+
+    def alive(self):
+        return self.process is None or self.process.poll() is None

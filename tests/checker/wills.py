@@ -1,0 +1,84 @@
+"""When wills are due (MQTT 3.1.1, 3.1.2.5; MQTT 5.0, 3.1.2.5, 3.1.3.2.2, 3.14.4).
+
+Each will becomes a publication whose time is when it may be published: from when, by when, whether it must be, or why
+it must not.
+"""
+
+import dataclasses
+
+from timeline import INF, Publication
+
+
+@dataclasses.dataclass
+class Due:
+    """`earliest`: not before that. `latest`: by then it was due. `must`: it has to come. `never`: why it must not."""
+
+    earliest: float
+    latest: float = INF
+    must: bool = False
+    never: str = ""
+
+
+def add_wills(timeline):
+    """Puts the wills of all connections among the publications."""
+    for conns in timeline.by_client.values():
+        for index, one in enumerate(conns):
+            if one.will is None or one.refused:
+                continue
+            newer = next((each for each in conns[index + 1:] if not each.refused), None)
+            due = judge_will(timeline, one, newer)
+            will = one.will
+            found = Publication(will["op"], one.actor, one.client, len(timeline.publications), will["topic"],
+                                will["qos"], will["retain"], will.get("empty", False), one.name,
+                                due.earliest - timeline.limits["early_seconds"], [(due.earliest, one.name)])
+            found.will, found.never, found.sure, found.due_by = True, due.never, due.must, due.latest
+            timeline.publications[found.op] = found
+
+
+def judge_will(timeline, one, newer):
+    """When the will of connection `one` is due; `newer`: the client's next connection, or None."""
+    if one.t_connected is None:
+        return Due(one.t_connect)  # nobody knows whether the broker has heard of it
+    delay = one.will["delay"]
+    wait = delay if one.expiry is None else min(delay, one.expiry)
+    earliest, latest = timeline.close_bounds(one, newer)
+    if timeline.killed_between(one.t_connected, min(latest, timeline.end)):
+        return Due(one.t_connected)
+    if one.t_disconnect is not None:
+        return _after_goodbye(timeline, one, newer, wait)
+    if one.t_closed is None and newer is None:
+        return Due(INF, never="its connection was still open")
+    if one.by == "us" and one.how != "cut":
+        return Due(one.t_connected)
+    if one.t_lapse is not None and one.by == "peer":
+        earliest = max(one.t_lapse, min(earliest, latest))
+    return _after_loss(timeline, one, newer, (earliest, latest), wait)
+
+
+def _after_goodbye(timeline, one, newer, wait):
+    if one.how != "disconnect" or (newer is not None and one.t_closed is not None
+                                   and newer.t_connect < one.t_closed):
+        return Due(one.t_connected)
+    if not one.with_will:
+        return Due(INF, never="its client had said DISCONNECT")
+    return _after_loss(timeline, one, newer, (one.t_disconnect, one.t_closed), wait)
+
+
+def _after_loss(timeline, one, newer, closed, wait):
+    """The network connection ended within `closed`, without a goodbye (or with one that asks for the will)."""
+    late = timeline.limits["late_seconds"]
+    due = Due(closed[0] + wait, closed[1] + wait, must=True)
+    if timeline.killed_between(closed[0], min(due.latest + late, timeline.end)):
+        return Due(due.earliest)
+    if one.will["delay"] == 0:
+        due.must = newer is None or newer.t_connected is not None or newer.t_connect > due.latest + late
+        return due
+    if newer is None:
+        return due if due.latest + late < timeline.end else Due(due.earliest, due.latest)
+    if newer.t_connect > due.latest + late:
+        return due
+    in_time = newer.t_connected is not None and newer.t_connected < due.earliest - timeline.limits["early_seconds"]
+    if in_time and not newer.clean and one.expiry != 0:
+        return Due(INF, never="its session went on before the will delay was over")
+    # With a clean start the session ends, and with it the delay; the text asks for both (3.1.3.2.2, 3.1.2.5).
+    return Due(closed[0] if newer.clean or one.expiry == 0 else due.earliest)
