@@ -5,6 +5,7 @@ import collections
 import json
 import os
 import random
+import signal
 import ssl
 import sys
 import time
@@ -35,6 +36,7 @@ def arguments(description):
     add("--seed", type=int, help="where all chance comes from (default: a new one, printed)")
     add("--minutes", type=float, default=1.0, help="how long new rounds are begun (default 1)")
     add("--rounds", type=int, help="instead of --minutes: so many rounds")
+    add("--first", type=int, default=0, metavar="N", help="begin with this round of the seed")
     add("--faults", default=None, metavar="A,B,...",
         help="which faults (default: all, kill only with a command for it); none: no faults")
     add("--limits", metavar="FILE", help="what the broker declares about itself (README.md)")
@@ -42,10 +44,12 @@ def arguments(description):
     add("--kill-command", metavar="CMD", help="kills the broker at once (-9), where somebody else runs it")
     add("--restart-command", metavar="CMD", help="starts it again, and returns")
     add("--ca", metavar="FILE", help="trusted certificates for mqtts, wss, stomps (default: nothing is verified)")
-    add("--actors", type=int, default=16, help="clients in a round (default 16)")
-    add("--round-seconds", type=float, default=8.0, help="length of a round without its drain (default 8)")
-    add("--rate", type=float, default=90.0, help="publications a second, about (default 90)")
+    add("--actors", type=int, default=20, help="clients in a round (default 20)")
+    add("--round-seconds", type=float, default=8.0,
+        help="length of a round without its drain (default 8)")
+    add("--rate", type=float, default=250.0, help="publications a second, about (default 250)")
     add("--plan", metavar="FILE", help="replay one plan, as written by --out, instead of rounds from a seed")
+    add("--judge", metavar="FILE", help="judge a history, as written by --out, and do nothing else")
     add("--repeat", type=int, default=1, help="with --plan: at most so many times, until it shows something")
     add("--out", metavar="FOLDER", help="where findings, plans and histories are written")
     add("--no-shrink", action="store_true", help="print findings as they are")
@@ -65,6 +69,10 @@ def chosen_faults(wanted, broker):
     if "kill" in names and not broker.can_be_killed():
         raise CannotRun("the fault 'kill' needs --start-command, or --kill-command and --restart-command")
     return names
+
+
+def say(text):
+    print(text, flush=True)
 
 
 class Checker:
@@ -90,10 +98,11 @@ class Checker:
         if not options.ca:
             self.tls.check_hostname, self.tls.verify_mode = False, ssl.CERT_NONE
 
-    def run_plan(self, plan):
+    def run_plan(self, plan, patience=runner.PATIENCE_SECONDS):
         """(history, findings) of one run of a plan."""
         self.round_count += 1
-        one = runner.Round(plan, f"{self.unique}r{self.round_count}", self.broker, self.limits, self.tls)
+        one = runner.Round(plan, f"{self.unique}r{self.round_count}", self.broker, self.limits, self.tls,
+                           patience)
         events = one.run()
         if one.troubles:
             raise CannotRun("the checker itself failed:\n" + "\n".join(one.troubles))
@@ -107,12 +116,13 @@ class Checker:
         return plans.make(seed, options, self.limits)
 
     def rounds(self):
-        begin, number, bad = time.monotonic(), 0, 0
+        begin, bad = time.monotonic(), 0
+        number = first = self.options.first
         while True:
             if self.options.rounds is not None:
-                if number >= self.options.rounds:
+                if number >= first + self.options.rounds:
                     return bad
-            elif number and time.monotonic() - begin > self.options.minutes * 60:
+            elif number > first and time.monotonic() - begin > self.options.minutes * 60:
                 return bad
             bad += self.one_round(number, self.make_plan(f"{self.seed}:{number}"))
             number += 1
@@ -137,21 +147,30 @@ class Checker:
         return True
 
     def show(self, plan, events, findings):
+        for finding in findings[:20]:
+            say(f"  {finding}")
+        if self.options.out:
+            os.makedirs(self.options.out, exist_ok=True)
+            histories.dump(events, os.path.join(self.options.out, self._stem(plan) + ".whole.jsonl"))
         if not self.options.no_shrink:
-            best = shrink.shrink(plan, (events, findings), self.run_plan, self.options.shrink_seconds,
-                                 print if self.options.verbose else None)
-            plan, events, findings = best
+            plan, events, findings = shrink.shrink(
+                plan, (events, findings), lambda one: self.run_plan(one, runner.SHRINK_PATIENCE_SECONDS),
+                self.options.shrink_seconds, say if self.options.verbose else None)
         text = report.findings_text(plan, events, findings, self.limits)
         print(text, flush=True)
         if self.options.out:
             os.makedirs(self.options.out, exist_ok=True)
-            stem = os.path.join(self.options.out, "finding-" + str(plan["seed"]).replace(":", "-"))
+            stem = os.path.join(self.options.out, self._stem(plan))
             with open(stem + ".txt", "w", encoding="utf-8") as file:
                 file.write(text + "\n")
             with open(stem + ".plan.json", "w", encoding="utf-8") as file:
                 json.dump(plan, file, indent=1)
             histories.dump(events, stem + ".history.jsonl")
             print(f"written: {stem}.txt, .plan.json (for --plan), .history.jsonl")
+
+    @staticmethod
+    def _stem(plan):
+        return "finding-" + str(plan["seed"]).replace(":", "-")
 
     def replay(self):
         with open(self.options.plan, encoding="utf-8") as file:
@@ -169,10 +188,22 @@ class Checker:
         return 1 if bad else 0
 
 
+def judge_file(options):
+    try:
+        events, limits = histories.load(options.judge), limit_files.load(options.limits)
+    except (OSError, ValueError) as error:
+        raise CannotRun(str(error)) from error
+    findings = judges.judge(events, limits)
+    for finding in findings:
+        print(finding)
+    return 1 if findings else 0
+
+
 def main(description):
     options = arguments(description)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the broker is stopped
     try:
-        return Checker(options).run()
+        return judge_file(options) if options.judge else Checker(options).run()
     except CannotRun as error:
         print(f"mangrove-check: {error}", file=sys.stderr)
         return 2

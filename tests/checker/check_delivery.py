@@ -45,13 +45,16 @@ def _backlogs(timeline, life):
 def missing(timeline):
     """Acknowledged => delivered to every session that was entitled all the time."""
     for life in timeline.lives:
-        if not life.drained():
+        until = life.settled_by()
+        if until is None:
             continue
         got = {event["op"] for event in life.received}
         empties = {event["topic"] for event in life.received if event["op"] is None}
         overflow = None
         for one in timeline.publications.values():
             if not one.sure or one.refused or not one.qos or one.op in got or one.t_end < life.t_begin:
+                continue
+            if until < INF and (one.will or one.t_end > until):
                 continue
             if one.empty and one.topic in empties:
                 continue
@@ -64,7 +67,8 @@ def missing(timeline):
                 break
             when = f"due by {one.due_by:.3f} s" if one.will else f"acknowledged at {one.t_completed:.3f} s"
             yield (f"not delivered: {_title(one)}, {when}, never reached session {life.name}, subscribed to "
-                   f"{owed[0][0]} since {owed[0][1][0].t_answered:.3f} s", [one.op],
+                   f"{owed[0][0]} since {owed[0][1][0].t_answered:.3f} s"
+                   + ("" if until == INF else ", which the broker has lost"), [one.op],
                    [each.name for each in life.conns])
 
 
@@ -157,6 +161,8 @@ def _entitled(timeline, life, one, event):
         versions = timeline.possible(operations, one.t_sent, min(one.t_end, event["t"]))
         if any(not (version.nl and one.client == life.client) for version in versions):
             return True
+        if group is not None and timeline.possible(operations, one.t_sent, event["t"]):
+            return True  # chosen in the place of a member whose session has ended (4.8.2)
         if one.retain and group is None and any(version.kind == "sub" and version.t_sent <= event["t"]
                                                 for version in operations):
             return True
@@ -214,8 +220,10 @@ def identifiers(timeline):
             if one is None:
                 continue
             possible, sure, quiet = set(), set(), False
-            for _, _, operations in timeline.matching(life, one.topic):
+            for _, group, operations in timeline.matching(life, one.topic):
                 possible |= {version.id for version in operations if version.kind == "sub"}
+                if group is not None:
+                    continue  # another member may have got the group's copy
                 versions = timeline.surely(operations, one.t_sent, one.t_end)
                 quiet = quiet or any(min(version.qos, one.qos) == 0 for version in operations)
                 if len(versions) == 1 and versions[0].id and not (versions[0].nl and one.client == life.client):
@@ -276,7 +284,8 @@ def _shared_lost(timeline, one, groups, got):
         whole = all(life.drained() and all(version.qos for version in life.filters[text]
                                            if version.kind == "sub") and
                     not any(version.kind == "unsub" for version in life.filters[text]) for life in members)
-        if owing and whole and not any(life in members for life, _ in got[one.op]) and \
+        # It may have gone to who joined later, in the place of a member that was cut off (4.8.2).
+        if owing and whole and not any(life in lives for life, _ in got[one.op]) and \
                 not any(_backlogs(timeline, life) for life in members):
             yield (f"not delivered: {_title(one)}, acknowledged, reached none of the members of {text} "
                    f"({', '.join(life.name for life in members)})", [one.op],

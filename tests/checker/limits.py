@@ -38,9 +38,10 @@ DEFAULTS = {
     # Topic filters (with wildcards) of what nobody may publish to, and of what nobody may receive. The plan names
     # such topics only where the filters are here; `check/+/...` because every topic begins `check/<round>/`.
     "forbidden": {"publish": [], "receive": []},
-    # How much earlier than due (a clock of whole seconds) and how much later a timed event may happen.
+    # How much earlier than due (a clock of whole seconds) and how much later a timed event may happen: what is
+    # within may be so or so, what is three times later than that is a finding.
     "early_seconds": 0.1,
-    "late_seconds": 6.0,
+    "late_seconds": 2.0,
     # How long an older connection may stay after a newer one with its client id was accepted.
     "takeover_seconds": 5.0,
     # Names of checks (see judge.py) that are not made, each with a reason: {"order": "documented as ..."}.

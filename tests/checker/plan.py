@@ -271,7 +271,12 @@ class Script:
                 return
             self.add("publish", topic=topic, qos=qos, size=size, count=count)
             return
-        topic = f"check/{{R}}/r/{rng.randrange(RETAINED_TOPICS)}"
+        number = rng.randrange(RETAINED_TOPICS)
+        topic = f"check/{{R}}/r/{number}"
+        if number and max(self.part["qos"]):
+            # What was retained with QoS 0 may be dropped at any time, and nobody knows when it was written:
+            # nothing can be said of such a topic, so only one sees it.
+            qos = max(qos, min(each for each in self.part["qos"] if each))
         if rng.random() < 0.2:
             self.add("publish", topic=topic, qos=qos, retain=True, empty=True)
         else:

@@ -13,6 +13,7 @@ from history import History
 RETRY_SECONDS = 0.15
 DRAIN_SECONDS = 40.0  # a drain ends by then whatever is missing
 PATIENCE_SECONDS = 6.0  # without any news the rest will not come
+SHRINK_PATIENCE_SECONDS = 3.0  # while a finding is shrunk, which was made with more
 SETTLE_SECONDS = 0.3
 
 
@@ -100,14 +101,14 @@ class Worker(threading.Thread):
 class Round:
     """One run of a plan."""
 
-    def __init__(self, plan, round_name, broker, limits, tls_context=None, early=None):
+    def __init__(self, plan, round_name, broker, limits, tls_context=None, patience=PATIENCE_SECONDS):
         self.plan = plans.for_round(plan, round_name)
         self.name, self.broker, self.limits = round_name, broker, limits
         self.tls_context = tls_context
         self.history = History()
         self.up = threading.Event()
         self.up.set()
-        self.early = early
+        self.patience = patience
         self.troubles = []
 
     def run(self):
@@ -161,7 +162,7 @@ class Round:
         """Until all workers are quiet and `good`, or nothing has happened for long; whether it was so."""
         begin = last = time.monotonic()
         size = 0
-        while time.monotonic() < begin + DRAIN_SECONDS and time.monotonic() < last + PATIENCE_SECONDS:
+        while time.monotonic() < begin + DRAIN_SECONDS and time.monotonic() < last + self.patience:
             now_size = len(self.history.events)
             if now_size != size:
                 size, last = now_size, time.monotonic()

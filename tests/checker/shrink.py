@@ -1,7 +1,7 @@
 """Makes a plan that shows a finding as short as it gets: delta debugging over its actors, then over its steps.
 
-`run(plan)` gives (history, findings). Since what broke may be a race, a smaller plan gets several tries before it is held
-for harmless; a plan that shows a finding of the same kind once is kept.
+`run(plan)` gives (history, findings). What broke may be a race, so a plan that is to be given up gets several tries,
+unless the finding has shown itself at every attempt; a plan that shows a finding of the same kind once is kept.
 """
 
 import math
@@ -13,36 +13,41 @@ TRIES = 3
 
 
 class Shrinker:
+    """One finding's way down. `best` and `result` are the shortest plan so far and what it showed."""
 
     def __init__(self, plan, result, run, seconds, say=None, clock=time.monotonic):
         self.best, self.result, self.run = plan, result, run
-        self.kinds = {finding.kind for finding in result[1]}
+        self.kind = result[1][0].kind
         self.clock, self.deadline = clock, clock() + seconds
         self.say = say or (lambda text: None)
-        self.runs = 0
+        self.tries, self.runs = TRIES, 0
 
     def over(self):
         return self.clock() >= self.deadline
 
-    def shows(self, plan, tries=TRIES):
-        """Whether the plan still shows a finding of a kind seen at first; then it is the best."""
-        for _ in range(tries):
+    def _run_once(self, plan):
+        """Whether it shows the kind of finding that is looked for; then it is the best."""
+        self.runs += 1
+        events, findings = self.run(plan)
+        same = [finding for finding in findings if finding.kind == self.kind]
+        if same:
+            self.best, self.result = plan, (events, same)
+        return bool(same)
+
+    def shows(self, plan):
+        for _ in range(self.tries):
             if self.over():
                 return False
-            self.runs += 1
-            events, findings = self.run(plan)
-            same = [finding for finding in findings if finding.kind in self.kinds]
-            if same:
-                self.best, self.result = plan, (events, same)
-                self.kinds = {finding.kind for finding in same}
-                self.say(f"  shrunk to {len(plan['steps'])} steps of {len(plan['actors'])} clients")
+            if self._run_once(plan):
+                self.say(f"  shrunk to {len(plan['steps'])} steps of {len(plan['actors'])} clients, "
+                         f"{plan_seconds(plan):.1f} s")
                 return True
         return False
 
     def _reduce(self, pieces, build):
         """ddmin: takes away ever smaller parts of `pieces` while the finding stays. `build(pieces)` is a plan."""
         size = math.ceil(len(pieces) / 2)
-        while size >= 1 and len(pieces) > 1 and not self.over():
+        while len(pieces) > 1 and not self.over():
             at, removed = 0, False
             while at < len(pieces) and not self.over():
                 rest = pieces[:at] + pieces[at + size:]
@@ -51,12 +56,13 @@ class Shrinker:
                 else:
                     at += size
             if size == 1 and not removed:
-                break
-            size = max(1, size // 2) if not removed or size > 1 else 1
-        return pieces
+                return
+            if not removed:
+                size = max(1, size // 2)
+            size = min(size, max(1, len(pieces) // 2))
 
-    def _guess(self):
-        """First try what the finding itself names: its connections' actors, and those of its messages."""
+    def _named(self):
+        """First what the finding itself names: the actors of its connections and messages."""
         finding = self.result[1][0]
         names = {name.split("#")[0] for name in finding.conns} | {op.split(".")[0] for op in finding.ops}
         for keep in (names, names | {"broker", "watcher"}):
@@ -64,13 +70,17 @@ class Shrinker:
             if steps and len(steps) < len(self.best["steps"]) and self.shows(plans.without(self.best, steps)):
                 return
 
-    def _by_actor(self):
-        names = sorted({step["actor"] for step in self.best["steps"]})
-        source = self.best
+    def _faster(self):
+        """Shorter pauses, so that every further run is shorter."""
+        for longest in (20, 200, 1000):
+            quick = compressed(self.best, longest)
+            if plan_seconds(quick) < 0.8 * plan_seconds(self.best) and self.shows(quick):
+                return
 
-        def build(kept):
-            return plans.without(source, [step for step in source["steps"] if step["actor"] in kept])
-        self._reduce(names, build)
+    def _by_actor(self):
+        source = self.best
+        self._reduce(sorted({step["actor"] for step in source["steps"]}), lambda kept: plans.without(
+            source, [step for step in source["steps"] if step["actor"] in kept]))
 
     def _by_step(self):
         source = self.best
@@ -86,11 +96,28 @@ class Shrinker:
                 self.shows(plans.without(self.best, steps))
 
     def shrink(self):
-        self._guess()
-        self._by_actor()
-        self._by_step()
-        self._counts()
+        again = [self._run_once(self.best) for _ in range(2) if not self.over()]
+        self.tries = 1 if again and all(again) else TRIES
+        self.say(f"  shown again in {sum(again)} of {len(again)} further runs")
+        for part in (self._named, self._faster, self._by_actor, self._faster, self._by_step, self._counts,
+                     self._faster):
+            if not self.over():
+                part()
         return (self.best, *self.result)
+
+
+def plan_seconds(plan):
+    return max((step["at"] for step in plan["steps"]), default=0) / 1000
+
+
+def compressed(plan, longest):
+    """The same steps with pauses of at most `longest` milliseconds between one and the next."""
+    steps, now, before = [], 0, 0
+    for step in plan["steps"]:
+        now += min(longest, step["at"] - before)
+        before = step["at"]
+        steps.append(dict(step, at=now))
+    return plans.without(plan, steps)
 
 
 def shrink(plan, result, run, seconds, say=None):

@@ -28,23 +28,35 @@ class Broker:
     def start(self):
         """Starts it where that is ours to do; returns when it takes connections."""
         if self.start_command:
+            for one in self._streams():
+                if self._accepts(one):
+                    raise CannotRun(f"something else listens at {one.host}:{one.port} already")
             self.process = subprocess.Popen(["/bin/sh", "-c", "exec " + self.start_command], start_new_session=True,
                                             stdin=subprocess.DEVNULL)
         self.wait()
 
+    def _streams(self):
+        return [one for one in self.targets if one.scheme not in DATAGRAM]
+
+    @staticmethod
+    def _accepts(one):
+        try:
+            socket.create_connection(one.address, 5).close()
+            return True
+        except OSError:
+            return False
+
     def wait(self):
+        """Until all stream addresses take connections."""
         deadline = time.monotonic() + READY_SECONDS
-        streams = [one for one in self.targets if one.scheme not in DATAGRAM]
         while time.monotonic() < deadline:
             if self.process is not None and self.process.poll() is not None:
                 raise CannotRun(f"the broker ended with code {self.process.returncode}")
-            try:
-                for one in streams:
-                    socket.create_connection(one.address, 5).close()
+            silent = [one for one in self._streams() if not self._accepts(one)]
+            if not silent:
                 return
-            except OSError:
-                time.sleep(0.02)
-        raise CannotRun(f"nothing takes connections at {streams[0].host}:{streams[0].port}")
+            time.sleep(0.02)
+        raise CannotRun(f"nothing takes connections at {silent[0].host}:{silent[0].port}")
 
     def kill(self):
         """kill -9."""

@@ -100,6 +100,7 @@ class Life:
     received: list = dataclasses.field(default_factory=list)  # message events, not stale, in order
     t_end: float = INF  # it had surely ended by then
     last: bool = False
+    t_lost: float | None = None  # when the broker said that it has no such session, though it must
 
     @property
     def name(self):
@@ -112,6 +113,12 @@ class Life:
     def drained(self):
         """Whether all that was owed to it must have come."""
         return self.last and not self.doubtful and self.conns[-1].t_drained is not None
+
+    def settled_by(self):
+        """What was acknowledged before this time and has not come never will; None: nothing can be said."""
+        if self.drained():
+            return INF
+        return None if self.doubtful else self.t_lost
 
 
 @dataclasses.dataclass
@@ -237,6 +244,8 @@ class Timeline:
                 if fresh:
                     if life is not None:
                         life.t_end = one.t_connected
+                        if one.present is False and self.expected_present(one):
+                            life.t_lost = one.t_connect
                     number += 1
                     life = Life(client, number, doubtful=one.present is True)
                     self.lives.append(life)
@@ -331,7 +340,7 @@ class Timeline:
         life = last.life
         if life is None or last.t_disconnect is not None:
             return True
-        return any(each.expiry != last.expiry for each in life.conns)
+        return any(each.expiry != last.expiry for each in life.conns if each.t_connect <= last.t_connect)
 
     # --- subscriptions
 
