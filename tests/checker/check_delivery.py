@@ -112,6 +112,14 @@ def _follows(one, other):
     return any(conn == other.conn and when < other.t_sent for when, conn in one.sends)
 
 
+def _first_counts(timeline, life, one, event):
+    """Whether what came first of a message must be its first sending. Of one that its publisher has sent again that
+    may have been before the subscription, or not kept with QoS 0."""
+    if len(one.sends) == 1:
+        return True
+    return event["qos"] != 0 and any(True for _ in _owed_versions(timeline, life, one))
+
+
 def order(timeline):
     """First deliveries in the order of publication, for each session, publisher, topic and QoS."""
     for life in timeline.lives:
@@ -127,7 +135,7 @@ def order(timeline):
             key = (one.actor, one.topic, one.qos, event["qos"])
             before = highest.get(key)
             if before is not None and before[0].seq > one.seq:
-                if _follows(one, before[0]):
+                if _follows(one, before[0]) and _first_counts(timeline, life, one, event):
                     yield (f"{_title(one)} came to session {life.name} at {event['t']:.3f} s, after "
                            f"{before[0].op}, which was published later", [one.op, before[0].op],
                            [event["conn"], before[1]["conn"]])

@@ -157,6 +157,15 @@ class Order(JudgeTest):
         self.assertNotIn("order", self.kinds(story))
         self.assert_found("order", story.add(2.4, "resend", "p#2", op="p.1"))
 
+    def test_sent_again_since_the_first_was_before_the_subscription(self):
+        def story(subscribed):
+            found = pair().subscribe(subscribed, "s#1", "t").publish(2, "p#1", "p.1", takes=4).publish(
+                4, "p#1", "p.2", takes=2).cut(4.5, "p#1").connect(5, "p#2", "p", expiry=0)
+            found.add(5.2, "resend", "p#2", op="p.1").add(5.3, "resend", "p#2", op="p.2")
+            return found.message(4.1, "s#1", "p.2").message(5.3, "s#1", "p.1").drained(9, "s#1")
+        self.assert_clean(story(3))
+        self.assert_found("order", story(1))
+
     def test_another_qos(self):
         story = pair().subscribe(1, "s#1", "t").publish(2, "p#1", "p.1", qos=2).publish(2.5, "p#1", "p.2")
         self.assert_clean(story.message(2.6, "s#1", "p.2").message(2.7, "s#1", "p.1", qos=2).drained(5, "s#1"))
@@ -510,6 +519,13 @@ class Wills(JudgeTest):
             story.cut(2, "s#1").connect(3, "s#2", "s", clean=True)
         for came in (None, 3.1):
             self.assert_clean(self.story(back, came, delay=5))
+
+    def test_a_clean_start_within_the_delay_and_a_kill(self):
+        def back(story):
+            story.cut(2, "s#1").connect(3, "s#2", "s", clean=True).kill(4)
+        for came in (None, 3.1):
+            self.assert_clean(self.story(back, came, delay=5))
+        self.assert_found("will", self.story(lambda one: one.cut(2, "s#1").kill(4), 3.1, delay=5))
 
     def test_takeover(self):
         def taken(story):

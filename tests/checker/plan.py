@@ -96,8 +96,21 @@ class Planner:
         if "kill" not in self.faults:
             return
         for _ in range(choose(self.rng, [(1, 0), (5, 1), (2, 2)])):
-            self.add(self.rng.randint(self.length // 5, self.length * 4 // 5), "broker", "kill",
-                     down=self.rng.choice([0, 50, 300]))
+            at = self.rng.randint(self.length // 5, self.length * 4 // 5)
+            self.add(at, "broker", "kill", down=self.rng.choice([0, 50, 300]))
+            self._be_away(at)
+
+    def _be_away(self, kill):
+        """Some clients with lasting sessions are away around a kill: what waits for them is in the store alone."""
+        for one in self.actors:
+            connects = [step for step in self.steps if step["actor"] == one["name"] and step["do"] == "connect"
+                        and step["at"] < kill - 600]
+            if not connects or self.rng.random() < 0.6 or one["name"] == "watcher":
+                continue
+            last = max(connects, key=lambda step: step["at"])["with"]
+            if last["expiry"] is None or last["expiry"] > 30:
+                self.add(kill - 500, one["name"], "cut", how="rst")
+                self.add(kill + self.rng.randint(100, 900), one["name"], "connect", **dict(last, clean=False))
 
 
 class Script:

@@ -68,8 +68,9 @@ def _after_loss(timeline, one, newer, closed, wait):
     """The network connection ended within `closed`, without a goodbye (or with one that asks for the will)."""
     late = timeline.limits["late_seconds"]
     due = Due(closed[0] + wait, closed[1] + wait, must=True)
+    ended = newer is not None and (newer.clean or one.expiry == 0)
     if timeline.killed_between(closed[0], min(due.latest + late, timeline.end)):
-        return Due(due.earliest)
+        return Due(closed[0] if ended else due.earliest)
     if one.will["delay"] == 0:
         due.must = newer is None or newer.t_connected is not None or newer.t_connect > due.latest + late
         return due
@@ -78,7 +79,7 @@ def _after_loss(timeline, one, newer, closed, wait):
     if newer.t_connect > due.latest + late:
         return due
     in_time = newer.t_connected is not None and newer.t_connected < due.earliest - timeline.limits["early_seconds"]
-    if in_time and not newer.clean and one.expiry != 0:
+    if in_time and not ended:
         return Due(INF, never="its session went on before the will delay was over")
     # With a clean start the session ends, and with it the delay; the text asks for both (3.1.3.2.2, 3.1.2.5).
-    return Due(closed[0] if newer.clean or one.expiry == 0 else due.earliest)
+    return Due(closed[0] if ended else due.earliest)

@@ -70,7 +70,7 @@ class MqttActor(Actor):
         self.waiting = collections.deque()  # publications that found the window full
         self.held = {}  # packet ids of QoS 2 messages taken and not released -> (topic, payload)
         self.requests = {}  # packet id -> (kind, op)
-        self.session_expiry = 0
+        self.session_expiry = self.asked_expiry = 0
         self.pinging = False
         self.discarded = False  # our half of the session is gone, and no CONNACK has said that theirs is
         self._last_id = 0
@@ -81,6 +81,9 @@ class MqttActor(Actor):
         self.last_connect = {"version": version, "clean": clean, "expiry": expiry, "keep_alive": keep_alive,
                              "will": will, "target": target}
         clean = clean or self.discarded
+        if clean and VERSIONS[version] != wire.V5:
+            expiry = 0  # 3.1.1, 3.1.2.4: a clean session lasts as long as its connection
+        self.asked_expiry = expiry
         where = self.setup.targets[target % len(self.setup.targets)]
         link = links.Link(where, self.setup.tls_context)
         name = self.history.new_connection(self.name)
@@ -355,7 +358,7 @@ class MqttActor(Actor):
             return
         one.accepted, self.discarded = True, False
         present = packet.session_present if one.version != wire.V31 else None
-        expiry = self.last_connect["expiry"]
+        expiry = self.asked_expiry
         told = packet.properties.get("session_expiry")
         fields = {}
         if told is not None:
