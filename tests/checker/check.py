@@ -147,8 +147,9 @@ class Checker:
         return True
 
     def show(self, plan, events, findings):
-        for finding in findings[:20]:
-            say(f"  {finding}")
+        for kind, number in sorted(collections.Counter(finding.kind for finding in findings).items()):
+            one = next(finding for finding in findings if finding.kind == kind)
+            say(f"  {number} of {one}")
         if self.options.out:
             os.makedirs(self.options.out, exist_ok=True)
             histories.dump(events, os.path.join(self.options.out, self._stem(plan) + ".whole.jsonl"))

@@ -69,8 +69,11 @@ def judge(events, limits):
 
 
 def owed(events, limits):
-    """How much has not come yet that must, if what is connected now stays so: 0 when a drain may end."""
+    """How much has not come yet that must, if what is connected now stays so: 0 when a drain may end. What a lost
+    session had will never come, and is not waited for."""
     timeline = build(events, limits, assume_drained=True)
+    for life in timeline.lives:
+        life.t_lost = None
     return sum(1 for check in (check_delivery.missing, check_delivery.shared, check_retained.retained)
                for finding in check(timeline) if finding[0].startswith("not delivered"))
 

@@ -541,6 +541,11 @@ class Wills(JudgeTest):
             self.assertNotIn("will", self.kinds(self.story(killed, came)))
             self.assertNotIn("missing", self.kinds(self.story(killed, came)))
 
+    def test_of_a_connection_whose_connack_was_read_after_the_kill(self):
+        def killed(story):
+            story.kill(1.05, down=1).closed(1.2, "s#1")
+        self.assert_clean(self.story(killed))
+
     def test_after_keep_alive(self):
         def lapse(story):
             story.add(2, "lapse", "s#1").closed(5, "s#1")

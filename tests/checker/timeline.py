@@ -171,7 +171,8 @@ class Timeline:
     # --- times of kills
 
     def killed_between(self, start, end):
-        return any(start <= kill <= end for kill in self.kills)
+        """Whether a kill falls in that time. A command that kills takes its time: it may have died until it was up."""
+        return any(kill <= end and start <= self.up_after(kill) for kill in self.kills)
 
     def up_after(self, kill):
         index = bisect.bisect_left(self.ups, kill)

@@ -42,8 +42,8 @@ def judge_will(timeline, one, newer):
     delay = one.will["delay"]
     wait = delay if one.expiry is None else min(delay, one.expiry)
     earliest, latest = timeline.close_bounds(one, newer)
-    if timeline.killed_between(one.t_connected, min(latest, timeline.end)):
-        return Due(one.t_connected)
+    if timeline.killed_between(one.t_connect, min(latest, timeline.end)):
+        return Due(one.t_connect)
     if one.t_disconnect is not None:
         return _after_goodbye(timeline, one, newer, wait)
     if one.t_closed is None and newer is None:
