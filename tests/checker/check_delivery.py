@@ -97,8 +97,9 @@ def duplicates(timeline):
                 continue
             live, retained = _copies_allowed(timeline, life, one, qos)
             allowed = live + retained
-            if qos == 0 and one.qos == 1:
-                allowed *= len(one.sends)
+            if qos == 0 and (one.qos == 1 or timeline.killed_between(one.t_sent, min(one.t_acknowledged,
+                                                                                     one.t_end))):
+                allowed *= len(one.sends)  # of what it had not acknowledged a killed broker need not know
             if allowed and count > allowed:
                 names = [event["conn"] for event in life.received if event["op"] == op]
                 yield (f"{_title(one)} came {count} times with QoS {qos} to session {life.name}, where "

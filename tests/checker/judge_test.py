@@ -114,6 +114,16 @@ class Duplicate(JudgeTest):
     def test_qos_0_twice(self):
         self.assert_found("duplicate", self.story(qos=0))
 
+    def test_of_what_was_not_acknowledged_a_killed_broker_need_not_know(self):
+        def story(**acknowledged):
+            found = pair().subscribe(1, "s#1", "t", 0).publish(2, "p#1", "p.1", qos=2, takes=4)
+            found.message(2.1, "s#1", "p.1", qos=0).kill(2.5).closed(2.5, "s#1").closed(2.5, "p#1")
+            found.connect(3.5, "s#2", "s", clean=False, present=True).connect(4, "p#2", "p", expiry=0)
+            found.add(4.5, "resend", "p#2", op="p.1").message(4.6, "s#2", "p.1", qos=0).drained(9, "s#2")
+            return found.add(2.2, "acknowledged", "p#1", op="p.1") if acknowledged else found
+        self.assert_clean(story())
+        self.assert_found("duplicate", story(acknowledged=True))
+
     def test_a_copy_for_each_subscription_that_matches(self):
         self.assert_clean(self.story(filters=("t", "+")))
         self.assert_found("duplicate", self.story(copies=3, filters=("t", "+")))

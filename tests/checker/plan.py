@@ -99,6 +99,20 @@ class Planner:
             at = self.rng.randint(self.length // 5, self.length * 4 // 5)
             self.add(at, "broker", "kill", down=self.rng.choice([0, 50, 300]))
             self._be_away(at)
+            self._bursts(at)
+
+    def _bursts(self, kill):
+        """Some clients publish as fast as they can when the broker dies: between an acknowledgement and what it
+        promises there may be a millisecond only."""
+        count = 25 if self.limits["max_queued"] > 3000 else 5
+        for one in self.rng.sample(self.actors[1:], min(5, len(self.actors) - 1)):
+            qos = [each for each in self.limits.protocol(one["protocol"])["qos"] if each]
+            if not qos:
+                continue
+            for early in (60, 30, 0, -30):
+                topic = self.rng.choice([f"t/{self.rng.randrange(4)}/{self.rng.randrange(3)}", "g/0"])
+                self.add(kill - early, one["name"], "publish", qos=self.rng.choice(qos), count=count,
+                         topic="check/{R}/" + topic)
 
     def _be_away(self, kill):
         """Some clients with lasting sessions are away around a kill: what waits for them is in the store alone."""

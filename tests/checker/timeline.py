@@ -137,6 +137,7 @@ class Publication:
     t_sent: float
     sends: list  # (time, connection) of each sending
     t_completed: float | None = None
+    t_acknowledged: float = INF  # QoS 2: PUBREC
     refused: bool = False
     will: bool = False
     never: str = ""  # wills: why it must not be published
@@ -408,6 +409,8 @@ class Timeline:
                 found = self.publications[event["op"]]
                 if kind == "resend":
                     found.sends.append((event["t"], event["conn"]))
+                elif kind == "acknowledged":
+                    found.t_acknowledged = event["t"]
                 elif kind == "completed":
                     found.t_completed, found.sure = event["t"], True
                 elif kind == "publish_refused":
