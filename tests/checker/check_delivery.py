@@ -302,7 +302,9 @@ def _shared_lost(timeline, one, groups, got):
 
 
 def _shared_twice(timeline, one, groups, got):
-    copies = [(life, event) for life, event in got[one.op] if event["qos"] == 2]
+    # What it had given to a session that died with it, and had not acknowledged, a killed broker need not know.
+    copies = [(life, event) for life, event in got[one.op] if event["qos"] == 2 and not (
+        life.conns[-1].expiry == 0 and timeline.killed_between(event["t"], min(one.t_acknowledged, one.t_end)))]
     if len(copies) < 2 or any(life.broken for life, _ in copies):
         return
     allowed = len(groups)

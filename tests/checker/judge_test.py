@@ -316,6 +316,18 @@ class Shared(JudgeTest):
         self.assert_found("shared", story)
         self.assert_clean(story.subscribe(1, "s#1", "t"))
 
+    def test_again_after_a_kill_that_took_the_first_member_with_it(self):
+        def story(expiry):
+            found = pair().connect(0, "r#1", "r", expiry=expiry).subscribe(1, "s#1", "$share/g/t")
+            found.subscribe(1, "r#1", "$share/g/t").publish(2, "p#1", "p.1", qos=2, takes=4)
+            found.message(2.1, "r#1", "p.1", qos=2).kill(2.5)
+            for conn in ("s#1", "p#1", "r#1"):
+                found.closed(2.5, conn)
+            found.connect(3.5, "s#2", "s", clean=False, present=True).connect(4, "p#2", "p", expiry=0)
+            return found.add(4.5, "resend", "p#2", op="p.1").message(4.6, "s#2", "p.1", qos=2).drained(9, "s#2")
+        self.assert_clean(story(0))
+        self.assert_found("shared", story(None))
+
     def test_to_two_members_with_qos_1(self):
         self.assert_clean(self.story().message(2.1, "r#1", "p.1").message(2.1, "s#1", "p.1"))
 
