@@ -1,16 +1,19 @@
 #!/bin/sh
-# Installs what the build needs, from Debian 12 packages; with --tests also what the tests need.
+# Installs what the build needs, from Debian 12 packages; with --tests also what the tests need, with
+# --peers also the brokers that tests/checker judges beside us. No service is started or left on.
 # Root or sudo is needed only when something is missing. May be run any number of times.
 set -eu
 
 usage() {
-    echo "usage: scripts/install-dependencies.sh [--tests]"
+    echo "usage: scripts/install-dependencies.sh [--tests] [--peers]"
 }
 
 with_tests=no
+with_peers=no
 for argument in "$@"; do
     case $argument in
         --tests) with_tests=yes ;;
+        --peers) with_peers=yes ;;
         -h | --help) usage; exit 0 ;;
         *) usage >&2; exit 2 ;;
     esac
@@ -30,6 +33,10 @@ if [ "$with_tests" = yes ]; then
     packages="$packages chromium nginx-light libnginx-mod-stream"
     command -v node > /dev/null || packages="$packages nodejs"
     command -v npm > /dev/null || packages="$packages npm"
+fi
+if [ "$with_peers" = yes ]; then
+    # Heavy (Erlang), and wanted only where the checker is run against them by hand.
+    packages="$packages mosquitto nats-server rabbitmq-server"
 fi
 
 missing=
@@ -62,6 +69,13 @@ if [ -n "$missing" ]; then
     case "$missing " in
         *" nginx-light "*) services="$services nginx.service" ;;
     esac
+    # RabbitMQ's port mapper, epmd, comes with Erlang and has a service and a socket of its own.
+    case "$missing " in
+        *" rabbitmq-server "*) services="$services rabbitmq-server.service epmd.service epmd.socket" ;;
+    esac
+    case "$missing " in
+        *" nats-server "*) services="$services nats-server.service" ;;
+    esac
     with_policy=no
     if [ -n "$services" ] && [ ! -e $policy ]; then
         with_policy=yes
@@ -74,7 +88,7 @@ if [ -n "$missing" ]; then
     if [ $with_policy = yes ]; then
         as_root rm -f $policy
         trap - EXIT
-        if [ -d /run/systemd/system ]; then
+        if command -v systemctl > /dev/null; then
             # shellcheck disable=SC2086  # a list of words
             as_root systemctl disable --quiet $services || true
         fi
