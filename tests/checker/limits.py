@@ -23,6 +23,15 @@ PROTOCOL_DEFAULTS = {
     "session_expiry": True,  # sessions that end some seconds after their connection
     "payload_bytes_max": 65536,
     "window": 20,  # exchanges that a publisher keeps open
+    # STOMP: how a topic is written as a destination, and what a broker has of its own.
+    "destination": "{}",
+    "separator": "/",
+    "one_level": "+",
+    "rest": "#",
+    "session_header": None,  # the header of CONNECT that names a client, whose session may go on
+    "durable": {},  # headers of SUBSCRIBE and UNSUBSCRIBE for subscriptions that outlive connections
+    "persistent_message": {},  # headers of a SEND that has to outlive a restart
+    "qos_header": False,  # whether SEND may say `qos`
 }
 
 DEFAULTS = {

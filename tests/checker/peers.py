@@ -28,7 +28,7 @@ import time
 
 CHECKER = pathlib.Path(__file__).resolve().parent
 ROOT = CHECKER.parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "interop"))
+sys.path.append(str(ROOT / "tests" / "interop"))
 
 import harness  # noqa: E402  (only the ports)
 

@@ -113,7 +113,7 @@ class CoapActor(DatagramActor):
         return super().busy() or self.fetching is not None or self.ping_at is not None or bool(self.older)
 
     def work(self, now):
-        if self.ping_at is not None and now >= self.ping_at and self.state == "active" and not self.current:
+        if self.ping_at is not None and now >= self.ping_at and self.state == "active" and not self.exchange:
             self.ping_at = now + QUIET
             self.begin_ping()
         super().work(now)
@@ -175,7 +175,7 @@ class CoapActor(DatagramActor):
 
     def leave_exchanges(self):
         super().leave_exchanges()
-        left, self.current = self.current, None
+        left, self.exchange = self.exchange, None
         self.fetching = self.ping_at = None
         if left and left.kind == "publish":
             self.unfinished = left.with_["publication"]
@@ -218,7 +218,7 @@ class CoapActor(DatagramActor):
         self.begin(Exchange("ping", lambda _: wire.encode(wire.CON, wire.EMPTY, number), number))
 
     def beat(self):
-        if not self.current and not self.todo:
+        if not self.exchange and not self.todo:
             self.ask("beat", wire.PUT, "mqtt/connection", self.who())
 
     def begin_subscribe(self, text, qos):
@@ -255,9 +255,12 @@ class CoapActor(DatagramActor):
                  with_={"publication": one})
 
     def unanswered(self, exchange):
-        how = {"disconnect": "disconnect", "connect": "refused"}.get(exchange.kind, "cut")
-        self.record("closed", conn=self.conn, by="us", how=how)
-        self.lost()
+        how = {"disconnect": "disconnect", "connect": "lost"}.get(exchange.kind)
+        if how:
+            self.record("closed", conn=self.conn, by="us", how=how)
+            self.lost()
+        else:
+            self.fall_silent()
 
     # --- what the gateway says
 
@@ -274,7 +277,7 @@ class CoapActor(DatagramActor):
         except (wire.WireError, IndexError) as error:
             self.broke_rules(str(error))
             return
-        exchange = self.current
+        exchange = self.exchange
         if exchange and found.kind in (wire.ACK, wire.RST) and found.id == exchange.message_id:
             if found.code == "0.00" and found.kind == wire.ACK:
                 exchange.due = time.monotonic() + 30  # the answer follows by itself
@@ -349,7 +352,7 @@ class CoapActor(DatagramActor):
             more = {**exchange.with_, "block": exchange.with_["block"] + 1}
             self.begin(self.make_exchange(exchange.kind, more, None, exchange.op))
             return
-        self.current = None
+        self.exchange = None
         getattr(self, f"on_{exchange.kind}")(exchange, found)
 
     def is_unknown(self, found):

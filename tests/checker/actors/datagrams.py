@@ -11,6 +11,7 @@ import random
 import select
 import socket
 import time
+import types
 import typing
 
 import actor
@@ -87,10 +88,10 @@ class DatagramActor(actor.Actor):
         self.keep_alive = 0
         self.target = setup.targets[0]
         self.todo = collections.deque()  # functions that begin an exchange, or do without one
-        self.current = None
+        self.exchange = None
         self.older = []  # (conn, link): replaced by a newer connection, and read
         self.silent_until = None
-        self.lapsed = False
+        self.lapsed, self.lapsed_at = False, None
         self.sent_at = 0.0
         self.links = 0
 
@@ -118,6 +119,11 @@ class DatagramActor(actor.Actor):
 
     # --- for the runner
 
+    @property
+    def current(self):
+        """The present connection, by its name."""
+        return types.SimpleNamespace(name=self.conn) if self.conn else None
+
     def connected(self):
         return self.state not in (None, "connecting", "leaving")
 
@@ -125,7 +131,7 @@ class DatagramActor(actor.Actor):
         return self.state == "connecting"
 
     def busy(self):
-        return bool(self.current or self.todo or self.silent_until is not None)
+        return bool(self.exchange or self.todo or self.silent_until is not None)
 
     def pump(self, seconds):
         end = time.monotonic() + seconds
@@ -148,23 +154,31 @@ class DatagramActor(actor.Actor):
                 link.close()
         self.link, self.older, self.conn, self.state = None, [], None, None
         self.todo.clear()
-        self.current = None
+        self.exchange = None
 
     def do_cut(self, how="rst"):
         """Falls silent and forgets the socket; the broker finds out by itself."""
         del how
         if self.conn:
-            self.record("closed", conn=self.conn, by="us", how="cut")
-            self.lost()
+            self.fall_silent()
 
-    def do_silent(self, seconds):
+    def fall_silent(self):
+        """The connection is over for us, and the broker finds out by the keep alive, or earlier."""
+        now = self.history.now()
+        since = now if self.lapsed_at is None else self.lapsed_at
+        noticed = [since, now + 1.5 * self.keep_alive if self.keep_alive else None]
+        self.record("closed", conn=self.conn, by="us", how="cut", noticed=noticed)
+        self.lost()
+
+    def do_silent(self, seconds, trickle=0):
+        del trickle  # a datagram is read whole
         if self.connected():
             self.silent_until = time.monotonic() + seconds
             self.record("silent", conn=self.conn, until=round(self.history.now() + seconds, 3))
 
     def do_lapse(self):
-        if self.connected() and self.keep_alive:
-            self.lapsed = True
+        if self.connected() and self.keep_alive and not self.lapsed:
+            self.lapsed, self.lapsed_at = True, self.history.now()
             self.record("lapse", conn=self.conn)
 
     # --- links and time
@@ -189,17 +203,17 @@ class DatagramActor(actor.Actor):
             self.leave_exchanges()
         self.link, self.clean, self.keep_alive = link, clean, keep_alive
         self.conn = self.history.new_connection(self.name)
-        self.state, self.lapsed, self.silent_until = "connecting", False, None
+        self.state, self.lapsed, self.lapsed_at, self.silent_until = "connecting", False, None, None
 
     def lost(self):
-        """The present connection is no more; what is to be repeated on the next one stays in `current`."""
+        """The present connection is no more; what is to be repeated on the next one stays in `exchange`."""
         if self.link:
             self.link.close()
         self.link, self.conn, self.state, self.silent_until = None, None, None, None
         self.leave_exchanges()
 
     def leave_exchanges(self):
-        """What was not sent yet never happens; what becomes of `current` the protocol says."""
+        """What was not sent yet never happens; what becomes of `exchange` the protocol says."""
         self.todo.clear()
 
     def ended_by_peer(self, how, **more):
@@ -216,7 +230,7 @@ class DatagramActor(actor.Actor):
             self.sent_at = time.monotonic()
 
     def begin(self, exchange):
-        self.current = exchange
+        self.exchange = exchange
         exchange.wait = exchange.wait or self.RETRY
         self.repeat(exchange)
 
@@ -230,8 +244,8 @@ class DatagramActor(actor.Actor):
         times = [time.monotonic() + 60]
         if self.silent_until is not None:
             times.append(self.silent_until)
-        elif self.current and self.link:
-            times.append(self.current.due)
+        elif self.exchange and self.link:
+            times.append(self.exchange.due)
         if self.beats():
             times.append(self.beat_due())
         return min(times)
@@ -274,13 +288,13 @@ class DatagramActor(actor.Actor):
             self.beat()
         if self.lapsed or self.silent_until is not None:
             return
-        if self.current and now >= self.current.due:
-            if self.current.tries >= self.TRIES:
-                self.unanswered(self.current)
+        if self.exchange and now >= self.exchange.due:
+            if self.exchange.tries >= self.TRIES:
+                self.unanswered(self.exchange)
             else:
-                self.note_repetition(self.current)
-                self.repeat(self.current)
-        while self.link and self.todo and not self.current and self.may_begin():
+                self.note_repetition(self.exchange)
+                self.repeat(self.exchange)
+        while self.link and self.todo and not self.exchange and self.may_begin():
             self.todo.popleft()()
 
     def may_begin(self):

@@ -60,9 +60,10 @@ class MqttSnActor(DatagramActor):
             said = {"op": op, "topic": will["topic"], "qos": min(will["qos"], max(self.limits["qos"])),
                     "retain": will["retain"], "delay": 0, "empty": False}
         self.record("connect", conn=self.conn, client=self.setup.client_id, protocol=self.PROTOCOL, version="1.2",
-                    clean=clean, expiry=0 if clean else None, keep_alive=keep_alive, will=said)
+                    clean=clean, expiry=0 if clean else None, keep_alive=keep_alive, will=said,
+                    will_on_takeover=False)
         payload = self.make_payload(said["op"], will["topic"], will.get("size", 0)) if will else b""
-        self.has_session = True
+        self.has_session = self.has_session or not clean
         self.begin(Exchange("connect", lambda _: wire.connect(self.setup.client_id, clean, bool(will) or not clean,
                                                               keep_alive),
                             with_={"will": said, "payload": payload}))
@@ -140,7 +141,7 @@ class MqttSnActor(DatagramActor):
     def leave_exchanges(self):
         super().leave_exchanges()
         self.wake_at, self.slept = None, False
-        left, self.current = self.current, None
+        left, self.exchange = self.exchange, None
         if left and left.with_.get("told"):
             self.unfinished = left.with_
         if self.clean:
@@ -230,14 +231,13 @@ class MqttSnActor(DatagramActor):
             self.record("closed", conn=self.conn, by="us", how="disconnect")
             self.lost()
         elif exchange.kind == "connect":
-            self.record("closed", conn=self.conn, by="us", how="refused")
+            self.record("closed", conn=self.conn, by="us", how="lost")
             self.lost()
         else:
-            self.record("closed", conn=self.conn, by="us", how="cut")
-            self.lost()
+            self.fall_silent()
 
     def work(self, now):
-        if self.wake_at is not None and now >= self.wake_at and self.link and not self.current:
+        if self.wake_at is not None and now >= self.wake_at and self.link and not self.exchange:
             self.wake_at = None
             self.begin_awake()
         super().work(now)
@@ -262,8 +262,8 @@ class MqttSnActor(DatagramActor):
 
     def answers(self, kind, found):
         """Whether it is the answer to the open exchange; late ones to a repetition are passed over."""
-        return self.current is not None and self.current.kind == kind and \
-            getattr(found, "message_id", 0) == self.current.message_id
+        return self.exchange is not None and self.exchange.kind == kind and \
+            getattr(found, "message_id", 0) == self.exchange.message_id
 
     def on_advertise(self, _):
         pass
@@ -272,28 +272,29 @@ class MqttSnActor(DatagramActor):
         pass
 
     def on_willtopicreq(self, _):
-        if self.current and self.current.kind == "connect":
-            will = self.current.with_["will"]
-            self.current.due = time.monotonic() + self.current.wait
+        if self.exchange and self.exchange.kind == "connect":
+            will = self.exchange.with_["will"]
+            self.exchange.due = time.monotonic() + self.exchange.wait
             self.say(wire.will_topic(will["topic"], will["qos"], will["retain"]) if will else wire.will_topic(None))
 
     def on_willmsgreq(self, _):
-        if self.current and self.current.kind == "connect":
-            self.current.due = time.monotonic() + self.current.wait
-            self.say(wire.message(wire.WILLMSG, self.current.with_["payload"]))
+        if self.exchange and self.exchange.kind == "connect":
+            self.exchange.due = time.monotonic() + self.exchange.wait
+            self.say(wire.message(wire.WILLMSG, self.exchange.with_["payload"]))
 
     def on_connack(self, found):
         if self.answers("restore", found):
-            self.current = None
+            self.exchange = None
             self.state = "active"
         elif self.answers("connect", found):
-            self.current = None
+            self.exchange = None
             if found.code != wire.ACCEPTED:
                 self.record("refused", conn=self.conn, reason=f"code {found.code}")
                 self.record("closed", conn=self.conn, by="us", how="refused")
                 self.lost()
                 return
             self.state = "active"
+            self.has_session = not self.clean
             self.record("connected", conn=self.conn, present=None)
             self.go_on()
 
@@ -320,7 +321,7 @@ class MqttSnActor(DatagramActor):
     def on_regack(self, found):
         if not self.answers("register", found):
             return
-        one, self.current = self.current.with_, None
+        one, self.exchange = self.exchange.with_, None
         if found.code == wire.ACCEPTED:
             self.ids[one["topic"]] = found.topic_id
             self.names[found.topic_id] = one["topic"]
@@ -331,46 +332,46 @@ class MqttSnActor(DatagramActor):
     def on_suback(self, found):
         if self.answers("subscribe", found):
             if found.topic_id:
-                self.names[found.topic_id] = self.current.with_["filter"]
-                self.ids[self.current.with_["filter"]] = found.topic_id
-            self.record("subscribed", conn=self.conn, op=self.current.op,
+                self.names[found.topic_id] = self.exchange.with_["filter"]
+                self.ids[self.exchange.with_["filter"]] = found.topic_id
+            self.record("subscribed", conn=self.conn, op=self.exchange.op,
                         codes=[found.flags >> 5 & 3 if found.code == wire.ACCEPTED else None])
-            self.current = None
+            self.exchange = None
 
     def on_unsuback(self, found):
         if self.answers("unsubscribe", found):
-            self.record("unsubscribed", conn=self.conn, op=self.current.op)
-            self.current = None
+            self.record("unsubscribed", conn=self.conn, op=self.exchange.op)
+            self.exchange = None
 
     def on_puback(self, found):
         if not self.answers("publish", found):
             return
-        one = self.current.with_
+        one = self.exchange.with_
         if found.code == wire.INVALID_TOPIC_ID:
             self.ids.pop(one["topic"], None)
-            self.current = None
+            self.exchange = None
             one["again"] = True
             self.record("resend", conn=self.conn, op=one["op"])
             self.begin_publish(one)
         elif found.code != wire.ACCEPTED:
-            self.record("publish_refused", conn=self.conn, op=self.current.op, reason=f"code {found.code}")
-            self.current = None
+            self.record("publish_refused", conn=self.conn, op=self.exchange.op, reason=f"code {found.code}")
+            self.exchange = None
         elif one["qos"] == 1:
-            self.record("completed", conn=self.conn, op=self.current.op)
-            self.current = None
+            self.record("completed", conn=self.conn, op=self.exchange.op)
+            self.exchange = None
 
     def on_pubrec(self, found):
-        if self.answers("publish", found) and not self.current.with_.get("released"):
-            self.record("acknowledged", conn=self.conn, op=self.current.op)
-            self.current.with_["released"] = True
-            self.begin_release(self.current.with_)
+        if self.answers("publish", found) and not self.exchange.with_.get("released"):
+            self.record("acknowledged", conn=self.conn, op=self.exchange.op)
+            self.exchange.with_["released"] = True
+            self.begin_release(self.exchange.with_)
         else:
             self.say(wire.message_ack(wire.PUBREL, found.message_id))  # it has not come, or this is a late copy
 
     def on_pubcomp(self, found):
-        if self.answers("publish", found) and self.current.with_.get("released"):
-            self.record("completed", conn=self.conn, op=self.current.op)
-            self.current = None
+        if self.answers("publish", found) and self.exchange.with_.get("released"):
+            self.record("completed", conn=self.conn, op=self.exchange.op)
+            self.exchange = None
 
     def on_publish(self, found):
         if self.state == "leaving" or self.state == "connecting":
@@ -403,22 +404,22 @@ class MqttSnActor(DatagramActor):
         self.say(wire.message(wire.PINGRESP))
 
     def on_pingresp(self, _):
-        if self.current and self.current.kind == "awake":
-            self.current = None
+        if self.exchange and self.exchange.kind == "awake":
+            self.exchange = None
             if self.slept:
                 self.slept = False
                 self.begin_restore()
 
     def on_disconnect(self, _):
-        if self.current and self.current.kind == "disconnect":
-            self.current = None
+        if self.exchange and self.exchange.kind == "disconnect":
+            self.exchange = None
             self.record("closed", conn=self.conn, by="us", how="disconnect")
             self.lost()
-        elif self.current and self.current.kind == "sleep":
-            seconds, self.current = self.current.with_["seconds"], None
+        elif self.exchange and self.exchange.kind == "sleep":
+            seconds, self.exchange = self.exchange.with_["seconds"], None
             self.state, self.slept = "asleep", bool(seconds) and not self.clean
             self.wake_at = time.monotonic() + seconds
-        elif self.current and self.current.kind == "connect":
+        elif self.exchange and self.exchange.kind == "connect":
             pass  # for what was at this address before
         else:
             self.ended_by_peer("lost")

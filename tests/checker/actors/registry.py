@@ -11,7 +11,9 @@ SCHEMES = {
     "coap": ("coap", "actors.coap", "CoapActor"),
     "stomp": ("stomp", "actors.stomp", "StompActor"),
     "stomps": ("stomp", "actors.stomp", "StompActor"),
-    "sockjs": ("sockjs", "actors.sockjs", "SockJsActor"),
+    "stomp+ws": ("stomp", "actors.stomp", "StompActor"),
+    "sockjs": ("mqtt", "actors.mqtt", "MqttActor"),
+    "sockjs+stomp": ("stomp", "actors.stomp", "StompActor"),
 }
 
 
