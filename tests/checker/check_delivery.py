@@ -133,6 +133,8 @@ def order(timeline):
             if any(matches(pattern, one.topic) for pattern in shared):
                 continue
             seen.add(one.op)
+            if event.get("returned"):
+                continue
             key = (one.actor, one.topic, one.qos, event["qos"])
             before = highest.get(key)
             if before is not None and before[0].seq > one.seq:

@@ -8,7 +8,8 @@ times the broker did its part.
                   `conn`: a name of this connection, unique in the round. `client`: the client id. `clean`: whether
                   an older session is to be dropped. `expiry`: seconds that the session outlives the connection;
                   0: it ends with it; None: for ever. `keep_alive`: seconds, 0 none. `will`: None or {op, topic, qos,
-                  retain, delay, empty}
+                  retain, delay, empty}. Optional: `will_on_takeover` False: the protocol does not say that the
+                  will is published when the same client comes again
     connected     conn, present           `present`: True, False, or None where the protocol does not tell.
                   Optional: `expiry`, where the broker has set another one
     refused       conn, reason            instead of connected
@@ -16,7 +17,8 @@ times the broker did its part.
                   `will` True (MQTT 5, reason 0x04: the will is to be published all the same)
     closed        conn, by, how           the connection is gone; `by` "us" or "peer". `how`: disconnect (after
                   goodbye), cut (without), takeover, refused, lost, protocol (the peer sent what is not allowed;
-                  `detail` says what). For `by: us` recorded just before the cut
+                  `detail` says what). For `by: us` recorded just before the cut. Optional: `noticed` [earliest,
+                  latest]: datagrams, when the broker may notice by itself; latest None: perhaps never
     subscribe     conn, op, filters       `filters`: list of {filter, qos, nl, rap, rh, id}: no local, retain as
                   published, retain handling, subscription identifier (None: none). Shared: `$share/<group>/<filter>`
     subscribed    conn, op, codes         one for each filter: granted QoS, or None: refused
@@ -33,7 +35,8 @@ times the broker did its part.
                   not show them. `ids`: subscription identifiers (a list). `bad`: what is wrong with the payload, if
                   anything. A repetition that the client recognises (the same packet id before PUBREL) is no second
                   message; it is recorded as `repeat`. Optional: `stale` True: read from a connection
-                  that the client had replaced by a newer one (nothing was acknowledged there)
+                  that the client had replaced by a newer one (nothing was acknowledged there); `returned`
+                  True: the client had refused it before (STOMP's NACK), so that it comes out of order
     silent        conn, until             the client stops reading until then
     lapse         conn                    from here on the client sends nothing at all, not even its keep alive
     kill, up      (no actor)              the broker was killed (recorded before); it accepts connections again

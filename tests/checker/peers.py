@@ -69,7 +69,9 @@ class Mangrove(Broker):
         config.write_text("# Everything is set on the command line.\n", encoding="utf-8")
         settings = {f"listener.{self.listeners[scheme]}.default": f"127.0.0.1:{port}"
                     for scheme, port in ports.items()}
-        settings |= {"allow_anonymous": "true", "log.console.level": "warning"}
+        rules = folder / "acl.conf"
+        rules.write_text("deny = all publish check/+/nopub/#\ndeny = all subscribe check/+/nosub/#\n", encoding="utf-8")
+        settings |= {"allow_anonymous": "true", "log.console.level": "warning", "acl.file": str(rules)}
         settings |= options["settings"]
         command = [options["binary"] or self.binary(), "run", "--config", str(config), "--data",
                    str(folder / "data")]
@@ -95,7 +97,10 @@ class Mosquitto(Broker):
     def command(self, folder, ports, options):
         lines = [f"listener {ports['mqtt']} 127.0.0.1", f"listener {ports['ws']} 127.0.0.1",
                  "protocol websockets", "allow_anonymous true", "persistence true",
-                 f"persistence_location {folder}/", "log_type error", "log_type warning"]
+                 f"persistence_location {folder}/", "log_type error", "log_type warning",
+                 f"acl_file {folder}/acl"]
+        (folder / "acl").write_text("topic readwrite #\ntopic deny check/+/nopub/#\ntopic deny check/+/nosub/#\n",
+                                    encoding="utf-8")
         if os.getuid() == 0:
             lines.append("user root")  # the folder is ours
         lines += [f"{key} {value}" for key, value in options["settings"].items()]
@@ -161,6 +166,11 @@ class RabbitMq(Broker):
 BROKERS = {"mangrove": (Mangrove(), ()), "mosquitto": (Mosquitto(), ()), "nats": (Nats(), ("nats",)),
            "rabbitmq": (RabbitMq(), ("amqp", "dist", "epmd"))}
 DATAGRAMS = ("mqttsn", "coap")
+TRANSPORTS = ("websocket", "xhr", "xhr_streaming")
+PATHS = {"ws": ("ws://ADDRESS/mqtt",),
+         "sockjs": tuple(f"{scheme}://ADDRESS/{path}?transport={transport}" for transport in TRANSPORTS
+                         for scheme, path in (("sockjs", "mqtt"), ("sockjs+stomp", "stomp")))
+         + ("stomp+ws://ADDRESS/stomp/websocket",)}
 
 
 def has_ended(pid):
@@ -201,10 +211,13 @@ class Peer:
         return cls(folder)
 
     def targets(self):
-        """scheme -> URL."""
-        paths = {"ws": "/mqtt"}
-        return {scheme: f"{scheme}://127.0.0.1:{self.state['ports'][scheme]}{paths.get(scheme, '')}"
-                for scheme in self.broker.schemes}
+        """URLs of everything that it serves."""
+        found = []
+        for scheme in self.broker.schemes:
+            address = f"127.0.0.1:{self.state['ports'][scheme]}"
+            found += [text.replace("ADDRESS", address)
+                      for text in PATHS.get(scheme, (f"{scheme}://ADDRESS",))]
+        return found
 
     def running(self):
         return any(not has_ended(pid) for pid in self.state["pids"])
@@ -320,7 +333,7 @@ def main():
     except (PeerError, FileNotFoundError) as error:
         sys.exit(f"peers: {error}")
     if arguments.command in ("start", "targets"):
-        print("\n".join(peer.targets().values()))
+        print("\n".join(peer.targets()))
 
 
 if __name__ == "__main__":

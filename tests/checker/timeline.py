@@ -64,6 +64,8 @@ class Connection:
     t_alive: float = 0.0
     t_drained: float | None = None
     silent: list = dataclasses.field(default_factory=list)
+    noticed: tuple | None = None  # when the broker may notice by itself that a client without a stream is gone
+    will_on_takeover: bool = True
     life: "Life | None" = None
 
 
@@ -189,6 +191,7 @@ class Timeline:
                                  event.get("protocol", "mqtt"), event.get("version", ""),
                                  event.get("keep_alive", 0), event.get("will"))
                 one.t_alive = event["t"]
+                one.will_on_takeover = event.get("will_on_takeover", True)
                 self.conns[name] = one
                 self.by_client[one.client].append(one)
             elif name in self.conns:
@@ -211,6 +214,8 @@ class Timeline:
         elif kind == "closed" and one.t_closed is None:
             one.t_closed, one.by, one.how = now, event["by"], event["how"]
             one.detail = event.get("detail", "")
+            if "noticed" in event:
+                one.noticed = (event["noticed"][0], INF if event["noticed"][1] is None else event["noticed"][1])
         elif kind == "lapse":
             one.t_lapse = now
         elif kind == "silent":
@@ -226,6 +231,11 @@ class Timeline:
             if newer is None:
                 return INF, INF
             return newer.t_connect, INF if newer.t_connected is None else newer.t_connected
+        if one.noticed is not None:
+            earliest, latest = one.noticed
+            if newer is not None and newer.t_connect < latest:
+                return min(earliest, newer.t_connect), INF if newer.t_connected is None else newer.t_connected
+            return earliest, latest
         if one.by == "us" and one.how == "cut":
             return one.t_closed, one.t_closed
         if one.by == "us" and one.t_disconnect is not None:

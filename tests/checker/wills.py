@@ -52,6 +52,8 @@ def judge_will(timeline, one, newer):
         return Due(one.t_connected)
     if one.t_lapse is not None and one.by == "peer":
         earliest = max(one.t_lapse, min(earliest, latest))
+    if not one.will_on_takeover and newer is not None and newer.t_connect <= latest:
+        return Due(earliest)  # the client is alive, so that its will may be dropped
     return _after_loss(timeline, one, newer, (earliest, latest), wait)
 
 

@@ -37,7 +37,7 @@ class CoapActor(DatagramActor):
         self.observed = {}  # token of an observation -> filter
         self.seen = {}  # message ids of notifications -> when
         self.unconfirmed = collections.deque(maxlen=100)  # tokens of such requests
-        self.fetching = None  # the notification whose blocks are asked for
+        self.fetching = collections.deque()  # notifications whose blocks are asked for, one after the other
         self.unfinished = None
         self.session_until = 0.0
         self.expiry = 0
@@ -54,9 +54,12 @@ class CoapActor(DatagramActor):
         self.target = self.setup.targets[target % len(self.setup.targets)]
         self.last_connect = {"clean": clean, "expiry": expiry, "keep_alive": keep_alive, "will": will, "target": target}
         link = self.open_link(self.target)
+        if self.link:
+            self.link.token = self.token
         self.begin_connection(link, clean, keep_alive)
         self.token, self.expiry = None, expiry
-        self.observed, self.seen, self.fetching = {}, {}, None
+        self.observed, self.seen = {}, {}
+        self.fetching.clear()
         if clean:
             self.abandon()
         filters = {} if clean else sessions.filters(self.history.snapshot(), self.setup.client_id)
@@ -110,9 +113,14 @@ class CoapActor(DatagramActor):
             self.ping_at = time.monotonic()
 
     def busy(self):
-        return super().busy() or self.fetching is not None or self.ping_at is not None or bool(self.older)
+        return super().busy() or bool(self.fetching) or self.ping_at is not None or bool(self.older)
 
     def work(self, now):
+        for _, link in self.older:  # only who observes is told that its connection was taken over
+            if self.state == "active" and link.token and now >= link.asked_at + 0.5:
+                link.asked_at = now
+                link.send(self.request(wire.PUT, "mqtt/connection", [f"clientid={self.setup.client_id}",
+                                                                     f"token={link.token}"], kind=wire.NON)[0])
         if self.ping_at is not None and now >= self.ping_at and self.state == "active" and not self.exchange:
             self.ping_at = now + QUIET
             self.begin_ping()
@@ -176,7 +184,8 @@ class CoapActor(DatagramActor):
     def leave_exchanges(self):
         super().leave_exchanges()
         left, self.exchange = self.exchange, None
-        self.fetching = self.ping_at = None
+        self.fetching.clear()
+        self.ping_at = None
         if left and left.kind == "publish":
             self.unfinished = left.with_["publication"]
             if self.unfinished["qos"] == 2:
@@ -269,7 +278,7 @@ class CoapActor(DatagramActor):
             found = wire.Message(datagram)
         except (wire.WireError, IndexError):
             return False
-        return found.kind in (wire.CON, wire.NON) and found.code == "5.03"
+        return found.code in ("5.03", "4.01")
 
     def handle(self, datagram):
         try:
@@ -281,6 +290,7 @@ class CoapActor(DatagramActor):
         if exchange and found.kind in (wire.ACK, wire.RST) and found.id == exchange.message_id:
             if found.code == "0.00" and found.kind == wire.ACK:
                 exchange.due = time.monotonic() + 30  # the answer follows by itself
+                exchange.with_["separate"] = True
             else:
                 self.answered(exchange, found)
         elif found.kind in (wire.ACK, wire.RST) or found.token in self.unconfirmed:
@@ -289,8 +299,8 @@ class CoapActor(DatagramActor):
             self.confirm(found)
             self.answered(exchange, found)
         elif exchange and exchange.kind == "subscribe" and found.token == exchange.with_["token"] and \
-                exchange.with_.get("open", True) and not self.is_copy(found):
-            self.confirm(found)
+                exchange.with_.get("separate") and not self.is_copy(found):
+            self.confirm(found)  # or a notification that was faster: then the answer is taken for one
             self.answered(exchange, found)
         else:
             self.on_notification(found)
@@ -321,22 +331,28 @@ class CoapActor(DatagramActor):
             self.ended_by_peer("takeover" if found.code == "5.03" else "lost")
         elif found.code != "2.05" or found.observe is None:
             self.broke_rules(f"no notification: {found}")
-        elif found.block(wire.BLOCK2) and found.block(wire.BLOCK2)[1]:
-            self.fetching = (text, found, found.payload)
-            self.todo.appendleft(self.begin_fetch)
         else:
-            self.on_message(text, found, found.payload)
+            self.on_body(text, found, None)
+
+    def on_body(self, text, found, retain):
+        """A message, or the first block of one."""
+        if found.block(wire.BLOCK2) and found.block(wire.BLOCK2)[1]:
+            self.fetching.append((text, found, found.payload, retain))
+            if len(self.fetching) == 1:
+                self.todo.appendleft(self.begin_fetch)
+        else:
+            self.on_message(text, found, found.payload, retain)
 
     def begin_fetch(self):
         """The next block of a notification (RFC 7959, 3.3)."""
         if not self.fetching:
             return
-        text, first, body = self.fetching
+        text, first, body, _ = self.fetching[0]
         size = first.block(wire.BLOCK2)[2]
         self.ask("fetch", wire.GET, f"ps/{text}", self.who(),
                  [(wire.BLOCK2, wire.block(len(body) // size, False, size))])
 
-    def on_message(self, text, found, payload, retain=None):
+    def on_message(self, text, found, payload, retain):
         topic = found.location or text
         for root in ("ps/", "mqtt/"):
             if found.location and topic.startswith(root):
@@ -399,7 +415,7 @@ class CoapActor(DatagramActor):
             return
         granted = found.code == "2.05" and found.observe is not None
         if granted and found.payload:
-            self.on_message(exchange.with_["filter"], found, found.payload, retain=True)
+            self.on_body(exchange.with_["filter"], found, True if found.kind == wire.ACK else None)
         if not granted:
             self.observed.pop(exchange.with_["token"], None)
         self.record("subscribed", conn=self.conn, op=exchange.op, codes=[exchange.with_["qos"] if granted else None])
@@ -425,14 +441,19 @@ class CoapActor(DatagramActor):
     def on_fetch(self, _exchange, found):
         if self.is_unknown(found) or not self.fetching:
             return
-        text, first, body = self.fetching
+        text, first, body, retain = self.fetching[0]
         if found.code != "2.05" or found.one(wire.ETAG) != first.one(wire.ETAG):
+            if first.kind == wire.NON:  # another message has come in between, as may be at QoS 0
+                self.fetching.popleft()
+                self.begin_fetch()
+                return
             self.broke_rules(f"not the body that was announced: {found}")
             return
         body += found.payload
         if found.block(wire.BLOCK2) and found.block(wire.BLOCK2)[1]:
-            self.fetching = (text, first, body)
+            self.fetching[0] = (text, first, body, retain)
             self.begin_fetch()
         else:
-            self.fetching = None
-            self.on_message(text, first, body)
+            self.fetching.popleft()
+            self.on_message(text, first, body, retain)
+            self.begin_fetch()

@@ -29,6 +29,7 @@ class Link:
         self.loss = loss
         self.random = random.Random(seed)
         self.refused = False
+        self.token, self.asked_at = None, 0.0  # of an older connection
 
     def send(self, datagram):
         if self.loss and self.random.random() < self.loss:
@@ -162,12 +163,12 @@ class DatagramActor(actor.Actor):
         if self.conn:
             self.fall_silent()
 
-    def fall_silent(self):
+    def fall_silent(self, how="cut", **more):
         """The connection is over for us, and the broker finds out by the keep alive, or earlier."""
         now = self.history.now()
         since = now if self.lapsed_at is None else self.lapsed_at
         noticed = [since, now + 1.5 * self.keep_alive if self.keep_alive else None]
-        self.record("closed", conn=self.conn, by="us", how="cut", noticed=noticed)
+        self.record("closed", conn=self.conn, by="us", how=how, noticed=noticed, **more)
         self.lost()
 
     def do_silent(self, seconds, trickle=0):
@@ -222,7 +223,9 @@ class DatagramActor(actor.Actor):
             self.lost()
 
     def broke_rules(self, detail):
-        self.ended_by_peer("protocol", detail=detail)
+        """What the broker sends is not allowed: the client is gone, as if it had fallen silent."""
+        if self.conn:
+            self.fall_silent("protocol", detail=detail)
 
     def say(self, datagram):
         if not self.lapsed and self.link:

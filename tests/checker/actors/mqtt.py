@@ -6,6 +6,7 @@ import time
 
 import link as links
 import mqtt_wire as wire
+import web_link
 from actor import Actor, Unreachable
 
 VERSIONS = {"3.1": wire.V31, "3.1.1": wire.V311, "5": wire.V5}
@@ -85,7 +86,7 @@ class MqttActor(Actor):
             expiry = 0  # 3.1.1, 3.1.2.4: a clean session lasts as long as its connection
         self.asked_expiry = expiry
         where = self.setup.targets[target % len(self.setup.targets)]
-        link = links.Link(where, self.setup.tls_context)
+        link = web_link.open_link(where, self.setup.tls_context)
         name = self.history.new_connection(self.name)
         spoken = VERSIONS[version]
         packet, told = self._connect_packet(spoken, clean, expiry, keep_alive, will, where)
@@ -242,7 +243,7 @@ class MqttActor(Actor):
             return
         where = self.setup.targets[0]
         try:
-            link = links.Link(where, self.setup.tls_context)
+            link = web_link.open_link(where, self.setup.tls_context)
             link.send(wire.connect(self.setup.client_id, wire.V311, True, 60, None, where.username, where.password))
             deadline = time.monotonic() + 3.0
             while time.monotonic() < deadline and not link.receive():

@@ -42,6 +42,7 @@ class Connection:
         self.subscriptions = {}  # filter -> (id, ack mode)
         self.by_id = {}  # id -> (filter, ack mode), those that were given up too
         self.receipts = {}  # receipt -> function
+        self.refusable = {}  # receipt -> function, when an ERROR names it
         self.unacked = {}  # id -> [last MESSAGE, how many], of `client`
 
     def reading(self):
@@ -311,13 +312,14 @@ class StompActor(Actor):
 
     # --- frames out
 
-    def _send(self, one, command, headers, body=b"", then=None, length=None):
-        """Sends a frame; with `then` with a receipt, whose coming calls it."""
+    def _send(self, one, command, headers, body=b"", then=None, length=None, refused=None):
+        """Sends a frame; with `then` with a receipt, whose coming calls it. `refused` is called by an ERROR."""
         headers = dict(headers)
         if then is not None:
             self.receipts += 1
             headers["receipt"] = f"r{self.receipts}"
             one.receipts[headers["receipt"]] = then
+            one.refusable[headers["receipt"]] = refused
         self._send_raw(one, wire.encode(command, headers, body, one.version, length))
 
     def _send_raw(self, one, data):
@@ -337,7 +339,8 @@ class StompActor(Actor):
             ack = "client"  # 1.0 has no other; every message is acknowledged there by its own id
         self._send(one, "SUBSCRIBE", {"destination": self.destination(text), "id": number, "ack": ack,
                                       **self._durable(one)},
-                   then=lambda _: self.record("subscribed", conn=one.name, op=op, codes=[qos]))
+                   then=lambda _: self.record("subscribed", conn=one.name, op=op, codes=[qos]),
+                   refused=lambda _: self.record("subscribed", conn=one.name, op=op, codes=[None]))
 
     def _send_waiting(self):
         one = self.current
@@ -357,7 +360,8 @@ class StompActor(Actor):
         if len(each) == 1:
             self._told(one, each, again)
             then = self._receipt(one, each) if each[0]["qos"] else None
-            self._send(one, "SEND", self._send_headers(each[0]), each[0]["payload"], then, len(each[0]["payload"]))
+            self._send(one, "SEND", self._send_headers(each[0]), each[0]["payload"], then, len(each[0]["payload"]),
+                       self._refusal(one, each))
             return
         name = each[0]["op"]
         aborted = self.new_op()
@@ -370,7 +374,8 @@ class StompActor(Actor):
             self._send(one, "SEND", {**self._send_headers(message), "transaction": name}, message["payload"],
                        length=len(message["payload"]))
         self._told(one, each, again)
-        self._send(one, "COMMIT", {"transaction": name}, then=self._receipt(one, each))
+        self._send(one, "COMMIT", {"transaction": name}, then=self._receipt(one, each),
+                   refused=self._refusal(one, each))
 
     def _told(self, one, each, again):
         for message in each:
@@ -389,6 +394,13 @@ class StompActor(Actor):
             for message in each:
                 self.record("completed", conn=one.name, op=message["op"])
             self._send_waiting()
+        return then
+
+    def _refusal(self, one, each):
+        def then(frame):
+            self.open.pop(each[0]["op"], None)
+            for message in each:
+                self.record("publish_refused", conn=one.name, op=message["op"], reason=frame.get("message"))
         return then
 
     # --- the link
@@ -474,6 +486,7 @@ class StompActor(Actor):
             self._on_message(one, frame)
         elif frame.command == "RECEIPT":
             then = one.receipts.pop(frame["receipt-id"], None)
+            one.refusable.pop(frame["receipt-id"], None)
             if then is None:
                 self.record("strange", conn=one.name, detail=f"a receipt that was not asked for: {frame}")
             elif one is self.current:
@@ -483,6 +496,9 @@ class StompActor(Actor):
                 self.record("refused", conn=one.name, reason=frame.get("message"))
                 self._ended(one, "us", "refused", frame.get("message", ""))
             else:
+                refused = one.refusable.get(frame.get("receipt-id"))
+                if refused and one is self.current:
+                    refused(frame)
                 self._ended(one, "peer", "error", f"{frame.get('message')} {frame.body[:200]!r}")
         elif frame.command == "CONNECTED" and one.state == "connecting" and one is self.current:
             self._on_connected(one, frame)
