@@ -16,6 +16,8 @@ import typing
 
 import actor
 
+BEAT_SECONDS = 2.0
+
 
 class Link:
     """A connected UDP socket. A port that nobody listens on is told by `refused` after a send."""
@@ -254,10 +256,11 @@ class DatagramActor(actor.Actor):
         return min(times)
 
     def beats(self):
-        return self.state == "active" and self.keep_alive and not self.lapsed
+        return self.state == "active" and not self.lapsed
 
     def beat_due(self):
-        return self.sent_at + self.keep_alive * 0.6
+        """Datagrams do not tell that the broker was restarted: the question comes early."""
+        return self.sent_at + min(BEAT_SECONDS, (self.keep_alive or 60) * 0.6)
 
     def read(self):
         """Takes what has come; True if something had."""
