@@ -6,7 +6,7 @@ if(NOT GW_PYTHON3)
   return()
 endif()
 
-foreach(name judge plan)
+foreach(name judge plan clients)
   add_test(NAME checker_${name}
     COMMAND ${GW_PYTHON3} -B ${CMAKE_CURRENT_SOURCE_DIR}/checker/${name}_test.py)
   set_tests_properties(checker_${name} PROPERTIES TIMEOUT 60)

@@ -110,7 +110,8 @@ class Mosquitto(Broker):
 
 
 class Nats(Broker):
-    """JetStream keeps MQTT's sessions and messages; MQTT wants a server's name for that."""
+    """JetStream keeps MQTT's sessions and messages; MQTT wants a server's name for that. What is not acknowledged it
+    sends again `ack_wait` later (30 s without the setting), which is longer than a round."""
 
     schemes = ("mqtt",)
     program = "/usr/sbin/nats-server"
@@ -121,7 +122,7 @@ class Nats(Broker):
         config.write_text(
             f"listen: \"127.0.0.1:{ports['nats']}\"\nserver_name: \"peer\"\n"
             f"jetstream {{ store_dir: \"{folder}/jetstream\" }}\n"
-            f"mqtt {{ listen: \"127.0.0.1:{ports['mqtt']}\" }}\n{settings}", encoding="utf-8")
+            f"mqtt {{ listen: \"127.0.0.1:{ports['mqtt']}\", ack_wait: \"2s\" }}\n{settings}", encoding="utf-8")
         return [options["binary"] or self.program, "-c", str(config)]
 
 

@@ -1,0 +1,100 @@
+#!/usr/bin/python3
+"""What the clients of the protocols know without a broker: spellings, sessions out of a history, limits, broken links."""
+
+import os
+import pathlib
+import sys
+import types
+import unittest
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "interop")]
+
+import history as histories  # noqa: E402
+import limits as limit_files  # noqa: E402
+import plan as plans  # noqa: E402
+from actor import Setup, Target  # noqa: E402
+from actors import registry, sessions  # noqa: E402
+
+
+def made(protocol, limits):
+    """An actor that has not connected."""
+    target = Target.parse(f"{protocol}://127.0.0.1:1")
+    return registry.actor_class(protocol)(Setup("a", "me", [target], histories.History(), limits, "r"))
+
+
+class Files(unittest.TestCase):
+
+    def test_every_limits_file_is_read_and_makes_a_plan(self):
+        for path in sorted(pathlib.Path(HERE, "targets").glob("*.json")):
+            with self.subTest(path=path.name):
+                limits = limit_files.load(path)
+                names = sorted(limits["protocols"]) or ["mqtt"]
+                options = {"protocols": [(name, 1) for name in names], "faults": list(plans.FAULTS), "seconds": 4,
+                           "actors": 8, "rate": 40}
+                plan = plans.make("1:0", options, limits)
+                self.assertEqual({one["protocol"] for one in plan["actors"]} - set(names), set())
+                allowed = {name: limits.protocol(name)["qos"] for name in names}
+                protocol_of = {one["name"]: one["protocol"] for one in plan["actors"]}
+                for step in plan["steps"]:
+                    if step["do"] == "publish":
+                        self.assertIn(step["with"].get("qos", 0), allowed[protocol_of[step["actor"]]])
+
+
+class Stomp(unittest.TestCase):
+
+    def test_destinations_of_a_broker_that_has_them_as_topics(self):
+        one = made("stomp", limit_files.load(pathlib.Path(HERE, "targets", "mangrove.json")))
+        for text in ("check/r/t/1", "check/r/+/#", "$share/g/check/#"):
+            self.assertEqual(one.destination(text), text)
+        self.assertEqual(one.topic("check/r/t/1"), "check/r/t/1")
+
+    def test_destinations_of_rabbitmq(self):
+        one = made("stomp", limit_files.load(pathlib.Path(HERE, "targets", "rabbitmq.json")))
+        self.assertEqual(one.destination("check/r/t/1"), "/topic/check.r.t.1")
+        self.assertEqual(one.destination("check/+/t/#"), "/topic/check.*.t.#")
+        self.assertEqual(one.topic("/topic/check.r.t.1"), "check/r/t/1")
+
+
+class Sessions(unittest.TestCase):
+
+    EVENTS = [
+        {"e": "connect", "conn": "a#1", "client": "me", "clean": False},
+        {"e": "connected", "conn": "a#1", "present": False},
+        {"e": "subscribe", "conn": "a#1", "op": "1", "filters": [{"filter": "x"}, {"filter": "no"}]},
+        {"e": "subscribed", "conn": "a#1", "op": "1", "codes": [1, None]},
+        {"e": "connect", "conn": "b#1", "client": "other", "clean": True},
+        {"e": "connect", "conn": "t#1", "client": "me", "clean": False},
+        {"e": "subscribe", "conn": "t#1", "op": "2", "filters": [{"filter": "y"}]},
+        {"e": "subscribed", "conn": "t#1", "op": "2", "codes": [0]},
+    ]
+
+    def test_what_any_protocol_has_subscribed_and_the_broker_granted(self):
+        self.assertEqual(sessions.filters(self.EVENTS, "me"), {"x": 1, "y": 0})
+        self.assertEqual(sessions.filters(self.EVENTS, "other"), {})
+
+    def test_it_ends_with_unsubscribe_a_clean_connection_and_a_lost_session(self):
+        for event, left in (({"e": "unsubscribe", "conn": "t#1", "op": "3", "filters": ["x"]}, {"y": 0}),
+                            ({"e": "connect", "conn": "a#2", "client": "me", "clean": True}, {}),
+                            ({"e": "connected", "conn": "t#1", "present": False}, {})):
+            self.assertEqual(sessions.filters([*self.EVENTS, event], "me"), left)
+
+
+class Datagrams(unittest.TestCase):
+
+    def test_who_falls_silent_is_noticed_by_the_keep_alive_or_never(self):
+        for keep_alive in (4, 0):
+            one = made("mqttsn", limit_files.Limits())
+            one.conn, one.keep_alive, one.link = "a#1", keep_alive, types.SimpleNamespace(close=lambda: None)
+            one.do_cut()
+            closed = one.history.events[-1]
+            self.assertEqual((closed["e"], closed["how"], one.connected()), ("closed", "cut", False))
+            earliest, latest = closed["noticed"]
+            if keep_alive:
+                self.assertAlmostEqual(latest - earliest, 6.0)
+            else:
+                self.assertIsNone(latest)
+
+
+if __name__ == "__main__":
+    unittest.main()
