@@ -59,7 +59,8 @@ if [ -z "${BARE_INSIDE:-}" ]; then
     child=
     # shellcheck disable=SC2317  # called by trap
     clean_up() {
-        [ -z "$child" ] || { kill "$child" && wait "$child"; } 2> /dev/null || true
+        # unshare is deaf to a polite signal; with it everything in its namespaces is killed.
+        [ -z "$child" ] || { kill -KILL "$child" && wait "$child"; } 2> /dev/null || true
         [ "$keep" = yes ] || rm -rf --one-file-system "$folder"
     }
     trap clean_up EXIT
