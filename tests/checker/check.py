@@ -48,6 +48,7 @@ def arguments(description):
     add("--round-seconds", type=float, default=8.0,
         help="length of a round without its drain (default 8)")
     add("--rate", type=float, default=250.0, help="publications a second, about (default 250)")
+    add("--kills", type=int, help="kills in a round, where that is a fault (default: mostly one)")
     add("--plan", metavar="FILE", help="replay one plan, as written by --out, instead of rounds from a seed")
     add("--judge", metavar="FILE", help="judge a history, as written by --out, and do nothing else")
     add("--repeat", type=int, default=1, help="with --plan: at most so many times, until it shows something")
@@ -112,7 +113,7 @@ class Checker:
 
     def make_plan(self, seed):
         options = {"protocols": sorted(self.protocols.items()), "faults": self.faults, "actors": self.options.actors,
-                   "seconds": self.options.round_seconds, "rate": self.options.rate}
+                   "seconds": self.options.round_seconds, "rate": self.options.rate, "kills": self.options.kills}
         return plans.make(seed, options, self.limits)
 
     def rounds(self):

@@ -100,6 +100,8 @@ def duplicates(timeline):
             if qos == 0 and (one.qos == 1 or timeline.killed_between(one.t_sent, min(one.t_acknowledged,
                                                                                      one.t_end))):
                 allowed *= len(one.sends)  # of what it had not acknowledged a killed broker need not know
+            if qos == 0 and one.will:  # nor what it had published for those that are gone
+                allowed += sum(1 for kill in timeline.kills if kill >= one.t_sent)
             if allowed and count > allowed:
                 names = [event["conn"] for event in life.received if event["op"] == op]
                 yield (f"{_title(one)} came {count} times with QoS {qos} to session {life.name}, where "

@@ -121,6 +121,7 @@ def _lacking(timeline, found, life):
 def flags(timeline):
     """A live message has no retain flag, unless the subscription asks for it as published."""
     for life in timeline.lives:
+        copies = collections.Counter(event["op"] for event in life.received)
         for event in life.received:
             one = timeline.publications.get(event["op"])
             if one is None or event["retain"] is None:
@@ -131,3 +132,17 @@ def flags(timeline):
             elif not event["retain"] and one.retain and not _may_be_live(timeline, life, one, False):
                 yield (f"{one.op}, a retained message of {one.topic}, came to session {life.name} without the "
                        "retain flag, and not live", [one.op], [event["conn"]])
+            elif event["retain"] and copies[one.op] == 1 and life.drained() and _live_without_flag(timeline, life, one):
+                yield (f"{one.op} came to session {life.name} with the retain flag, where it was owed as a live "
+                       "message", [one.op], [event["conn"]])
+
+
+def _live_without_flag(timeline, life, one):
+    """Whether the message must have come live, and without the flag: then a single copy is that one."""
+    if not one.sure or not one.qos or one.will or _may_be_live(timeline, life, one, True):
+        return False
+    for _, group, operations in timeline.matching(life, one.topic):
+        versions = [] if group else timeline.surely(operations, one.t_sent, one.t_end)
+        if versions and all(version.qos and not (version.nl and one.client == life.client) for version in versions):
+            return True
+    return False

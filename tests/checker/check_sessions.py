@@ -27,8 +27,8 @@ def takeover(timeline):
             if older.t_connected is None or newer.t_connected is None:
                 continue
             closed = math.inf if older.t_closed is None else older.t_closed
-            if closed < newer.t_connect:
-                continue
+            if closed < newer.t_connect or timeline.killed_between(older.t_connected, newer.t_connected):
+                continue  # a broker that was killed knows nothing of the older one, which datagrams may not tell
             newer_of[older.name] = newer
             free = max([newer.t_connected] + [until for _, until in older.silent])
             if closed > free + bound and timeline.end > free + bound:

@@ -287,6 +287,12 @@ class Content(JudgeTest):
         self.assert_found("flag", story(False, True))
         self.assert_found("flag", story(True, False, rap=True))
 
+    def test_a_single_copy_that_is_owed_live_has_no_flag(self):
+        story = pair().subscribe(1, "s#1", "t").publish(2, "p#1", "p.1", retain=True).drained(5, "s#1")
+        story.message(2.1, "s#1", "p.1", retain=True)
+        self.assert_found("flag", story)
+        self.assert_clean(story.message(2.2, "s#1", "p.1"))
+
     def test_what_the_broker_must_not_send(self):
         self.assert_found("protocol", self.story().add(3, "strange", "s#1", detail="PUBACK for nothing"))
 
@@ -473,6 +479,10 @@ class Takeover(JudgeTest):
         self.assert_clean(self.story(1.3))
         self.assert_found("takeover", self.story(12))
 
+    def test_a_killed_broker_knows_no_older_connection(self):
+        story = self.story(12).kill(0.5, down=0.2)
+        self.assertNotIn("takeover", self.kinds(story))
+
     def test_nothing_new_goes_to_the_older_one(self):
         story = self.story(2.5)
         self.assert_found("takeover", told_on(story).message(2.1, "s#1", "p.1", stale=True))
@@ -562,6 +572,15 @@ class Wills(JudgeTest):
         for came in (None, 2.6):
             self.assertNotIn("will", self.kinds(self.story(killed, came)))
             self.assertNotIn("missing", self.kinds(self.story(killed, came)))
+
+    def test_at_qos_0_only_a_kill_may_double_it(self):
+        def story():
+            one = Story().connect(0, "o#1", "o").subscribe(0.5, "o#1", "w")
+            one.connect(1, "s#1", "s", will={"qos": 0}).cut(2, "s#1").message(2.1, "o#1", "w.s#1", "w", qos=0)
+            return one.cut(2.2, "o#1").connect(4, "o#2", "o", clean=False, present=True).message(
+                4.2, "o#2", "w.s#1", "w", qos=0)
+        self.assert_found("duplicate", story())
+        self.assertNotIn("duplicate", self.kinds(story().kill(3)))
 
     def test_of_a_connection_whose_connack_was_read_after_the_kill(self):
         def killed(story):

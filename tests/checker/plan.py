@@ -95,24 +95,47 @@ class Planner:
     def _kills(self):
         if "kill" not in self.faults:
             return
-        for _ in range(choose(self.rng, [(1, 0), (5, 1), (2, 2)])):
-            at = self.rng.randint(self.length // 5, self.length * 4 // 5)
+        count = self.options.get("kills") or choose(self.rng, [(1, 0), (5, 1), (2, 2)])
+        for number in range(count):
+            # From a fifth to four fifths of the round, each in a part of its own.
+            at = int(self.length * (0.2 + 0.6 * (number + self.rng.random()) / count))
             self.add(at, "broker", "kill", down=self.rng.choice([0, 50, 300]))
             self._be_away(at)
-            self._bursts(at)
+            if self.limits["forbidden"]["receive"]:
+                # Who is away must not get this when he is back, at a broker that knows him from the store only.
+                self._publish(at + self.rng.randint(500, 2000), 5, "nosub/0", 1)
+            self._subscribe_before(at)
+            if self.rng.random() < 0.6:
+                self._bursts(at)
+            else:
+                # To a store that is idle: then what other parts of the broker have to store comes a commit later.
+                self._publish(at - self.rng.randint(5, 60), 1, None, self._burst_count())
+
+    def _subscribe_before(self, kill):
+        """What SUBACK promises outlives the kill, too."""
+        for one in self.rng.sample(self.actors[1:], min(6, len(self.actors) - 1)):
+            part = self.limits.protocol(one["protocol"])
+            if part["overlapping"]:
+                topic = f"check/{{R}}/t/{self.rng.randrange(4)}/{self.rng.randrange(3)}"
+                self.add(kill - self.rng.randint(0, 60), one["name"], "subscribe",
+                         filters=[{"filter": topic, "qos": max(part["qos"])}])
+
+    def _burst_count(self):
+        return 25 if self.limits["max_queued"] > 3000 else 5
 
     def _bursts(self, kill):
         """Some clients publish as fast as they can when the broker dies: between an acknowledgement and what it
         promises there may be a millisecond only."""
-        count = 25 if self.limits["max_queued"] > 3000 else 5
-        for one in self.rng.sample(self.actors[1:], min(5, len(self.actors) - 1)):
+        for early in (60, 30, 0, -30):
+            self._publish(kill - early, 5, None, self._burst_count())
+
+    def _publish(self, at, clients, topic, count):
+        """So many clients publish at one time; without a topic each to one of its choice."""
+        for one in self.rng.sample(self.actors[1:], min(clients, len(self.actors) - 1)):
             qos = [each for each in self.limits.protocol(one["protocol"])["qos"] if each]
-            if not qos:
-                continue
-            for early in (60, 30, 0, -30):
-                topic = self.rng.choice([f"t/{self.rng.randrange(4)}/{self.rng.randrange(3)}", "g/0"])
-                self.add(kill - early, one["name"], "publish", qos=self.rng.choice(qos), count=count,
-                         topic="check/{R}/" + topic)
+            if qos:
+                chosen = topic or self.rng.choice([f"t/{self.rng.randrange(4)}/{self.rng.randrange(3)}", "g/0"])
+                self.add(at, one["name"], "publish", qos=self.rng.choice(qos), count=count, topic="check/{R}/" + chosen)
 
     def _be_away(self, kill):
         """Some clients with lasting sessions are away around a kill: what waits for them is in the store alone."""
@@ -124,7 +147,8 @@ class Planner:
             last = max(connects, key=lambda step: step["at"])["with"]
             if last["expiry"] is None or last["expiry"] > 30:
                 self.add(kill - 500, one["name"], "cut", how="rst")
-                self.add(kill + self.rng.randint(100, 900), one["name"], "connect", **dict(last, clean=False))
+                self.add(kill + self.rng.randint(100, self.rng.choice([900, 2500])), one["name"], "connect",
+                         **dict(last, clean=False))
 
 
 class Script:
@@ -296,7 +320,9 @@ class Script:
         if topic != "retained" or not self.part["retain"]:
             if topic == "retained":
                 return
-            self.add("publish", topic=topic, qos=qos, size=size, count=count)
+            # What nobody may receive must not come as a retained message either.
+            retain = "/nosub/" in topic and self.part["retain"] and rng.random() < 0.5
+            self.add("publish", topic=topic, qos=qos, retain=retain, size=size, count=1 if retain else count)
             return
         number = rng.randrange(RETAINED_TOPICS)
         topic = f"check/{{R}}/r/{number}"
@@ -312,7 +338,8 @@ class Script:
     # --- and what goes wrong
 
     def _back(self, longest=1500):
-        self.at += int(self.rng.choice([10, 100, self.rng.randint(10, longest)]))
+        # Long enough sometimes for what waits to leave the broker's memory.
+        self.at += int(choose(self.rng, [(3, 10), (3, 100), (3, self.rng.randint(10, longest)), (1, 4500)]))
         self.connect()
         if not self.persistent or not self.filters:
             self.at += 5
@@ -321,7 +348,11 @@ class Script:
 
     def leave(self):
         will = self.five and self.will and self.rng.random() < 0.3
-        self.add("disconnect", will=will)
+        if self.five and self.persistent and not self.plain and self.rng.random() < 0.25:
+            self.add("disconnect", will=will, expiry=0)  # and the session ends
+            self.filters = []
+        else:
+            self.add("disconnect", will=will)
         self._back()
 
     def cut(self):
