@@ -164,10 +164,14 @@ class RunCheckTest(unittest.TestCase):
         self.write("tests/budgets.txt", "test | 0.5\nci | 0.7\n")
         code, wrong = self.judge("case(a sleep 0.6)\ncase(b sleep 0.2)\n")
         self.assertEqual((code, len(wrong)), (1, 2), wrong)
-        self.assertRegex(wrong[0], r"^a took [\d.]+ s; no test may take more than 0.5 s$")
+        self.assertRegex(wrong[0], r"^a took [\d.]+ s; it may not take more than 0.5 s$")
         self.assertRegex(wrong[1], r"^label ci: [\d.]+ s, 0.7 allowed$")
         self.assertEqual(self.judge("case(a sleep 0.6)\n", options=("--label", "ci", "--no-budget")),
                          (0, []))
+        self.write("tests/budgets.txt", "test | 0.5\nci | 20\na | 10\n")
+        code, wrong = self.judge("case(a sleep 0.6)\ncase(b sleep 0.6)\n")
+        self.assertEqual((code, len(wrong)), (1, 1), wrong)
+        self.assertRegex(wrong[0], r"^b took ")
 
     def test_without_ci_it_only_tells(self):
         code, wrong = self.judge("case(a /none/such)\n", ci=False)
