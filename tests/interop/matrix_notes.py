@@ -6,7 +6,7 @@ ROWS = "[translation.md](protocols/translation.md)"
 
 NOTES = {
     "a": f"CoAP's notifications are confirmable or not: QoS 2 is delivered as QoS 1. {ROWS}, QoS.",
-    "b": f"CoAP has no mark for retained messages: the observer gets the value. {ROWS}, RETAIN.",
+    "b": f"CoAP has no mark for retained messages: the observer gets the value. {ROWS}, retain.",
     "c": "SockJS carries texts: each octet of STOMP that is no UTF-8 becomes `?` on the way to the "
          f"client. {ROWS}, payload; [sockjs.md](protocols/sockjs.md), bytes in texts.",
     "d": "What sockjs-client makes of octets that are no text is no frame: ERROR, and the end of the "
@@ -16,7 +16,7 @@ NOTES = {
     "f": "npm `coap` drops a notification in blocks: it looks for the Observe number in the last "
          "block, where RFC 7959 has none. coap-client gets the whole.",
     "g": f"stompjs takes spaces off the ends of a header's value. stomp.py keeps them. {ROWS}, topic.",
-    "h": f"STOMP has no will. {ROWS}, will.",
+    "h": "STOMP has no will: no frame can say it ([stomp.md](protocols/stomp.md)).",
 }
 
 # Columns, publishers, subscribers, value, letter; None is any.
