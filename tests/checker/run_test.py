@@ -77,7 +77,7 @@ class Run(unittest.TestCase):
         gateway = Gateway("rm -rf {folder}/data")
         found = gateway.folder / "found"
         status, text = check(gateway, "--seed", 1, "--rounds", 3, "--faults", "kill", "--round-seconds", 3,
-                             "--actors", 6, "--shrink-seconds", 30, "--out", found, "-v")
+                             "--actors", 6, "--shrink-seconds", 10, "--out", found, "-v")
         self.assertEqual(status, 1, text)
         self.assertIn("missing: not delivered: ", text)
         self.assertIn("shrunk to ", text)

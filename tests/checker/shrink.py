@@ -18,7 +18,7 @@ class Shrinker:
     def __init__(self, plan, result, run, seconds, say=None, clock=time.monotonic):
         self.best, self.result, self.run = plan, result, run
         self.kind = ""
-        self.clock, self.deadline = clock, clock() + seconds
+        self.clock, self.seconds, self.deadline = clock, seconds, math.inf
         self.say = say or (lambda text: None)
         self.tries, self.runs = TRIES, 0
 
@@ -100,19 +100,19 @@ class Shrinker:
         first = self.result[1]
         results = []
         for _ in range(2):
-            if not self.over():
-                self.runs += 1
-                results.append(self.run(self.best))
+            self.runs += 1
+            results.append(self.run(self.best))
         kinds = list(dict.fromkeys(finding.kind for finding in first))
         often = {kind: sum(any(finding.kind == kind for finding in findings) for _, findings in results)
                  for kind in kinds}
         self.kind = max(kinds, key=lambda kind: often[kind])  # of equals the first, which is the gravest
         self.result = (self.result[0], [finding for finding in first if finding.kind == self.kind])
-        self.tries = 1 if results and often[self.kind] == len(results) else TRIES
+        self.tries = 1 if often[self.kind] == len(results) else TRIES
         self.say(f"  {self.kind}: shown again in {often[self.kind]} of {len(results)} further runs")
 
     def shrink(self):
         self._again()
+        self.deadline = self.clock() + self.seconds
         for part in (self._named, self._faster, self._by_actor, self._faster, self._by_step, self._counts,
                      self._faster):
             if not self.over():
