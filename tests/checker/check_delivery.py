@@ -4,6 +4,8 @@ import collections
 
 from timeline import INF, matches, split_shared
 
+NAMING_PROTOCOLS = ("stomp",)  # a connection gets only what it has itself subscribed to, whatever its session has
+
 
 def _title(publication):
     if publication.will:
@@ -151,7 +153,7 @@ def order(timeline):
 def leaks(timeline):
     """Nothing to a session that had no subscription for it when it was published."""
     for life in timeline.lives:
-        if life.doubtful and life.conns[0].present:
+        if life.unknown():
             continue
         for event in life.received:
             one = timeline.publications.get(event["op"])
@@ -286,6 +288,14 @@ def shared(timeline):
             yield from _shared_twice(timeline, one, found, got)
 
 
+def _reads_all(life, text):
+    """Whether whatever this member of the group is given comes to its client. One that has to name its subscriptions
+    on each connection does not name one that nobody has confirmed, which the session may have all the same."""
+    return not any(one.kind == "unsub" or not one.qos or (
+        one.t_answered is None and any(conn.protocol in NAMING_PROTOCOLS for conn in life.conns))
+        for one in life.filters[text])
+
+
 def _shared_lost(timeline, one, groups, got):
     if not one.sure or not one.qos or timeline.forbidden("publish", one.topic) or \
             timeline.forbidden("receive", one.topic):
@@ -294,9 +304,7 @@ def _shared_lost(timeline, one, groups, got):
         members = [life for life in lives if life.t_end >= one.t_sent and
                    timeline.possible(life.filters[text], one.t_sent, one.t_end)]
         owing = [life for life in members if timeline.surely(life.filters[text], one.t_sent, one.t_end)]
-        whole = all(life.drained() and all(version.qos for version in life.filters[text]
-                                           if version.kind == "sub") and
-                    not any(version.kind == "unsub" for version in life.filters[text]) for life in members)
+        whole = all(life.drained() and _reads_all(life, text) for life in members)
         # It may have gone to who joined later, in the place of a member that was cut off (4.8.2).
         if owing and whole and not any(life in lives for life, _ in got[one.op]) and \
                 not any(_backlogs(timeline, life) for life in members):

@@ -75,7 +75,7 @@ def _may_be_live(timeline, life, one, flag):
 
 def _wrong_values(timeline, found):
     for life in timeline.lives:
-        if life.doubtful and life.conns[0].present:
+        if life.unknown():
             continue
         for event in life.received:
             one = timeline.publications.get(event["op"])

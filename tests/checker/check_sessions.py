@@ -24,7 +24,7 @@ def takeover(timeline):
     newer_of = {}
     for conns in timeline.by_client.values():
         for older, newer in zip(conns, conns[1:]):
-            if older.t_connected is None or newer.t_connected is None:
+            if older.t_connected is None or newer.t_connected is None or older.unordered or newer.unordered:
                 continue
             closed = math.inf if older.t_closed is None else older.t_closed
             if closed < newer.t_connect or timeline.killed_between(older.t_connected, newer.t_connected):

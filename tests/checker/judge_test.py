@@ -317,6 +317,12 @@ class Shared(JudgeTest):
         story = self.story().connect(3, "q#1", "q", expiry=0).subscribe(3.5, "q#1", "$share/g/t")
         self.assert_clean(story.message(4, "q#1", "p.1"))
 
+    def test_to_a_member_that_does_not_know_of_its_subscription(self):
+        for protocol, kinds in (("stomp", set()), ("mqtt", {"shared"})):
+            story = self.story().connect(0, "q#1", "q", protocol=protocol)
+            story.subscribe(1, "q#1", "$share/g/t", answered=False).drained(5, "q#1")
+            self.assertEqual(kinds, self.kinds(story))
+
     def test_to_two_members_with_qos_2(self):
         story = self.story(2).message(2.1, "r#1", "p.1", qos=2).message(2.1, "s#1", "p.1", qos=2)
         self.assert_found("shared", story)
@@ -466,6 +472,23 @@ class Present(JudgeTest):
     def test_after_a_kill_of_a_session_in_which_nothing_was_acknowledged(self):
         story = Story().connect(0, "s#1", "s").kill(1).closed(1, "s#1")
         self.assert_clean(story.connect(2, "s#2", "s", clean=False, present=False))
+
+
+    def test_the_countdown_of_an_expiry_begins_anew_when_a_kill_that_took_long_is_over(self):
+        def killed(story):
+            story.add(-1, "kill").closed(2, "s#1").add(9, "up")
+        for present in (True, False):
+            self.assertNotIn("present", self.kinds(self.story(present, before=killed, expiry=1, t=10)))
+        self.assert_found("present", self.story(True, before=killed, expiry=1, t=25))
+
+    def test_of_two_that_connect_at_once_nobody_knows_which_was_first(self):
+        for present in (True, False):
+            story = Story().connect(0, "s#1", "s", expiry=0, takes=3).connect(1, "s#2", "s", clean=False)
+            story.subscribe(2, "s#2", "t").closed(4, "s#2")
+            story.connect(5, "s#3", "s", clean=False, present=present)
+            self.assert_clean(story)
+        story = Story().connect(0, "s#1", "s", expiry=0).connect(1, "s#2", "s", clean=False, takes=3)
+        self.assert_found("present", story.connect(5, "s#3", "s", clean=False, present=False))
 
 
 class Takeover(JudgeTest):

@@ -22,14 +22,14 @@ class Story:
         return self
 
     def connect(self, t, conn, client, *, version="5", clean=True, expiry=None, present=False, answered=True,
-                keep_alive=60, will=None):
+                keep_alive=60, will=None, protocol="mqtt", takes=ANSWER):
         self.client_of[conn] = client
         if will is not None:
             will = {"op": "w." + conn, "topic": "w", "qos": 1, "retain": False, "delay": 0, "empty": False, **will}
-        self.add(t, "connect", conn, client=client, protocol="mqtt", version=version, clean=clean, expiry=expiry,
+        self.add(t, "connect", conn, client=client, protocol=protocol, version=version, clean=clean, expiry=expiry,
                  keep_alive=keep_alive, will=will)
         if answered:
-            self.add(t + ANSWER, "connected", conn, present=present)
+            self.add(t + takes, "connected", conn, present=present)
         return self
 
     def subscribe(self, t, conn, text, qos=2, *, answered=True, code=-1, **options):

@@ -67,6 +67,7 @@ class Connection:
     noticed: tuple | None = None  # when the broker may notice by itself that a client without a stream is gone
     will_on_takeover: bool = True
     life: "Life | None" = None
+    unordered: bool = False  # another connection of the id was asked for before this one was answered, or the reverse
 
 
 @dataclasses.dataclass
@@ -111,6 +112,10 @@ class Life:
     @property
     def t_begin(self):
         return self.conns[0].t_connect
+
+    def unknown(self):
+        """Whether it may have subscriptions that nobody here has seen it make."""
+        return self.doubtful and (self.conns[0].present or any(one.unordered for one in self.conns))
 
     def drained(self):
         """Whether all that was owed to it must have come."""
@@ -247,6 +252,7 @@ class Timeline:
     def _read_lives(self):
         for client, conns in self.by_client.items():
             conns.sort(key=lambda one: one.t_connect)
+            self._find_unordered(conns)
             life, number = None, 0
             for index, one in enumerate(conns):
                 if one.t_connected is None:
@@ -270,6 +276,8 @@ class Timeline:
                     self.lives.append(life)
                 life.conns.append(one)
                 one.life = life
+                if one.unordered:
+                    life.doubtful = life.broken = True
             for each in self.lives:
                 # What one protocol's client holds of a QoS 2 exchange another's does not know.
                 each.broken = each.broken or len({one.protocol for one in each.conns}) > 1
@@ -284,6 +292,19 @@ class Timeline:
             for life in self.lives:
                 if self.killed_between(life.t_begin, INF):
                     life.doubtful = True
+
+    @staticmethod
+    def _find_unordered(conns):
+        """Two that were asked for at once (by two clients of one id, or by datagrams, which are repeated) may have
+        been heard in either order: nobody knows which of them had the session last."""
+        latest = None
+        for one in conns:
+            if one.t_connected is None:
+                continue
+            if latest is not None and latest.t_connected > one.t_connect:
+                latest.unordered = one.unordered = True
+            if latest is None or latest.t_connected < one.t_connected:
+                latest = one
 
     @staticmethod
     def _read_unanswered(one, life):
@@ -304,6 +325,8 @@ class Timeline:
         if not answered:
             return False if all(each.expiry == 0 for each in unanswered) else None
         last = answered[-1]
+        if one.unordered or last.unordered:
+            return None
         if unanswered:
             if all(each.expiry == last.expiry and (not each.clean or last.expiry == 0) for each in unanswered):
                 if last.expiry not in (None, 0):
@@ -326,7 +349,7 @@ class Timeline:
             return False
         earliest, latest = self.close_bounds(last, one)
         for kill in self.kills:  # the countdown may begin anew when the broker is back
-            if last.t_connect <= kill <= one.t_connect:
+            if kill <= one.t_connect and last.t_connect <= self.up_after(kill):
                 latest = max(latest, self.up_after(kill))
         if one.t_connected < earliest + last.expiry - self.limits["early_seconds"]:
             return True

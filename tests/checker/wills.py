@@ -39,6 +39,8 @@ def judge_will(timeline, one, newer):
     """When the will of connection `one` is due; `newer`: the client's next connection, or None."""
     if one.t_connected is None:
         return Due(one.t_connect)  # nobody knows whether the broker has heard of it
+    if one.unordered or (newer is not None and newer.unordered):
+        return Due(one.t_connect)  # nor which of two connections was the newer one
     delay = one.will["delay"]
     wait = delay if one.expiry is None else min(delay, one.expiry)
     earliest, latest = timeline.close_bounds(one, newer)
