@@ -217,6 +217,8 @@ class Script:
                                    ("clean", 1, self.clean_start)):
             if fault in faults:
                 table.append((weight, act))
+        if self.protocol == "mqttsn":
+            table.append((4, self.sleep))
         if self.lapses:
             table.append((2, self.lapse))
         if self.short:
@@ -383,6 +385,11 @@ class Script:
         self.connect(clean=True)
         for _ in range(2):
             self.subscribe()
+
+    def sleep(self):
+        seconds = round(self.rng.uniform(0.3, 2.5), 1)
+        self.add("sleep", seconds=seconds)
+        self.at += int(seconds * 1000)  # whatever it had to do would wake it
 
     def lapse(self):
         self.add("lapse")
