@@ -91,6 +91,7 @@ void Machine::answer(Deferred& deferred, Code code) {
         in.is_proven = is_proven(source, in.request);
         in.target = std::move(*decode_target(*message));
         Client& client = *deferred.client;
+        observation->is_answered = true;
         answer_observation(in, *observation);
         let_flow(client);
     } else if (is_success(code)) {

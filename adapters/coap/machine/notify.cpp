@@ -39,8 +39,11 @@ std::uint32_t Machine::notify(Client& client, const MessagePtr& message, std::ui
         }
         for (Observation* one = subscription->first; one != nullptr;
              one = one->next_of_subscription) {
-            ++count;
-            enqueue(*one->endpoint, {one, message, packet_id});
+            // What has waited for this observer comes behind its answer, and this behind that.
+            if (one->is_answered || packet_id == 0) {
+                ++count;
+                enqueue(*one->endpoint, {one, message, packet_id});
+            }
         }
     };
     for (const std::uint32_t identifier : identifiers) {

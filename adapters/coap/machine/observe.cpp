@@ -105,6 +105,7 @@ void Machine::observe(Incoming& in) {
         in.deferred->ticket = ticket;
         in.deferred->code = Code::content;
     } else {
+        observation.is_answered = true;
         answer_observation(in, observation);
         let_flow(*client);
     }
@@ -235,7 +236,9 @@ void Machine::answer_observation(Incoming& in, Observation& observation) {
         observation.was_notified = true;
     }
     const bool is_large = message && message->payload().size() > (16U << observation.size_exponent);
-    keep_large(observation, is_large ? message : MessagePtr{});
+    if (is_large) {  // else the blocks of what it was told of before are still to be fetched
+        keep_large(observation, message);
+    }
 }
 
 /// GET with Observe 1 (RFC 7641, 3.6). By its token; a client that names itself may have lost

@@ -70,6 +70,7 @@ struct Observation {
     std::uint32_t sequence = 0;         // 24 bits, of the last notification
     std::uint16_t last_message_id = 0;  // of the last notification
     bool was_notified = false;
+    bool is_answered = false;  // its registration: before that, QoS 1 waits
     Token token;
     std::uint8_t size_exponent = 6;  // of blocks
 };

@@ -267,6 +267,27 @@ TEST_CASE("an observer that asks for the rest with Observe, too, gets it and sta
     CHECK(t.next().find("| small") != std::string::npos);
 }
 
+TEST_CASE("an observer that asks again still gets the blocks of what it was told of") {
+    CoapTest t;
+    const CoapRequest registration{
+        .message_id = 1, .token = "t", .path = "ps/+", .options = {{option::observe, ""}}};
+    t.ask(registration);
+    t.publish("a", body_of(1500));
+    const std::string notification = t.next();
+    t.answer(Type::acknowledgement, CoapTest::id_of(notification));
+    CoapRequest again = registration;
+    again.message_id = 2;
+    CHECK(t.ask(again).starts_with("ACK 2.05 #2 [t]"));
+    t.net.send(1000, coap_bytes({.message_id = 3,
+                                 .token = "b",
+                                 .path = "ps/+",
+                                 .options = {{option::block2, coap_block(1, false, 6)}}}));
+    const auto datagram = t.net.take(1000);
+    const auto message = coap::decode_message(datagram);
+    REQUIRE(message.has_value());
+    CHECK(as_text(message->payload) == body_of(1500).substr(1024));
+}
+
 TEST_CASE("an observer that does not want the rest gets the next notification all the same") {
     CoapTest t;
     t.ask({.message_id = 1, .token = "t", .path = "ps/a", .options = {{option::observe, ""}}});

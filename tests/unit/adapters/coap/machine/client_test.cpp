@@ -461,6 +461,54 @@ TEST_CASE("a session outlives its connection, and the next one gets what has wai
     CHECK(t.world.shared().router.subscription_count() == 0);
 }
 
+TEST_CASE("what has waited comes behind the answer to its observer, and before what is new") {
+    SimOptions sim;
+    sim.storage_delay_max = 200ms;
+    CoapTest t{sim};
+    const auto connected = [&](std::uint16_t message_id) {
+        t.net.send(1000, coap_bytes({.code = Code::post,
+                                     .message_id = message_id,
+                                     .path = "mqtt/connection",
+                                     .query = "clientid=dev&keepalive=3600"}));
+        t.world.run_for(1s);
+        std::string text = t.next();
+        while (!text.empty() && text.find(" 2.01 ") == std::string::npos) {
+            text = t.next();  // what the connection before was still told
+        }
+        return "clientid=dev&token=" + text.substr(text.rfind(' ') + 1);
+    };
+    const auto observe = [&](std::uint16_t message_id, const char* path, const std::string& who) {
+        t.net.send(1000, coap_bytes({.message_id = message_id,
+                                     .token = path + 3,
+                                     .path = path,
+                                     .query = who,
+                                     .options = {{option::observe, ""}}}));
+    };
+    const std::string first = connected(1);
+    observe(2, "ps/a", first);
+    t.world.run_for(1s);
+    const std::string second = connected(3);
+    observe(4, "ps/b", second);  // now messages flow, and those of `a` have no observer
+    t.world.run_for(1s);
+    while (!t.next().empty()) {
+    }
+    t.publish("a", "1");
+    t.publish("a", "2");
+    t.world.run_for(1s);
+    CHECK(t.next() == "");
+    observe(5, "ps/a", second);
+    t.world.settle();
+    CHECK(t.next() == "");  // the registration is not stored yet
+    t.publish("a", "3");
+    t.world.run_for(1s);
+    CHECK(t.next().starts_with("ACK 2.05 #5 [a]"));
+    for (const char* const payload : {"1", "2", "3"}) {
+        CHECK(t.take().ends_with("| " + std::string{payload}));
+        t.world.run_for(1s);
+    }
+    CHECK(t.take() == "");
+}
+
 TEST_CASE("the listener's bound of clients") {
     coap::MachineOptions options = open_coap();
     options.client_count_max = 1;
