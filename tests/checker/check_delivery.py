@@ -79,7 +79,9 @@ def _copies_allowed(timeline, life, publication, qos):
     matches (3.3.5), and one for each time that it was sent as a retained message."""
     live = retained = 0
     for _, group, operations in timeline.matching(life, publication.topic):
-        versions = timeline.possible(operations, publication.t_sent, publication.t_end)
+        # A member of a group may be chosen later, in the place of one whose session has ended (4.8.2).
+        end = publication.t_end if group is None else INF
+        versions = timeline.possible(operations, publication.t_sent, end)
         if any(min(one.qos, publication.qos) >= qos for one in versions) or (versions and qos == 0):
             live += 1
         if publication.retain and group is None:
@@ -215,11 +217,12 @@ def granted_qos(timeline):
             one = timeline.publications.get(event["op"])
             if one is None or event["qos"] is None:
                 continue
-            possible = set()
+            possible, is_open = set(), False
             for _, _, operations in timeline.matching(life, one.topic):
+                is_open = is_open or any(version.any_qos for version in operations)
                 possible |= {min(one.qos, version.qos) for version in operations
                              if version.kind == "sub" and not version.refused}
-            if possible and event["qos"] not in possible:
+            if possible and not is_open and event["qos"] not in possible:
                 yield (f"{_title(one)} came to session {life.name} with QoS {event['qos']}, where "
                        f"{' or '.join(map(str, sorted(possible)))} was granted", [one.op], [event["conn"]])
 

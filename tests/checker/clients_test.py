@@ -11,10 +11,12 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "interop")]
 
 import history as histories  # noqa: E402
+import judge  # noqa: E402
 import limits as limit_files  # noqa: E402
 import plan as plans  # noqa: E402
 from actor import Setup, Target  # noqa: E402
 from actors import registry, sessions  # noqa: E402
+from story import Story  # noqa: E402
 
 
 def made(protocol, limits):
@@ -94,6 +96,48 @@ class Datagrams(unittest.TestCase):
                 self.assertAlmostEqual(latest - earliest, 6.0)
             else:
                 self.assertIsNone(latest)
+
+
+class Judged(unittest.TestCase):
+    """What the events of these protocols say beside those of MQTT."""
+
+    def found(self, story):
+        return {one.kind for one in judge.judge(story.history(), limit_files.Limits())}
+
+    @staticmethod
+    def will(noticed, came=None, back=None, on_takeover=True):
+        story = Story().connect(0, "o#1", "o").subscribe(0.5, "o#1", "w").connect(1, "s#1", "s", will={}, present=None)
+        story.events[-2]["will_on_takeover"] = on_takeover
+        story.add(2, "closed", "s#1", by="us", how="cut", noticed=noticed)
+        if came is not None:
+            story.message(came, "o#1", "w.s#1", "w")
+        if back is not None:
+            story.connect(back, "s#2", "s", present=None)
+        return story.drained(60, "o#1")
+
+    def test_a_silent_client_s_will_comes_when_the_broker_notices(self):
+        self.assertEqual(self.found(self.will([2, 11], came=11)), set())
+        self.assertEqual(self.found(self.will([2, 11])), {"missing"})
+        self.assertEqual(self.found(self.will([2, 11], came=1.5)), {"will"})
+        self.assertEqual(self.found(self.will([2, None])), set())
+
+    def test_a_client_that_is_back_may_have_no_will(self):
+        self.assertEqual(self.found(self.will([2, 11], back=5, on_takeover=False)), set())
+        self.assertEqual(self.found(self.will([2, 11], back=5)), {"missing"})
+        self.assertEqual(self.found(self.will([2, 11], back=20, on_takeover=False)), {"missing"})
+
+    def test_what_nack_sent_back_comes_out_of_order(self):
+        for returned, kinds in ((True, set()), (False, {"order"})):
+            story = Story().connect(0, "r#1", "r").subscribe(0.5, "r#1", "t", 1).connect(0, "p#1", "p")
+            story.publish(1, "p#1", "p.1").publish(2, "p#1", "p.2").message(3, "r#1", "p.2")
+            story.message(4, "r#1", "p.1", **({"returned": True} if returned else {}))
+            self.assertEqual(self.found(story.drained(60, "r#1")), kinds)
+
+    def test_a_subscription_without_a_qos_may_have_any(self):
+        for options, kinds in (({"any_qos": True}, set()), ({}, {"qos"})):
+            story = Story().connect(0, "r#1", "r").subscribe(0.5, "r#1", "t", 0, **options).connect(0, "p#1", "p")
+            story.publish(1, "p#1", "p.1").message(3, "r#1", "p.1", qos=1)
+            self.assertEqual(self.found(story.drained(60, "r#1")), kinds)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ times the broker did its part.
                   latest]: datagrams, when the broker may notice by itself; latest None: perhaps never
     subscribe     conn, op, filters       `filters`: list of {filter, qos, nl, rap, rh, id}: no local, retain as
                   published, retain handling, subscription identifier (None: none). Shared: `$share/<group>/<filter>`
+                  Optional: `any_qos` True: the protocol grants none, so that another protocol which takes the
+                  session over may be given any
     subscribed    conn, op, codes         one for each filter: granted QoS, or None: refused
     unsubscribe   conn, op, filters       `filters`: list of texts
     unsubscribed  conn, op

@@ -71,6 +71,8 @@ class Worker(threading.Thread):
     def _step(self):
         step = self.steps.pop(0)
         do = step["do"]
+        if self.stood_down:
+            return  # another actor has its client id now
         if do == "stand_down":
             self.wanted, self.stood_down = False, True
             return
@@ -93,7 +95,9 @@ class Worker(threading.Thread):
     def quiet(self):
         """In the drain: connected if it has to be, and nothing of its own under way."""
         one = self.actor
-        if one.may_have_session() and not self.stood_down and not one.connected():
+        if self.stood_down:
+            return not one.connected()  # what it has left open is never answered
+        if one.may_have_session() and not one.connected():
             return False
         return not one.busy() and not self.ping.is_set()
 

@@ -83,6 +83,7 @@ class Operation:
     rap: bool = False
     rh: int = 0
     id: int | None = None
+    any_qos: bool = False
     refused: bool = False
     t_superseded: float = INF  # when surely replaced by a later operation
 
@@ -399,7 +400,7 @@ class Timeline:
         else:
             text = each["filter"]
             one = Operation("sub", event["t"], answered, event["conn"], each["qos"], each.get("nl", False),
-                            each.get("rap", False), each.get("rh", 0), each.get("id"))
+                            each.get("rap", False), each.get("rh", 0), each.get("id"), each.get("any_qos", False))
             if answer is not None:
                 code = answer["codes"][index]
                 one.refused = code is None

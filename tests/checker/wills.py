@@ -56,6 +56,8 @@ def judge_will(timeline, one, newer):
         earliest = max(one.t_lapse, min(earliest, latest))
     if not one.will_on_takeover and newer is not None and newer.t_connect <= latest:
         return Due(earliest)  # the client is alive, so that its will may be dropped
+    if one.noticed is not None and latest + timeline.limits["late_seconds"] > timeline.end:
+        return Due(earliest)  # the broker may not have noticed yet
     return _after_loss(timeline, one, newer, (earliest, latest), wait)
 
 

@@ -116,11 +116,6 @@ class CoapActor(DatagramActor):
         return super().busy() or bool(self.fetching) or self.ping_at is not None or bool(self.older)
 
     def work(self, now):
-        for _, link in self.older:  # only who observes is told that its connection was taken over
-            if self.state == "active" and link.token and now >= link.asked_at + 0.5:
-                link.asked_at = now
-                link.send(self.request(wire.PUT, "mqtt/connection", [f"clientid={self.setup.client_id}",
-                                                                     f"token={link.token}"], kind=wire.NON)[0])
         if self.ping_at is not None and now >= self.ping_at and self.state == "active" and not self.exchange:
             self.ping_at = now + QUIET
             self.begin_ping()
@@ -225,6 +220,11 @@ class CoapActor(DatagramActor):
     def begin_ping(self):
         number = self.next_id()
         self.begin(Exchange("ping", lambda _: wire.encode(wire.CON, wire.EMPTY, number), number))
+
+    def ask_older(self, link):
+        """Only who observes is told; others learn by 4.01 that their token is no more."""
+        link.send(self.request(wire.PUT, "mqtt/connection", [f"clientid={self.setup.client_id}",
+                                                             f"token={link.token}"], kind=wire.NON)[0])
 
     def beat(self):
         if not self.exchange and not self.todo:

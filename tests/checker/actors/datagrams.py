@@ -17,6 +17,7 @@ import typing
 import actor
 
 BEAT_SECONDS = 2.0
+ASK_OLDER_SECONDS = 0.5
 
 
 class Link:
@@ -110,6 +111,10 @@ class DatagramActor(actor.Actor):
 
     def handle_older(self, conn, datagram):
         """A datagram for a replaced connection; True when it says that the connection has ended."""
+        raise NotImplementedError
+
+    def ask_older(self, link):
+        """The client of a replaced connection asks whether it still has one: it is not always told."""
         raise NotImplementedError
 
     def beat(self):
@@ -290,6 +295,10 @@ class DatagramActor(actor.Actor):
         """Repetitions, keep alive, and the next of what waits."""
         if not self.link:
             return
+        for _, link in self.older:
+            if self.state not in (None, "connecting") and now >= link.asked_at + ASK_OLDER_SECONDS:
+                link.asked_at = now
+                self.ask_older(link)
         if self.beats() and now >= self.beat_due():
             self.beat()
         if self.lapsed or self.silent_until is not None:

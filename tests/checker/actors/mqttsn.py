@@ -222,6 +222,10 @@ class MqttSnActor(DatagramActor):
             self.ids.get(topic, topic_id), one["payload"], one["qos"], number, dup or one.get("again", False),
             one["retain"]), number, one["op"], one))
 
+    def ask_older(self, link):
+        """A message from an address that is nobody's is answered by DISCONNECT."""
+        link.send(wire.message(wire.PINGREQ))
+
     def beat(self):
         self.say(wire.message(wire.PINGREQ))
 

@@ -334,7 +334,7 @@ class StompActor(Actor):
         one.by_id[number] = (text, ack)
         op, qos = self.new_op(), 0 if ack == "auto" else 1
         self.record("subscribe", conn=one.name, op=op, filters=[
-            {"filter": text, "qos": qos, "nl": False, "rap": False, "rh": 1, "id": None}])
+            {"filter": text, "qos": qos, "nl": False, "rap": False, "rh": 1, "id": None, "any_qos": True}])
         if one.version == "1.0" and ack == "client-individual":
             ack = "client"  # 1.0 has no other; every message is acknowledged there by its own id
         self._send(one, "SUBSCRIBE", {"destination": self.destination(text), "id": number, "ack": ack,
