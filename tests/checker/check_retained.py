@@ -112,7 +112,7 @@ def _lacking(timeline, found, life):
                     continue
                 ops = {value.op for value in values}
                 if any(event["topic"] == topic and event["t"] >= one.t_sent
-                       and (event["op"] in ops or event["retain"]) for event in life.received):
+                       and (event["op"] in ops or event["retain"] is not False) for event in life.received):
                     continue
                 yield (f"not delivered: the retained message of {topic} ({' or '.join(sorted(ops))}) never came "
                        f"to session {life.name}, which subscribed at {one.t_sent:.3f} s", sorted(ops), [one.conn])

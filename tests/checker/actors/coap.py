@@ -231,11 +231,13 @@ class CoapActor(DatagramActor):
             self.ask("beat", wire.PUT, "mqtt/connection", self.who())
 
     def begin_subscribe(self, text, qos):
+        if text in self.observed.values():
+            return  # by the same token it would only be renewed, by another one be told of everything twice
         qos = min(qos, 1)  # what it is delivered with
         op = self.new_op()
         self.record("subscribe", conn=self.conn, op=op, filters=[
             {"filter": text, "qos": qos, "nl": False, "rap": False, "rh": 0, "id": None}])
-        token = next((one for one, known in self.observed.items() if known == text), None) or self.new_token()
+        token = self.new_token()
         self.observed[token] = text
         self.ask("subscribe", wire.GET, f"ps/{text}", [*self.who(), f"qos={qos}"], [(wire.OBSERVE, b"")], token=token,
                  op=op, with_={"filter": text, "qos": qos})
