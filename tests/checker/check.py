@@ -47,6 +47,9 @@ def arguments(description):
     add("--actors", type=int, default=20, help="clients in a round (default 20)")
     add("--round-seconds", type=float, default=8.0,
         help="length of a round without its drain (default 8)")
+    add("--patience", type=float, default=runner.PATIENCE_SECONDS, metavar="SECONDS",
+        help="what is owed and has not come when nothing at all has come for so long, is missing (default "
+             f"{runner.PATIENCE_SECONDS:.0f})")
     add("--rate", type=float, default=250.0, help="publications a second, about (default 250)")
     add("--kills", type=int, help="kills in a round, where that is a fault (default: mostly one)")
     add("--plan", metavar="FILE", help="replay one plan, as written by --out, instead of rounds from a seed")
@@ -99,11 +102,11 @@ class Checker:
         if not options.ca:
             self.tls.check_hostname, self.tls.verify_mode = False, ssl.CERT_NONE
 
-    def run_plan(self, plan, patience=runner.PATIENCE_SECONDS):
+    def run_plan(self, plan, patience=None):
         """(history, findings) of one run of a plan."""
         self.round_count += 1
         one = runner.Round(plan, f"{self.unique}r{self.round_count}", self.broker, self.limits, self.tls,
-                           patience)
+                           patience or self.options.patience)
         events = one.run()
         if one.troubles:
             raise CannotRun("the checker itself failed:\n" + "\n".join(one.troubles))
@@ -156,7 +159,8 @@ class Checker:
             histories.dump(events, os.path.join(self.options.out, self._stem(plan) + ".whole.jsonl"))
         if not self.options.no_shrink:
             plan, events, findings = shrink.shrink(
-                plan, (events, findings), lambda one: self.run_plan(one, runner.SHRINK_PATIENCE_SECONDS),
+                plan, (events, findings), lambda one: self.run_plan(
+                    one, min(runner.SHRINK_PATIENCE_SECONDS, self.options.patience)),
                 self.options.shrink_seconds, say if self.options.verbose else None)
         text = report.findings_text(plan, events, findings, self.limits)
         print(text, flush=True)

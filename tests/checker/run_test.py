@@ -76,13 +76,13 @@ class Run(unittest.TestCase):
     def test_what_a_kill_loses_is_found_and_shrunk(self):
         gateway = Gateway("rm -rf {folder}/data")
         found = gateway.folder / "found"
-        status, text = check(gateway, "--seed", 1, "--rounds", 3, "--faults", "kill", "--round-seconds", 3,
-                             "--actors", 6, "--shrink-seconds", 10, "--out", found, "-v")
+        status, text = check(gateway, "--seed", 5, "--rounds", 3, "--faults", "kill", "--round-seconds", 2,
+                             "--actors", 6, "--patience", 2, "--shrink-seconds", 8, "--out", found, "-v")
         self.assertEqual(status, 1, text)
         self.assertIn("missing: not delivered: ", text)
         self.assertIn("shrunk to ", text)
         stem = next(found.glob("*.plan.json"))
-        status, text = check(gateway, "--plan", stem, "--repeat", 5, "--no-shrink")
+        status, text = check(gateway, "--plan", stem, "--repeat", 5, "--patience", 2, "--no-shrink")
         self.assertEqual(status, 1, text)
         self.assertIn("missing: not delivered: ", text)
 
