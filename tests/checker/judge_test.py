@@ -469,6 +469,17 @@ class Present(JudgeTest):
         self.assertEqual(set(), {finding.kind for finding in judge.judge(
             self.story(False, before=kill).history(), Limits({"survives_kill": False}))})
 
+    def test_expiry_after_a_kill_that_the_client_noticed_late(self):
+        def story(killed):
+            found = Story().connect(0, "s#1", "s", expiry=2).subscribe(0.5, "s#1", "t")
+            found.add(1, "silent", "s#1", until=5)
+            if killed:
+                found.kill(2)
+            found.closed(5, "s#1")
+            return found.connect(5.5, "s#2", "s", clean=False, expiry=2, present=False)
+        self.assert_clean(story(True))
+        self.assert_clean(story(False))  # closed by the broker some time after the last that was read
+
     def test_after_a_kill_of_a_session_in_which_nothing_was_acknowledged(self):
         story = Story().connect(0, "s#1", "s").kill(1).closed(1, "s#1")
         self.assert_clean(story.connect(2, "s#2", "s", clean=False, present=False))

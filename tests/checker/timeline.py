@@ -232,7 +232,15 @@ class Timeline:
             one.t_alive = now
 
     def close_bounds(self, one, newer=None):
-        """Earliest and latest time at which the broker saw the connection end."""
+        """Earliest and latest time at which the broker saw the connection end. A client that does not read, or
+        writes to a broker that was killed, knows of it late."""
+        earliest, latest = self._close_bounds(one, newer)
+        for kill in self.kills:
+            if kill <= latest and one.t_connect <= self.up_after(kill):
+                earliest = min(earliest, max(kill, one.t_connect))
+        return earliest, latest
+
+    def _close_bounds(self, one, newer):
         if one.t_closed is None or (newer is not None and newer.t_connect < one.t_closed):
             if newer is None:
                 return INF, INF
@@ -246,7 +254,7 @@ class Timeline:
             return one.t_closed, one.t_closed
         if one.by == "us" and one.t_disconnect is not None:
             return one.t_disconnect, one.t_closed
-        return min(one.t_alive, one.t_closed), one.t_closed
+        return min([one.t_alive, one.t_closed] + [start for start, _ in one.silent]), one.t_closed
 
     # --- lives
 
