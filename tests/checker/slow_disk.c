@@ -1,5 +1,6 @@
-// A disk as gateways have it, an SD card: each sync takes 15 ms longer. Loaded in front of the C library
-// (LD_PRELOAD), so that what lies between a commit and the next is long enough to be hit by a kill.
+// A disk as gateways have it, an SD card: each sync takes 15 ms longer. Loaded in front of the C
+// library (LD_PRELOAD), so that what lies between a commit and the next is long enough to be hit by
+// a kill.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <time.h>
