@@ -1,11 +1,4 @@
 # The checker of brokers (tests/checker): its judge, its plans, and a short run against the gateway.
-if(NOT GW_PYTHON3)
-  find_program(GW_PYTHON3 NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH)
-endif()
-if(NOT GW_PYTHON3)
-  return()
-endif()
-
 foreach(name judge plan clients)
   add_test(NAME checker_${name}
     COMMAND ${GW_PYTHON3} -B ${CMAKE_CURRENT_SOURCE_DIR}/checker/${name}_test.py)

@@ -1,6 +1,5 @@
 # Black-box tests over real sockets: each program of tests/interop is one ctest case with the label
-# "interop". Debian's Python has the clients that the tests drive.
-find_program(GW_PYTHON3 NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
+# "interop".
 
 # gw_interop_test(name SECONDS [SLOTS n] [TLS|WS] [FULL] [FIGURES] [variable=value ...]):
 # test_<name>.py with a time limit, a minute at most (more for a sanitizer); SLOTS is how many

@@ -66,6 +66,19 @@ class FrameReader:
         return opcode, payload
 
 
+def ready(connections, seconds):
+    """(those that can be written, those that have something to read), of connections with a `link` and `reading()`:
+    after `seconds` at the most, none when nothing can happen."""
+    waiting = [one for one in connections if one.reading() and one.link.pending()]
+    readers = [one.link for one in connections if one.reading()]
+    writers = [one.link for one in connections if one.link.out]
+    if not readers and not writers:
+        time.sleep(min(seconds, 0.05))
+    found = select.select(readers, writers, [], 0 if waiting else seconds)
+    return ([one for one in connections if one.link in found[1]],
+            [one for one in connections if one.link in found[0] or one in waiting])
+
+
 class Link:
     """One connection. Made ready by the constructor, which waits; after that nothing waits but `finish`."""
 

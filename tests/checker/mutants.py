@@ -19,7 +19,6 @@ import random
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,10 @@ import time
 sys.dont_write_bytecode = True
 
 import mutant_tree as trees  # noqa: E402
+
+sys.path.append(str(trees.ROOT / "tests" / "interop"))
+
+import harness  # noqa: E402  (only the ports)
 
 CHECKER = trees.HERE / "mangrove-check"
 LIMITS = trees.HERE / "targets" / "mangrove.json"
@@ -71,19 +74,6 @@ class Outcome:
     rounds: int = 0
 
 
-def free_port():
-    """A loopback port that was free a moment ago, for TCP and UDP."""
-    while True:
-        port = random.SystemRandom().randrange(20000, 32000)
-        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
-            try:
-                stream.bind(("127.0.0.1", port))
-                datagrams.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-
-
 def start_command(binary, folder, ports, preload=None):
     """Runs the program with its data in `folder`; `preload`: a library to be loaded before all others."""
     rules = folder / "acl.conf"
@@ -103,7 +93,7 @@ def check(binary, way, preload, seed, seconds):
     outcome = Outcome(seed=seed)
     with tempfile.TemporaryDirectory(prefix="mangrove-mutant-") as folder:
         folder = pathlib.Path(folder)
-        ports = {scheme: free_port() for scheme in way.protocols}
+        ports = {scheme: harness.free_port() for scheme in way.protocols}
         command = [sys.executable, "-B", str(CHECKER), "--start-command", start_command(binary, folder, ports, preload if way.slow_disk else None),
                    "--limits", str(LIMITS), "--seed", str(seed), "--minutes", f"{seconds / 60:.3f}",
                    "--faults", ",".join(way.faults) or "none", "--findings", "1", "--no-shrink", "-v",

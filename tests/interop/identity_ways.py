@@ -393,3 +393,17 @@ class IdentityTest(MqttTest):
         """Closes it with the test."""
         self._clients.append(client)
         return client
+
+    def pairs(self, first, others=WAYS):
+        """Each way to come after `first`, with a client id and a topic of the pair's own."""
+        for second in others:
+            both = f"{first.__name__}-{second.__name__}"
+            yield second, self.name(both), self.topic(both)
+
+    def seen(self, watcher, sender, topic):
+        """What has come for a watcher before a message that is sent now."""
+        sender.publish(topic, END, 1)
+        found = [watcher.message().payload]
+        while found[-1] != END:
+            found.append(watcher.message().payload)
+        return found[:-1]

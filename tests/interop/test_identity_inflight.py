@@ -19,20 +19,6 @@ class InFlight(IdentityTest):
         found.subscribe(topic, qos=2)
         return found
 
-    def seen(self, watcher, sender, topic):
-        """What has come for a watcher before a message that is sent now."""
-        sender.publish(topic, END, 1)
-        found = [watcher.message().payload]
-        while found[-1] != END:
-            found.append(watcher.message().payload)
-        return found[:-1]
-
-    def homes(self, first):
-        """Each other way beside `first`, with a client id and a topic."""
-        for second in WAYS:
-            both = f"{first.__name__}-{second.__name__}"
-            yield second, self.name(both), self.topic(both)
-
     def visit(self, second, name, topic, home):
         """Goes by the other protocol meanwhile, and uses the same packet id there."""
         away = second(self, name)
@@ -62,7 +48,7 @@ class FromClient(InFlight):
     @for_each(*HOMES)
     def test_continued(self, first):
         """The client comes back with its state: PUBLISH with DUP, or PUBREL."""
-        for second, name, topic in self.homes(first):
+        for second, name, topic in self.pairs(first):
             copies = []
             for state in ("PUBLISH", "PUBREC", "PUBREL"):
                 sub = f"{topic}/{state}"
@@ -90,7 +76,7 @@ class FromClient(InFlight):
     @for_each(*HOMES)
     def test_begun_anew(self, first):
         """The program has lost its state: its next message has the same id, and must arrive."""
-        for second, name, topic in self.homes(first):
+        for second, name, topic in self.pairs(first):
             told = []
             for row, dup in (("two", False), ("two", True), ("one", False)):
                 sub = f"{topic}/{row}-{dup}"
@@ -122,7 +108,7 @@ class ToClient(InFlight):
     def test_not_received(self, first):
         """PUBLISH sent, no PUBREC: the other protocol gets it, once, and the first one no more."""
         sender = self.client(wire.V5)
-        for second, name, topic in self.homes(first):
+        for second, name, topic in self.pairs(first):
             home = first(self, name)
             home.subscribe(topic)
             sender.publish(topic, b"one", 2)
@@ -146,7 +132,7 @@ class ToClient(InFlight):
     def test_received(self, first):
         """PUBREC sent: the message comes no more, and PUBREL goes to the program that waits."""
         sender = self.client(wire.V5)
-        for second, name, topic in self.homes(first):
+        for second, name, topic in self.pairs(first):
             home = first(self, name)
             home.subscribe(topic)
             sender.publish(topic, b"one", 2)
@@ -185,7 +171,7 @@ class OverRestart(InFlight):
         watcher.subscribe(self.topic("#"))
         numbers = {}
         for first in HOMES:
-            for second, name, topic in self.homes(first):
+            for second, name, topic in self.pairs(first):
                 home = first(self, name)
                 home.subscribe(f"down/{topic}")
                 sender.publish(f"down/{topic}", b"down", 2)
@@ -200,7 +186,7 @@ class OverRestart(InFlight):
         broker.kill()
         broker._start()
         for first in HOMES:
-            for second, name, topic in self.homes(first):
+            for second, name, topic in self.pairs(first):
                 home = first(self, name)
                 self.assertEqual(home.released(), numbers[name], name)
                 home.complete(numbers[name])
@@ -219,7 +205,7 @@ class OverRestart(InFlight):
                 break
             found.setdefault(message.topic, []).append(message.payload)
         for first in HOMES:
-            for second, name, topic in self.homes(first):
+            for second, name, topic in self.pairs(first):
                 is_other = second.packet_ids not in (None, first.packet_ids)
                 self.assertEqual(found[topic], [b"one"] + [b"other"] * is_other + [b"next"], name)
                 identity_matrix.cell("qos2-restart", first.label, second.label, "once, and PUBREL")

@@ -22,18 +22,6 @@ class BriefCoap(Coap):
 
 class Wills(IdentityTest):
 
-    def pairs(self, first):
-        for second in WAYS:
-            both = f"{first.__name__}-{second.__name__}"
-            yield second, self.name(both), self.topic(both)
-
-    def seen(self, watcher, sender, topic):
-        sender.publish(topic, END, 1)
-        found = [watcher.message().payload]
-        while found[-1] != END:
-            found.append(watcher.message().payload)
-        return found[:-1]
-
     @ours_only("protocols")
     @harness.waits(20)
     @for_each(*WITH_WILL)
@@ -88,9 +76,7 @@ class Wills(IdentityTest):
     def test_replaced(self, first):
         """The newer connection brings a will of its own: that one is published when it is cut."""
         sender = self.client(wire.V5)
-        for second in WITH_WILL:
-            both = f"{first.__name__}-{second.__name__}"
-            name, topic = self.name(both), self.topic(both)
+        for second, name, topic in self.pairs(first, WITH_WILL):
             watcher = self.client(wire.V5)
             watcher.subscribe(topic, qos=1)
             one = first(self, name, will=(topic, b"older"))
@@ -125,9 +111,7 @@ class Options(IdentityTest):
     def test_untouched(self, first):
         """The other protocol was there and has not named the subscription: it is as it was."""
         sender = self.client(wire.V5)
-        for second in WAYS:
-            both = f"{first.__name__}-{second.__name__}"
-            name, topic = self.name(both), self.topic(both)
+        for second, name, topic in self.pairs(first):
             one = first(self, name)
             one.wire.subscribe(topic, qos=1, no_local=True, retain_as_published=True,
                                retain_handling=1, properties={"subscription_identifier": 7})

@@ -10,12 +10,6 @@ from identity_ways import END, WAYS, Coap, IdentityTest, Mqtt5, Sensor, Stomp, f
 
 class OneSession(IdentityTest):
 
-    def pairs(self, first):
-        """Each way beside `first`, with a client id and a topic for them."""
-        for second in WAYS:
-            both = f"{first.__name__}-{second.__name__}"
-            yield second, self.name(both), self.topic(both)
-
     def present(self, way, name):
         if way.knows_present:
             self.assertTrue(way.has_session, name)

@@ -407,16 +407,11 @@ class StompActor(Actor):
 
     def pump(self, seconds):
         all_of_them = [*self.old, *([self.current] if self.current else [])]
-        ready = [one for one in all_of_them if one.reading() and one.link.pending()]
-        readers = [one.link for one in all_of_them if one.reading()]
-        writers = [one.link for one in all_of_them if one.link.out]
-        if not readers and not writers:
-            time.sleep(min(seconds, 0.05))
-        found = select.select(readers, writers, [], 0 if ready else seconds)
+        writers, readers = links.ready(all_of_them, seconds)
         for one in all_of_them:
-            if one.link in found[1]:
+            if one in writers:
                 self._guard(one, one.link.flush)
-            if one.link in found[0] or one in ready:
+            if one in readers:
                 self._read(one)
         self._keep_alive()
 

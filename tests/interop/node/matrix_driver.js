@@ -4,9 +4,9 @@
 // Usage: node matrix_driver.js [CHROMIUM FOLDER PAGE], for actors in a page.
 'use strict'
 const fs = require('fs')
-const net = require('net')
 const readline = require('readline')
 const chromium = require('./chromium')
+const TcpSocket = require('./tcp_socket')
 require('./matrix_stomp')
 
 const say = (message) => process.stdout.write(JSON.stringify(message) + '\n')
@@ -139,26 +139,6 @@ class Coap {
     this.drop()
     if (this.token) await this.ask('DELETE', ['mqtt', 'connection'], [`token=${this.token}`])
   }
-}
-
-// What stompjs wants of a WebSocket, over TCP.
-class TcpSocket {
-  constructor ({ host, port }) {
-    this.url = `tcp://${host}:${port}/`
-    this.readyState = 0
-    this.socket = net.connect(port, host, () => { this.readyState = 1; this.onopen({}) })
-    this.socket.setNoDelay(true)
-    this.socket.on('data', (data) => this.onmessage({ data: new Uint8Array(data).buffer }))
-    this.socket.on('error', (error) => this.onerror && this.onerror(error))
-    this.socket.on('close', () => {
-      this.readyState = 3
-      if (this.onclose) this.onclose({ code: 1000, reason: '', wasClean: true })
-    })
-  }
-
-  send (data) { this.socket.write(typeof data === 'string' ? data : Buffer.from(data)) }
-  close () { this.readyState = 2; this.socket.end() }
-  terminate () { this.readyState = 2; this.socket.destroy() }
 }
 
 class Stomp extends globalThis.StompActor {

@@ -3,34 +3,13 @@
 // module is found through NODE_PATH or beside this file.
 'use strict'
 const assert = require('assert')
-const net = require('net')
 const { Client, Versions } = require('@stomp/stompjs')
+const TcpSocket = require('./tcp_socket')
 
 const [host, port] = [process.argv[2], Number(process.argv[3])]
 let count = 0
 const unique = (text = 'n') => `${text}${process.pid}-${++count}`
 const open = new Set()
-
-// What the client wants of a WebSocket, over a TCP socket.
-class TcpSocket {
-  constructor () {
-    this.url = `tcp://${host}:${port}/`
-    this.binaryType = 'arraybuffer'
-    this.readyState = 0
-    this.socket = net.connect(port, host, () => { this.readyState = 1; this.onopen({}) })
-    this.socket.setNoDelay(true)
-    this.socket.on('data', (data) => this.onmessage({ data: new Uint8Array(data).buffer }))
-    this.socket.on('error', (error) => this.onerror && this.onerror(error))
-    this.socket.on('close', () => {
-      this.readyState = 3
-      if (this.onclose) this.onclose({ code: 1000, reason: '', wasClean: true })
-    })
-  }
-
-  send (data) { this.socket.write(typeof data === 'string' ? data : Buffer.from(data)) }
-  close () { this.readyState = 2; this.socket.end() }
-  terminate () { this.readyState = 2; this.socket.destroy() }
-}
 
 const within = (promise, what, seconds = 15) => Promise.race([
   promise,
@@ -40,7 +19,7 @@ const within = (promise, what, seconds = 15) => Promise.race([
 
 async function connect (version, headers = {}, options = {}) {
   const client = new Client({
-    webSocketFactory: () => new TcpSocket(),
+    webSocketFactory: () => new TcpSocket({ host, port }),
     stompVersions: new Versions([version]),
     connectHeaders: { host: 'h', ...headers },
     reconnectDelay: 0,
