@@ -40,6 +40,7 @@ times the broker did its part.
                   that the client had replaced by a newer one (nothing was acknowledged there); `returned`
                   True: the client had refused it before (STOMP's NACK), so that it comes out of order
     silent        conn, until             the client stops reading until then
+    asleep        conn                    MQTT-SN: the client sleeps; a clean session may be kept for it from then on
     lapse         conn                    from here on the client sends nothing at all, not even its keep alive
     kill, up      (no actor)              the broker was killed (recorded before); it accepts connections again
     drained       conn                    the client has read all that there is, with a last exchange behind it

@@ -492,6 +492,13 @@ class Present(JudgeTest):
             self.assertNotIn("present", self.kinds(self.story(present, before=killed, expiry=1, t=10)))
         self.assert_found("present", self.story(True, before=killed, expiry=1, t=25))
 
+    def test_a_clean_session_may_last_for_a_sleeper(self):
+        def asleep(story):
+            story.add(1, "asleep", "s#1")
+        for present in (True, False):
+            self.assert_clean(self.story(present, before=asleep, expiry=0))
+        self.assert_found("present", self.story(False, before=asleep))
+
     def test_of_two_that_connect_at_once_nobody_knows_which_was_first(self):
         for present in (True, False):
             story = Story().connect(0, "s#1", "s", expiry=0, takes=3).connect(1, "s#2", "s", clean=False)

@@ -67,6 +67,7 @@ class Connection:
     noticed: tuple | None = None  # when the broker may notice by itself that a client without a stream is gone
     will_on_takeover: bool = True
     life: "Life | None" = None
+    slept: bool = False  # a gateway has to keep what is for a sleeper (MQTT-SN, 6.14): its clean session may last
     unordered: bool = False  # another connection of the id was asked for before this one was answered, or the reverse
 
 
@@ -224,6 +225,8 @@ class Timeline:
                 one.noticed = (event["noticed"][0], INF if event["noticed"][1] is None else event["noticed"][1])
         elif kind == "lapse":
             one.t_lapse = now
+        elif kind == "asleep":
+            one.slept = True
         elif kind == "silent":
             one.silent.append((now, event["until"]))
         elif kind == "drained":
@@ -334,7 +337,7 @@ class Timeline:
         if not answered:
             return False if all(each.expiry == 0 for each in unanswered) else None
         last = answered[-1]
-        if one.unordered or last.unordered:
+        if one.unordered or last.unordered or (last.slept and last.expiry == 0):
             return None
         if unanswered:
             if all(each.expiry == last.expiry and (not each.clean or last.expiry == 0) for each in unanswered):

@@ -181,6 +181,7 @@ class MqttSnActor(DatagramActor):
         self.begin(Exchange("disconnect", lambda _: wire.disconnect()))
 
     def begin_sleep(self, seconds):
+        self.record("asleep", conn=self.conn)
         if seconds:
             self.record("silent", conn=self.conn, until=round(self.history.now() + seconds, 3))
         self.begin(Exchange("sleep", lambda _: wire.disconnect(int(seconds * 2) + 10 if seconds else SLEEP_OF_CHECK),
