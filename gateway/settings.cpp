@@ -72,6 +72,7 @@ BrokerOptions broker_options(const config::Config& config) {
     options.expiry_interval_max = config.session.expiry_interval_max;
     options.retained_expiry = config.retainer.expiry_interval;
     options.auth_timeout = config.auth.timeout;
+    options.takeover_by_strength = config.session.takeover == config::Takeover::strength;
     options.upgrade_qos = config.session.upgrade_qos;
     options.ignore_loop_deliver = config.mqtt.ignore_loop_deliver;
     options.retain_available = config.mqtt.retain_available;

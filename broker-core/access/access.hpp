@@ -76,6 +76,8 @@ struct Credentials {
     const PeerInfo& peer;
     Protocol protocol = Protocol::internal;
     bool allow_anonymous = false;  // what the listener says
+    /// The client shows nothing: name and password are those that its listener has for all.
+    bool is_fixed_user = false;
 };
 
 /// Names one pending authentication within its worker.
@@ -87,7 +89,8 @@ struct AuthDecision {
     bool is_anonymous = true;  // nothing was proven
     bool is_superuser = false;
     AuthSource source = AuthSource::none;  // what has decided
-    AuthGrantsPtr grants;                  // null: none
+    ProofStrength strength = ProofStrength::none;
+    AuthGrantsPtr grants;  // null: none
 };
 
 /// Decides who gets in. Called by all workers at once; must not block: either it answers at once,

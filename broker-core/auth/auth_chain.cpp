@@ -37,8 +37,9 @@ std::optional<AuthDecision> AuthChain::on_verdict(const AuthTicket& ticket,
         pending.request = pending.request->renewed(generation);
         pending.next = 0;
         pending.is_lasting = true;
+        pending.fallback.reset();
         decision = go_on(ticket.token, pending, now);
-    } else if (verdict.kind == AuthVerdict::Kind::next) {
+    } else if (passes_on(pending, verdict)) {
         decision = go_on(ticket.token, pending, now);
     } else {
         decision = decide(pending, verdict, now);
@@ -70,11 +71,20 @@ std::optional<AuthDecision> AuthChain::go_on(AuthToken token, Pending& pending, 
             return std::nullopt;
         }
         pending.is_lasting = pending.is_lasting && verdict->is_lasting;
-        if (verdict->kind != AuthVerdict::Kind::next) {
+        if (!passes_on(pending, *verdict)) {
             return decide(pending, *verdict, now);
         }
     }
     return decide(pending, end_of_chain(pending), now);
+}
+
+/// Whether the next module is to be asked.
+bool AuthChain::passes_on(Pending& pending, const AuthVerdict& verdict) {
+    if (verdict.kind == AuthVerdict::Kind::allow_if_unknown && !pending.fallback) {
+        pending.fallback = verdict;
+    }
+    return verdict.kind == AuthVerdict::Kind::next ||
+           verdict.kind == AuthVerdict::Kind::allow_if_unknown;
 }
 
 AuthDecision AuthChain::decide(const Pending& pending, const AuthVerdict& verdict,
@@ -103,6 +113,9 @@ AuthDecision AuthChain::decide(const Pending& pending, const AuthVerdict& verdic
 }
 
 AuthVerdict AuthChain::end_of_chain(const Pending& pending) {
+    if (pending.fallback) {
+        return *pending.fallback;
+    }
     const AuthRequest& request = *pending.request;
     const auto& modules = pending.modules->modules;
     const bool may_be_anonymous =

@@ -44,10 +44,12 @@ private:
         std::uint32_t questions = 0;  // asked so far
         bool is_costly = false;       // some answer was not there at once
         bool is_lasting = true;
+        std::optional<AuthVerdict> fallback{};  // when no module knows better
     };
 
     std::optional<AuthDecision> go_on(AuthToken token, Pending& pending, MonotonicTime now);
     AuthDecision decide(const Pending& pending, const AuthVerdict& verdict, MonotonicTime now);
+    static bool passes_on(Pending& pending, const AuthVerdict& verdict);
     static AuthVerdict end_of_chain(const Pending& pending);
     void report(const AuthRequest& request, const AuthDecision& decision, std::string_view detail);
 

@@ -30,8 +30,15 @@ AuthVerdict AuthVerdict::allow(AuthSource source, std::string username) {
     verdict.kind = Kind::allow;
     verdict.decision.reason = ReasonCode::success;
     verdict.decision.source = source;
+    verdict.decision.strength = strength_of(source);
     verdict.decision.username = std::move(username);
     verdict.decision.is_anonymous = false;
+    return verdict;
+}
+
+AuthVerdict AuthVerdict::allow_if_unknown(AuthSource source, std::string username) {
+    AuthVerdict verdict = allow(source, std::move(username));
+    verdict.kind = Kind::allow_if_unknown;
     return verdict;
 }
 

@@ -53,9 +53,10 @@ using AuthRequestPtr = std::shared_ptr<const AuthRequest>;
 /// What one module says.
 struct AuthVerdict {
     enum class Kind : std::uint8_t {
-        next,   // knows nothing of this client: the next module is asked
-        allow,  // has proven who it is; `decision` holds the name and the grants
-        deny,   // what it shows is wrong, or could not be looked at: nobody else is asked
+        next,              // knows nothing of this client: the next module is asked
+        allow,             // has proven who it is; `decision` holds the name and the grants
+        allow_if_unknown,  // lets it in unless a later module knows better: shows what nobody asked
+        deny,  // what it shows is wrong, or could not be looked at: nobody else is asked
     } kind = Kind::next;
     AuthDecision decision;
     /// The same will be said again within the time that answers are remembered.
@@ -64,6 +65,7 @@ struct AuthVerdict {
 
     static AuthVerdict pass() { return {}; }
     static AuthVerdict allow(AuthSource source, std::string username);
+    static AuthVerdict allow_if_unknown(AuthSource source, std::string username);
     static AuthVerdict deny(AuthSource source, ReasonCode reason, std::string_view detail);
     /// Could not be decided: no answer about the client, so not remembered.
     static AuthVerdict unavailable(AuthSource source, ReasonCode reason,

@@ -208,7 +208,11 @@ public:
     void close_connection(Session& session, const ConnectionEnd& end);
     /// Output has drained: goes on with deliveries. Clear is_output_blocked before.
     void on_writable(Session& session) { pump(session); }
-    /// Puts another principal in place after re-authentication. False: another user's session.
+    /// Why a login does not give the session: another user's, or a weaker proof than its own was;
+    /// or nothing. open_session() and reauthenticate() ask by themselves.
+    std::optional<DoorReason> refuse_takeover(const Session& session,
+                                              const AuthDecision& decision) const;
+    /// Puts another proof of its user in place. False: it does not give the session.
     bool reauthenticate(Session& session, const AuthDecision& decision);
 
     // --- for adapters: publish and subscribe
@@ -313,6 +317,7 @@ private:
     struct PendingAuth {
         SessionLink* link;
         bool is_step;
+        bool is_fixed_user;
         CountTicketPtr unauthenticated;
     };
     struct AuthDeadline {
@@ -378,7 +383,8 @@ private:
                               SessionRef ref) const;
     bool may_leave_will(const OpenSession& request, const AuthDecision& auth);
     OpenedSession refuse(const OpenSession& request, ReasonCode reason);
-    void tell_refusal(const OpenSession& request, ReasonCode reason);
+    OpenedSession refuse(const OpenSession& request, DoorReason why);
+    void tell_refusal(const OpenSession& request, ReasonCode reason, std::optional<DoorReason> why);
     void take_over(Session& session);
     void disconnect(Session& session, ReasonCode reason);
     void await_auth(AuthToken token, PendingAuth pending);
@@ -394,10 +400,14 @@ private:
     void emit_event(const ClientIdentity& identity, std::string_view event, std::string json);
 
     // broker_door.cpp
-    bool is_banned(const OpenSession& request, const AuthDecision& auth);
+    std::optional<DoorReason> refuse_login(const OpenSession& request, const AuthDecision& auth);
     void note_login(const OpenSession& request, ReasonCode outcome);
     void note_disconnected(const ClientIdentity& client);
-    bool is_refusal_logged(ReasonCode reason, std::uint64_t& passed_over);
+    void count(DoorReason why) {
+        metrics_.door_refused_by_reason[static_cast<std::size_t>(why)].add();
+    }
+    static ReasonCode reason_of(DoorReason why);
+    bool is_refusal_logged(std::optional<DoorReason> why, std::uint64_t& passed_over);
 
     // broker_access.cpp
     bool checks_delivery(const Message& message) const;

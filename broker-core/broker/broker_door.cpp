@@ -3,18 +3,33 @@
 
 namespace gw {
 
-std::optional<ReasonCode> Broker::refuse_at_door(const Credentials& credentials) {
-    if (!shared_.door) {
-        return std::nullopt;
+ReasonCode Broker::reason_of(DoorReason why) {
+    switch (why) {
+        case DoorReason::banned:
+            return ReasonCode::banned;
+        case DoorReason::reserved_name:
+        case DoorReason::other_principal:
+        case DoorReason::weaker_proof:
+            return ReasonCode::client_identifier_not_valid;
+        default:
+            return ReasonCode::connection_rate_exceeded;
     }
-    const Visitor visitor{credentials.peer.ip, credentials.client_id,
-                          credentials.username.value_or(std::string_view{})};
-    const auto why = shared_.door->check_login(visitor, now_);
+}
+
+std::optional<ReasonCode> Broker::refuse_at_door(const Credentials& credentials) {
+    const std::string_view username = credentials.username.value_or(std::string_view{});
+    std::optional<DoorReason> why;
+    if (is_reserved_name(credentials.client_id) || is_reserved_name(username)) {
+        why = DoorReason::reserved_name;
+    } else if (shared_.door) {
+        why =
+            shared_.door->check_login({credentials.peer.ip, credentials.client_id, username}, now_);
+    }
     if (!why) {
         return std::nullopt;
     }
-    metrics_.door_refused_by_reason[static_cast<std::size_t>(*why)].add();
-    return *why == DoorReason::banned ? ReasonCode::banned : ReasonCode::connection_rate_exceeded;
+    count(*why);
+    return reason_of(*why);
 }
 
 void Broker::note_failed_login(const Credentials& credentials) {
@@ -25,13 +40,32 @@ void Broker::note_failed_login(const Credentials& credentials) {
     }
 }
 
-bool Broker::is_banned(const OpenSession& request, const AuthDecision& auth) {
-    if (!shared_.door ||
-        !shared_.door->is_banned({request.ip, request.client_id, auth.username}, now_)) {
-        return false;
+/// What speaks against a client whose name is proven.
+std::optional<DoorReason> Broker::refuse_login(const OpenSession& request,
+                                               const AuthDecision& auth) {
+    // A session that the store has kept was judged when it was made.
+    const bool is_reserved = is_reserved_name(request.client_id) || is_reserved_name(auth.username);
+    if (is_reserved && !request.is_restored) {
+        return DoorReason::reserved_name;
     }
-    metrics_.door_refused_by_reason[static_cast<std::size_t>(DoorReason::banned)].add();
-    return true;
+    if (shared_.door &&
+        shared_.door->is_banned({request.ip, request.client_id, auth.username}, now_)) {
+        return DoorReason::banned;
+    }
+    return std::nullopt;
+}
+
+std::optional<DoorReason> Broker::refuse_takeover(const Session& session,
+                                                  const AuthDecision& decision) const {
+    const ClientIdentity& owner = *session.identity;
+    if (owner.is_anonymous != decision.is_anonymous ||
+        (!decision.is_anonymous && owner.username != std::string_view{decision.username})) {
+        return DoorReason::other_principal;
+    }
+    if (options_.takeover_by_strength && decision.strength < owner.strength) {
+        return DoorReason::weaker_proof;
+    }
+    return std::nullopt;
 }
 
 void Broker::note_login(const OpenSession& request, ReasonCode outcome) {
@@ -61,14 +95,11 @@ void Broker::note_disconnected(const ClientIdentity& client) {
 }
 
 /// Refusals of the door come in floods: then not each of them is logged.
-bool Broker::is_refusal_logged(ReasonCode reason, std::uint64_t& passed_over) {
-    const bool is_of_door =
-        reason == ReasonCode::banned || reason == ReasonCode::connection_rate_exceeded;
-    if (!is_of_door || !shared_.door) {
+bool Broker::is_refusal_logged(std::optional<DoorReason> why, std::uint64_t& passed_over) {
+    if (!why || !shared_.door) {
         return true;
     }
-    const auto noted = shared_.door->note(
-        reason == ReasonCode::banned ? DoorReason::banned : DoorReason::login_delay, now_);
+    const auto noted = shared_.door->note(*why, now_);
     passed_over = noted.value_or(0);
     return noted.has_value();
 }

@@ -61,6 +61,15 @@ void append_protocol(std::string& json, Protocol protocol) {
     }
 }
 
+/// The user that a listener has for all its clients says little of any of them, whatever proves it.
+AuthDecision weighed(const AuthDecision& decision, bool is_fixed_user) {
+    AuthDecision weighed = decision;
+    if (is_fixed_user) {
+        weighed.strength = std::min(weighed.strength, ProofStrength::listed);
+    }
+    return weighed;
+}
+
 /// Whether subscriptions that another login has made must be looked at: there are rules that refuse
 /// some, or the login brought rights of its own, beside which nothing is allowed.
 bool may_have_lost_rights(const AccessPolicy& access, std::uint32_t worker,
@@ -119,6 +128,7 @@ std::optional<AuthDecision> Broker::authenticate(const Credentials& credentials,
             credentials.peer.identity && !credentials.peer.identity->psk_identity.empty()
                 ? AuthSource::psk
                 : AuthSource::certificate;
+        proven.strength = strength_of(proven.source);
         if (unauthenticated) {
             unauthenticated->release();
         }
@@ -126,11 +136,13 @@ std::optional<AuthDecision> Broker::authenticate(const Credentials& credentials,
     }
     auto decision = shared_.authenticator->authenticate(credentials, worker_, token);
     if (!decision) {
-        await_auth(token, {&link, false, unauthenticated});
-    } else if (decision->reason == ReasonCode::success && unauthenticated) {
+        await_auth(token, {&link, false, credentials.is_fixed_user, unauthenticated});
+        return std::nullopt;
+    }
+    if (decision->reason == ReasonCode::success && unauthenticated) {
         unauthenticated->release();
     }
-    return decision;
+    return weighed(*decision, credentials.is_fixed_user);
 }
 
 void Broker::await_auth(AuthToken token, PendingAuth pending) {
@@ -144,11 +156,12 @@ void Broker::on_auth_decided(AuthToken token, const AuthDecision& decision) {
         return;  // the client has gone meanwhile, or the answer came too late
     }
     SessionLink* const link = pending->second.link;
+    const bool is_fixed_user = pending->second.is_fixed_user;
     if (decision.reason == ReasonCode::success && pending->second.unauthenticated) {
         pending->second.unauthenticated->release();
     }
     pending_auths_.erase(pending);
-    link->on_auth_decided(token, decision);
+    link->on_auth_decided(token, weighed(decision, is_fixed_user));
 }
 
 void Broker::forget_auth(AuthToken token) {
@@ -168,7 +181,7 @@ std::optional<AuthStep> Broker::step_auth(AuthExchange& exchange, Bytes data, Se
     token = next_auth_token_++;
     auto step = exchange.step(data, worker_, token);
     if (!step) {
-        await_auth(token, {&link, true, {}});
+        await_auth(token, {&link, true, false, {}});
     }
     return step;
 }
@@ -210,14 +223,15 @@ std::unique_ptr<AuthExchange> Broker::begin_enhanced_auth(std::string_view metho
 }
 
 bool Broker::reauthenticate(Session& session, const AuthDecision& decision) {
-    if (decision.is_anonymous != session.identity->is_anonymous ||
-        decision.username != session.identity->username) {
+    if (const auto why = refuse_takeover(session, decision)) {
+        count(*why);
         return false;
     }
     auto identity = std::make_unique<ClientIdentity>(*session.identity);
     identity->is_superuser = decision.is_superuser;
     identity->grants = decision.grants;
     identity->source = decision.source;
+    identity->strength = decision.strength;
     session.identity = IdentityPtr{identity.release()};
     session.is_identity_restored = false;
     schedule_login_end(session);
@@ -255,6 +269,7 @@ IdentityPtr Broker::make_identity(const OpenSession& request, const AuthDecision
     identity->port = request.port;
     identity->grants = auth.grants;
     identity->source = auth.source;
+    identity->strength = auth.strength;
     identity->protocol = request.protocol;
     identity->is_anonymous = auth.is_anonymous;
     identity->is_superuser = auth.is_superuser;
@@ -264,27 +279,47 @@ IdentityPtr Broker::make_identity(const OpenSession& request, const AuthDecision
 }
 
 OpenedSession Broker::refuse(const OpenSession& request, ReasonCode reason) {
-    tell_refusal(request, reason);
+    tell_refusal(request, reason, std::nullopt);
     OpenedSession opened;
     opened.reason = reason;
     return opened;
 }
 
-void Broker::refuse_connect(const OpenSession& request, ReasonCode reason) {
-    note_login(request, reason);
-    tell_refusal(request, reason);
+OpenedSession Broker::refuse(const OpenSession& request, DoorReason why) {
+    count(why);
+    OpenedSession opened;
+    opened.reason = reason_of(why);
+    tell_refusal(request, opened.reason, why);
+    return opened;
 }
 
-void Broker::tell_refusal(const OpenSession& request, ReasonCode reason) {
+void Broker::refuse_connect(const OpenSession& request, ReasonCode reason) {
+    note_login(request, reason);
+    tell_refusal(request, reason, std::nullopt);
+}
+
+void Broker::tell_refusal(const OpenSession& request, ReasonCode reason,
+                          std::optional<DoorReason> why) {
     metrics_.connects_refused_by_reason[static_cast<std::size_t>(reason)].add();
     const IdentityPtr identity = make_identity(request, {}, {});
+    // Refusals of the door come in floods; an adapter that was told of one names only its reason.
+    if (!why && reason == ReasonCode::banned) {
+        why = DoorReason::banned;
+    } else if (!why && reason == ReasonCode::connection_rate_exceeded) {
+        why = DoorReason::login_delay;
+    } else if (!why &&
+               (is_reserved_name(request.client_id) || is_reserved_name(request.shown_username))) {
+        why = DoorReason::reserved_name;
+    }
     std::uint64_t passed_over = 0;
-    if (is_refusal_logged(reason, passed_over)) {
-        shared_.log->info("client.refused", {{"client_id", request.client_id},
-                                             {"peer", identity->peer()},
-                                             {"protocol", protocol_name(request.protocol)},
-                                             {"reason", reason_text(reason)},
-                                             {"not_logged", passed_over}});
+    if (is_refusal_logged(why, passed_over)) {
+        shared_.log->info("client.refused",
+                          {{"client_id", request.client_id},
+                           {"peer", identity->peer()},
+                           {"protocol", protocol_name(request.protocol)},
+                           {"reason", reason_text(reason)},
+                           {"detail", why ? door_reason_name(*why) : std::string_view{}},
+                           {"not_logged", passed_over}});
     }
     for (const auto& hook : shared_.hooks) {
         hook->on_client_connect(*identity, reason);
@@ -313,8 +348,8 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
     if (!auth.is_anonymous && !request.is_restored) {
         note_login(request, ReasonCode::success);
     }
-    if (is_banned(request, auth)) {
-        return refuse(request, ReasonCode::banned);  // by the proven name
+    if (const auto why = refuse_login(request, auth)) {
+        return refuse(request, *why);
     }
     if (options_.expiry_interval_max != Seconds{0}) {
         request.expiry_interval = static_cast<std::uint32_t>(
@@ -329,11 +364,8 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
     bool is_changing = request.will != nullptr;
     bool has_ended_stored = false;
     if (session != nullptr) {
-        const bool same_principal =
-            session->identity->is_anonymous == auth.is_anonymous &&
-            (auth.is_anonymous || session->identity->username == auth.username);
-        if (!same_principal) {
-            return refuse(request, ReasonCode::client_identifier_not_valid);
+        if (const auto why = refuse_takeover(*session, auth)) {
+            return refuse(request, *why);
         }
         if (session->link != nullptr) {
             take_over(*session);

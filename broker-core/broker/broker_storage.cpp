@@ -293,6 +293,7 @@ void Broker::keep_state(Session& session) {
     state.username = session.identity->username.str();
     state.protocol = session.identity->protocol;
     state.is_anonymous = session.identity->is_anonymous;
+    state.strength = session.identity->strength;
     state.is_online = session.link != nullptr;
     state.expiry_interval = session.expiry_interval;
     state.disconnected_at = now_.wall;
@@ -327,6 +328,7 @@ void Broker::restore_session(StoredSession&& restored) {
     AuthDecision auth;
     auth.username = state.username;
     auth.is_anonymous = state.is_anonymous;
+    auth.strength = state.strength;
     Session& session = create_session(request, auth, restored.store_id);
     session.is_identity_restored = true;
     session.expiry_interval = state.expiry_interval;

@@ -30,6 +30,9 @@ struct BrokerOptions {
     Seconds expiry_interval_max{0};            // of sessions, 0: none
     Seconds retained_expiry{0};                // 0: never
     Milliseconds auth_timeout{10000};          // for each answer of an authenticator
+    /// Whether a session that was made with a strong proof is kept from a weaker one of the same
+    /// user.
+    bool takeover_by_strength = true;
     bool upgrade_qos = false;
     bool ignore_loop_deliver = false;
     bool retain_available = true;

@@ -46,6 +46,28 @@ std::string_view auth_source_name(AuthSource source) {
     GW_UNREACHABLE();
 }
 
+ProofStrength strength_of(AuthSource source) {
+    switch (source) {
+        case AuthSource::none:
+            return ProofStrength::none;
+        case AuthSource::client_id:
+            return ProofStrength::listed;
+        case AuthSource::users:
+        case AuthSource::jwt:
+        case AuthSource::cookie:
+            return ProofStrength::secret;
+        case AuthSource::certificate:
+        case AuthSource::psk:
+        case AuthSource::scram:
+            return ProofStrength::key;
+    }
+    GW_UNREACHABLE();
+}
+
+bool is_reserved_name(std::string_view name) {
+    return name.starts_with('\0') || name.starts_with("console:") || name.starts_with("local:");
+}
+
 std::string ClientIdentity::peer() const {
     if (!peer_name.empty()) {
         return peer_name.str();

@@ -76,6 +76,21 @@ inline constexpr std::size_t auth_source_count = 8;
 /// As the configuration, the log and the counters name it.
 std::string_view auth_source_name(AuthSource source);
 
+/// What it takes to be let in as somebody, the weakest first: who has come by one of them must not
+/// be replaced by whoever has only a weaker one. Stored: keep the numbers.
+enum class ProofStrength : std::uint8_t {
+    none,    // anonymous
+    listed,  // a client id that is on a list, or the user that a listener has for all its clients
+    secret,  // a password or a token: whoever sees it has it
+    key,     // a certificate, a pre-shared key, SCRAM: what proves it never leaves the client
+};
+/// The strength of what this source has decided, where it says nothing else.
+ProofStrength strength_of(AuthSource source);
+
+/// Whether a name or a client id is of the gateway's own kind: clients of the gateway itself begin
+/// with NUL, its users with `console:` and `local:`. Nobody from outside can have such a one.
+bool is_reserved_name(std::string_view name);
+
 /// One right that a proof of identity brings with it (a token's claim).
 struct GrantedRule {
     bool is_allow = true;
@@ -116,6 +131,7 @@ struct AccessSlot {
 struct ClientIdentity : RefCounted<ClientIdentity> {
     Protocol protocol = Protocol::internal;
     AuthSource source = AuthSource::none;
+    ProofStrength strength = ProofStrength::none;
     bool is_anonymous : 1 = true;       // `username`, if any, was not proven
     bool is_superuser : 1 = false;      // no access rule is asked
     bool is_administrator : 1 = false;  // may read $SYS

@@ -73,6 +73,12 @@ std::string_view door_reason_name(DoorReason reason) {
             return "banned";
         case DoorReason::login_delay:
             return "login_delay";
+        case DoorReason::reserved_name:
+            return "reserved_name";
+        case DoorReason::other_principal:
+            return "other_principal";
+        case DoorReason::weaker_proof:
+            return "weaker_proof";
     }
     GW_UNREACHABLE();
 }

@@ -65,7 +65,7 @@ enum class DatagramDrop : std::uint8_t {
 inline constexpr std::size_t datagram_drop_count = 13;
 std::string_view datagram_drop_name(DatagramDrop reason);
 
-/// Why somebody was not let in, before anything was proven. Each has a counter.
+/// Why somebody was not let in. Each has a counter.
 enum class DoorReason : std::uint8_t {
     no_room,          // node.max_connections, or the limit of open files
     listener_full,    // the listener's max_clients
@@ -76,9 +76,12 @@ enum class DoorReason : std::uint8_t {
     unauthenticated,  // too many who have not said who they are
     loop_lag,         // the workers are behind
     banned,
-    login_delay,  // failed logins of the address or the user
+    login_delay,      // failed logins of the address or the user
+    reserved_name,    // a name or id that only the gateway itself has
+    other_principal,  // the session of the client id is another user's
+    weaker_proof,     // it was made with a stronger proof than the one shown now
 };
-inline constexpr std::size_t door_reason_count = 10;
+inline constexpr std::size_t door_reason_count = 13;
 std::string_view door_reason_name(DoorReason reason);
 
 /// Counters of one worker. Names are public interface (see for_each_metric()).

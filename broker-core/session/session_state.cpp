@@ -1,5 +1,6 @@
 #include "broker-core/session/session_state.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace gw {
@@ -16,6 +17,9 @@ constexpr unsigned has_will = 4;
 constexpr unsigned will_retain = 8;
 constexpr unsigned will_expires = 16;
 constexpr unsigned has_sent = 32;
+// Two bits of ProofStrength. 0 of a client with a name: written before there was such a thing. An
+// older program does not look at them.
+constexpr unsigned strength_shift = 6;
 
 void put_u64(ByteBuffer& out, std::uint64_t value) {
     out.u32_be(static_cast<std::uint32_t>(value >> 32));
@@ -43,6 +47,7 @@ void encode_session_state(ByteBuffer& out, const SessionState& state) {
     flags |= state.is_anonymous ? anonymous : 0U;
     flags |= state.is_online ? online : 0U;
     flags |= state.sent_sequence != 0 ? has_sent : 0U;
+    flags |= static_cast<unsigned>(state.strength) << strength_shift;
     if (state.will) {
         flags |= has_will;
         flags |= state.will->retain ? will_retain : 0U;
@@ -80,6 +85,10 @@ Result<SessionState> decode_session_state(Bytes bytes) {
     const std::uint8_t protocol = in.u8();
     state.is_anonymous = (flags & anonymous) != 0;
     state.is_online = (flags & online) != 0;
+    if (!state.is_anonymous) {
+        state.strength =
+            std::max(static_cast<ProofStrength>(flags >> strength_shift), ProofStrength::listed);
+    }
     state.expiry_interval = in.u32_be();
     state.disconnected_at = WallTime{Milliseconds{static_cast<std::int64_t>(get_u64(in))}};
     state.last_sequence = get_u64(in);

@@ -17,6 +17,9 @@ struct SessionState {
     std::string username;
     Protocol protocol = Protocol::internal;
     bool is_anonymous = true;
+    /// By which its client was let in. Of a client with a name, from a store that did not keep it:
+    /// the weakest that there is.
+    ProofStrength strength = ProofStrength::none;
     bool is_online = false;             // had a connection when this was written
     std::uint32_t expiry_interval = 0;  // seconds, or session_never_expires
     WallTime disconnected_at{};         // while it is not online

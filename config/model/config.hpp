@@ -23,7 +23,8 @@ enum class Anonymous { no, yes, local };  ///< local: loopback and Unix socket l
 enum class NoMatch { allow, deny };
 enum class DenyAction { ignore, disconnect };
 enum class RevokeAction { unsubscribe, disconnect };
-enum class StoreAck { memory, local };  ///< when an acknowledgement may leave
+enum class Takeover { strength, principal };  ///< who may have a session that is there
+enum class StoreAck { memory, local };        ///< when an acknowledgement may leave
 enum class DropPolicy { oldest, newest, qos0_first };
 enum class ShareStrategy {
     random,
@@ -137,6 +138,7 @@ struct Session {
     Seconds expiry_interval_max{0};        ///< mqtt.session.max_expiry_interval; 5.0; 0: no cap
     std::uint32_t subscription_count_max = 0;  ///< mqtt.session.max_subscriptions
     std::uint16_t awaiting_rel_count_max = 0;  ///< mqtt.session.max_awaiting_rel; 0: 65,535
+    Takeover takeover = Takeover::strength;    ///< mqtt.session.takeover
     bool upgrade_qos = false;                  ///< mqtt.session.upgrade_qos
     std::uint64_t session_count_max = 0;       ///< mqtt.session.max_count; 0: no limit
 };

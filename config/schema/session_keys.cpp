@@ -65,6 +65,18 @@ constexpr Key keys[] = {
             "allow.",
      .emq = "0, later 100 and 1000; messages beyond it were dropped.",
      .store = into<&Config::session, &Session::awaiting_rel_count_max>},
+    {.name = "mqtt.session.takeover",
+     .type = ValueType::word,
+     .value_default = "strength",
+     .words = "strength|principal",
+     .on_reload = Reload::new_connections,
+     .summary = "Who gets a session that is there: strength: the user whose it is, by a proof at "
+                "least as strong as the one that it was made with (a listed client id, then a "
+                "password or token, then a certificate, a pre-shared key or SCRAM); principal: the "
+                "user, by whatever proof.",
+     .why = "Otherwise a password would be enough for what was made with a certificate.",
+     .emq = "Whoever showed the client id.",
+     .store = into<&Config::session, &Session::takeover>},
     {.name = "mqtt.session.upgrade_qos",
      .type = ValueType::flag,
      .value_default = "off",

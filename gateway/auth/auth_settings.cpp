@@ -163,6 +163,10 @@ Result<KnownSecrets> entries_of(const std::map<std::uint32_t, config::AuthEntry>
                                 const std::string& prefix, const std::string& name_key) {
     KnownSecrets known;
     for (const auto& [number, entry] : entries) {
+        if (is_reserved_name(entry.name)) {
+            return bad(prefix + std::to_string(number) + "." + name_key,
+                       "`" + entry.name + "` is a name of the gateway's own");
+        }
         KnownSecret secret =
             entry.password.empty() ? KnownSecret{} : KnownSecret::of(entry.password);
         if (!known.emplace(entry.name, std::move(secret)).second) {
@@ -196,7 +200,12 @@ Result<void> add_client_file(const std::string& path, KnownSecrets& clients) {
             return bad("auth.client_id.file",
                        path + ":" + std::to_string(number) + ": not a password hash");
         }
-        clients.insert_or_assign(std::string{line.substr(0, colon)}, std::move(secret));
+        const std::string_view client_id = line.substr(0, colon);
+        if (is_reserved_name(client_id)) {
+            return bad("auth.client_id.file",
+                       path + ":" + std::to_string(number) + ": an id of the gateway's own");
+        }
+        clients.insert_or_assign(std::string{client_id}, std::move(secret));
     }
     return {};
 }

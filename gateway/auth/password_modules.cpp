@@ -38,7 +38,7 @@ public:
         }
         const KnownSecret& secret = found->second;
         if (!secret.text) {
-            return claims_another_name(*request) ? AuthVerdict::pass() : allow(*request);
+            return listed(*request);
         }
         if (!request->password) {
             return wrong(*request);
@@ -62,8 +62,20 @@ private:
     static bool claims_another_name(const AuthRequest& request) {
         return !request.shown_name().empty() && request.shown_name() != request.client_id;
     }
+    /// Whoever shows a name or a password wants it to be looked at: a user of that name is not let
+    /// in by the list with a wrong one.
+    static AuthVerdict listed(const AuthRequest& request) {
+        if (claims_another_name(request)) {
+            return AuthVerdict::pass();
+        }
+        return request.shows_credentials()
+                   ? AuthVerdict::allow_if_unknown(AuthSource::client_id, request.client_id)
+                   : AuthVerdict::allow(AuthSource::client_id, request.client_id);
+    }
     static AuthVerdict allow(const AuthRequest& request) {
-        return AuthVerdict::allow(AuthSource::client_id, request.client_id);
+        AuthVerdict verdict = AuthVerdict::allow(AuthSource::client_id, request.client_id);
+        verdict.decision.strength = ProofStrength::secret;
+        return verdict;
     }
     static AuthVerdict wrong(const AuthRequest& request) {
         return claims_another_name(request)

@@ -1,6 +1,7 @@
 #include "gateway/auth/user_store.hpp"
 
 #include "broker-core/base/utf8.hpp"
+#include "broker-core/message/identity.hpp"
 #include "gateway/auth/crypto.hpp"
 
 #include <algorithm>
@@ -148,8 +149,9 @@ Result<void> check_schema(Database& database, const std::string& path) {
 
 bool is_user_name(std::string_view text) {
     return !text.empty() && text.size() <= 1024 && is_valid_utf8(as_bytes(text)) &&
-           std::none_of(text.begin(), text.end(),
-                        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+           !is_reserved_name(text) && std::none_of(text.begin(), text.end(), [](char c) {
+               return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+           });
 }
 
 bool is_group_name(std::string_view text) {

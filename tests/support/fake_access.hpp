@@ -42,6 +42,7 @@ public:
         AuthDecision decision;
         decision.username = std::string{name};
         decision.is_anonymous = name.empty();
+        decision.strength = name.empty() ? ProofStrength::none : ProofStrength::secret;
         decision.is_superuser = name == "root";
         decision.reason =
             name.starts_with("wrong") ? ReasonCode::bad_user_name_or_password : ReasonCode::success;

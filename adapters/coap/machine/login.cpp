@@ -26,11 +26,6 @@ Code code_of(ReasonCode reason) {
     }
 }
 
-bool is_principal(const ClientIdentity& identity, const AuthDecision& decision) {
-    return identity.is_anonymous == decision.is_anonymous &&
-           (decision.is_anonymous || identity.username == std::string_view{decision.username});
-}
-
 }  // namespace
 
 PeerInfo Machine::peer_info(const DatagramSource& source) const {
@@ -104,7 +99,7 @@ Client* Machine::login(Incoming& in) {
     // The client may have gone, or come, while this was decided.
     present = query.client_id ? find_client(client_id) : present;
     if (!query.client_id && present != nullptr &&
-        !is_principal(*present->session->identity, *decision)) {
+        broker_.refuse_takeover(*present->session, *decision)) {
         leave_endpoint(*std::exchange(present, nullptr));
         client_id = broker_.make_client_id();
     }
@@ -178,12 +173,12 @@ OpenSession Machine::open_request(const Incoming& in, std::string_view client_id
 
 /// Credentials that the client has not shown so far, or from another host.
 Client* Machine::accept(Incoming& in, Client* present, const AuthDecision& decision) {
-    if (!is_principal(*present->session->identity, decision)) {
+    // Other rights may come with the proof.
+    if (!broker_.reauthenticate(*present->session, decision)) {
         refuse_login(in, present->session->client_id(), ReasonCode::client_identifier_not_valid);
         return nullptr;
     }
     present->login_hash = login_hash(in);
-    broker_.reauthenticate(*present->session, decision);  // other rights may come with the proof
     touch(*present);
     return present;
 }

@@ -100,6 +100,7 @@ Credentials Connection::credentials(std::string_view id, const PeerInfo& peer) c
     if (peer.identity && !peer.identity->psk_identity.empty()) {
         shown.username = peer.identity->psk_identity;
     } else if (options().username) {
+        shown.is_fixed_user = true;
         shown.username = *options().username;
         if (options().password) {
             shown.password = as_bytes(*options().password);
@@ -240,15 +241,10 @@ void Connection::refuse_connect(ReasonCode reason, ReturnCode code) {
 
 // -------------------------------------------------------------------------------------- session
 
-bool Connection::is_same_principal(const Session& session, const AuthDecision& decision) const {
-    const ClientIdentity& identity = *session.identity;
-    return identity.is_anonymous == decision.is_anonymous &&
-           (decision.is_anonymous || identity.username == std::string_view{decision.username});
-}
-
 void Connection::finish_connect() {
     Session* const present = broker().find_session(connecting_->client_id);
-    const bool is_owner = present != nullptr && is_same_principal(*present, *connecting_->decision);
+    const bool is_owner =
+        present != nullptr && !broker().refuse_takeover(*present, *connecting_->decision);
     if (is_owner) {
         keep_sleeper(*present);
         prepare_takeover(*present);
@@ -450,6 +446,7 @@ bool Connection::restore(Session& session, ClientState&& state) {
     decision.reason = ReasonCode::success;
     decision.username = session.identity->username.str();
     decision.is_anonymous = session.identity->is_anonymous;
+    decision.strength = session.identity->strength;
     const OpenedSession opened = broker().open_session(std::move(request), decision, *this);
     if (opened.session == nullptr) {
         leave();

@@ -194,7 +194,6 @@ private:
     void on_will_message(const WillMessage& packet);
     void finish_connect();
     void refuse_connect(ReasonCode reason, ReturnCode code);
-    bool is_same_principal(const Session& session, const AuthDecision& decision) const;
     void keep_sleeper(Session& present);
     void prepare_takeover(Session& present);
     OpenSession open_request(const Session* present);

@@ -139,6 +139,7 @@ mqtt.session.max_expiry_interval = 1d
 mqtt.session.max_subscriptions = 5
 mqtt.session.max_awaiting_rel = 6
 mqtt.session.upgrade_qos = on
+mqtt.session.takeover = principal
 mqtt.session.max_count = 100
 mqtt.queue.max_length = infinity
 mqtt.mqueue.max_bytes = 1MB
@@ -218,6 +219,7 @@ listener.unix.c.mode = 0600
     CHECK(config.session.subscription_count_max == 5);
     CHECK(config.session.awaiting_rel_count_max == 6);
     CHECK(config.session.upgrade_qos);
+    CHECK(config.session.takeover == gw::config::Takeover::principal);
     CHECK(config.session.session_count_max == 100);
     CHECK(config.queue.message_count_max == 0);
     CHECK(config.queue.bytes_max == 1 << 20);

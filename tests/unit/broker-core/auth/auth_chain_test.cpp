@@ -146,12 +146,16 @@ TEST_CASE("modules are asked in order until one decides") {
         std::size_t asked;
     };
     const AuthVerdict pass = AuthVerdict::pass();
+    const AuthVerdict listed = AuthVerdict::allow_if_unknown(AuthSource::client_id, "ann");
     const Row rows[] = {
         {{allowed(), denied()}, ReasonCode::success, 1},
         {{denied(), allowed()}, ReasonCode::bad_user_name_or_password, 1},
         {{pass, allowed()}, ReasonCode::success, 2},
         {{pass, denied(), allowed()}, ReasonCode::bad_user_name_or_password, 2},
         {{pass, pass}, ReasonCode::bad_user_name_or_password, 2},
+        {{listed, pass}, ReasonCode::success, 2},
+        {{listed, denied()}, ReasonCode::bad_user_name_or_password, 2},
+        {{listed, allowed()}, ReasonCode::success, 2},
         {{AuthVerdict::unavailable(AuthSource::users, ReasonCode::server_busy), allowed()},
          ReasonCode::server_busy,
          1},

@@ -299,6 +299,123 @@ TEST_CASE("the same filter again and again without reading what is retained is b
           ReasonCode::quota_exceeded);
 }
 
+TEST_CASE("a session is given to its own user, by a proof as strong as its own") {
+    using enum ProofStrength;
+    struct Row {
+        const char* owner;  // "": anonymous
+        ProofStrength made_with;
+        const char* newcomer;
+        ProofStrength shown;
+        const char* refused;               // by strength
+        const char* refused_by_principal;  // with mqtt.session.takeover = principal
+    };
+    constexpr Row rows[] = {
+        {"", none, "", none, "", ""},
+        {"", none, "ann", key, "other_principal", "other_principal"},
+        {"ann", listed, "", none, "other_principal", "other_principal"},
+        {"ann", key, "bob", key, "other_principal", "other_principal"},
+        {"ann", key, "ann", secret, "weaker_proof", ""},
+        {"ann", key, "ann", listed, "weaker_proof", ""},
+        {"ann", secret, "ann", listed, "weaker_proof", ""},
+        {"ann", secret, "ann", secret, "", ""},
+        {"ann", listed, "ann", key, "", ""},
+        {"ann", key, "ann", key, "", ""},
+    };
+    const auto decision_of = [](const char* name, ProofStrength strength) {
+        AuthDecision decision = FakeAuthenticator::decision_for(name);
+        decision.strength = strength;
+        return decision;
+    };
+    for (const Row& row : rows) {
+        for (const bool by_strength : {true, false}) {
+            for (const bool clean_start : {true, false}) {
+                CAPTURE(row.made_with);
+                CAPTURE(row.shown);
+                CAPTURE(by_strength);
+                BrokerOptions options = Fixture::quiet_options();
+                options.takeover_by_strength = by_strength;
+                Fixture f{options};
+                const auto open = [&](FakeLink& link, const AuthDecision& decision) {
+                    OpenSession request;
+                    request.client_id = "c";
+                    request.clean_start = clean_start;
+                    request.expiry_interval = 100;
+                    return f.broker.open_session(std::move(request), decision, link);
+                };
+                FakeLink owner;
+                REQUIRE(open(owner, decision_of(row.owner, row.made_with)).session != nullptr);
+                FakeLink newcomer;
+                const auto opened = open(newcomer, decision_of(row.newcomer, row.shown));
+                const std::string refused = by_strength ? row.refused : row.refused_by_principal;
+                CHECK((opened.session == nullptr) == !refused.empty());
+                std::string counted;
+                for (std::size_t i = 0; i < door_reason_count; ++i) {
+                    if (f.broker.metrics().door_refused_by_reason[i].value() != 0) {
+                        counted += door_reason_name(static_cast<DoorReason>(i));
+                    }
+                }
+                CHECK(counted == refused);
+                if (!refused.empty()) {
+                    CHECK(opened.reason == ReasonCode::client_identifier_not_valid);
+                    CHECK(owner.take().empty());  // it is left alone
+                }
+            }
+        }
+    }
+}
+
+TEST_CASE("a user that a listener has for all its clients is a weak proof, whatever proves him") {
+    Fixture f;
+    FakeLink link;
+    AuthToken token = 0;
+    const PeerInfo peer;
+    Credentials credentials{.client_id = "c", .username = "ann", .peer = peer};
+    const auto by_itself = f.broker.authenticate(credentials, link, token);
+    REQUIRE(by_itself.has_value());
+    CHECK(by_itself->strength == ProofStrength::secret);
+    credentials.is_fixed_user = true;
+    const auto fixed = f.broker.authenticate(credentials, link, token);
+    REQUIRE(fixed.has_value());
+    CHECK(fixed->strength == ProofStrength::listed);
+}
+
+TEST_CASE("names of the gateway's own are nobody's from outside") {
+    using namespace std::string_view_literals;
+    struct Row {
+        std::string_view name;
+        bool is_refused;
+    };
+    constexpr Row rows[] = {
+        {"\0held"sv, true}, {"\0"sv, true},       {"console:ann", true},
+        {"local:0", true},  {"console", false},   {"localhost", false},
+        {"a\0b"sv, false},  {"Console:x", false}, {" local:", false},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.name);
+        Fixture f;
+        FakeLink link;
+        AuthToken token = 0;
+        const PeerInfo peer;
+        const auto by_id =
+            f.broker.authenticate({.client_id = row.name, .peer = peer}, link, token);
+        CHECK((by_id->reason == ReasonCode::client_identifier_not_valid) == row.is_refused);
+        const auto by_name = f.broker.authenticate(
+            {.client_id = "c", .username = row.name, .peer = peer}, link, token);
+        CHECK((by_name->reason == ReasonCode::client_identifier_not_valid) == row.is_refused);
+        // And wherever the name comes from, at last when a session is to be made.
+        OpenSession as_client;
+        as_client.client_id = row.name;
+        const AuthDecision ann = FakeAuthenticator::decision_for("ann");
+        CHECK((f.broker.open_session(std::move(as_client), ann, link).session == nullptr) ==
+              row.is_refused);
+        OpenSession as_user;
+        as_user.client_id = "other";
+        const AuthDecision proven = FakeAuthenticator::decision_for(row.name);
+        CHECK((f.broker.open_session(std::move(as_user), proven, link).session == nullptr) ==
+              row.is_refused);
+    }
+}
+
 TEST_CASE("a message that the retained store refuses is delivered all the same, and counted") {
     NullLog log;
     NoExchange exchange;

@@ -257,3 +257,31 @@ TEST_CASE("a head that stays does not let holes pile up behind it") {
     CHECK(queue.count() == 2);
     CHECK(queue.place_count() < 64);
 }
+
+TEST_CASE("stored state: how strong the proof was is kept, and older files are read") {
+    const auto bytes_of = [](const SessionState& state) {
+        ByteBuffer out;
+        encode_session_state(out, state);
+        return std::vector<std::uint8_t>(out.view().begin(), out.view().end());
+    };
+    SessionState state;
+    state.username = "ann";
+    state.is_anonymous = false;
+    for (const ProofStrength strength :
+         {ProofStrength::listed, ProofStrength::secret, ProofStrength::key}) {
+        state.strength = strength;
+        const auto bytes = bytes_of(state);
+        const auto read = decode_session_state(bytes);
+        REQUIRE(read.has_value());
+        CHECK(read->strength == strength);
+    }
+    auto older = bytes_of(state);
+    CHECK(older[0] == 3);  // a version that 0.1.0 reads
+    older[1] &= 0x3f;      // and as it wrote it
+    const auto read = decode_session_state(older);
+    REQUIRE(read.has_value());
+    CHECK(read->username == "ann");
+    CHECK(read->strength == ProofStrength::listed);
+    state = {};
+    CHECK(decode_session_state(bytes_of(state))->strength == ProofStrength::none);
+}

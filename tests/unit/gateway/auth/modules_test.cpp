@@ -132,7 +132,11 @@ TEST_CASE("client ids: without a password, with one, with a hash") {
     const Row rows[] = {
         {{.client_id = "other"}, Kind::next},
         {{.client_id = "free"}, Kind::allow},
-        {{.client_id = "free", .username = "free"}, Kind::allow},
+        // Somebody else may know this name, and then it takes the right password.
+        {{.client_id = "free", .username = "free"}, Kind::allow_if_unknown},
+        {{.client_id = "free", .username = "free", .password = "x"}, Kind::allow_if_unknown},
+        {{.client_id = "free", .password = "x"}, Kind::allow_if_unknown},
+        {{.client_id = "free", .username = "", .password = ""}, Kind::allow},
         {{.client_id = "free", .username = "root", .password = "x"}, Kind::next},
         {{.client_id = "text", .password = "secret"}, Kind::allow},
         {{.client_id = "text", .username = "x", .password = "secret"}, Kind::allow},
@@ -152,6 +156,9 @@ TEST_CASE("client ids: without a password, with one, with a hash") {
         if (verdict.kind == Kind::allow) {
             CHECK(verdict.decision.username == row.shown.client_id);
             CHECK_FALSE(verdict.decision.is_anonymous);
+            const bool is_listed = std::string_view{row.shown.client_id} == "free";
+            CHECK(verdict.decision.strength ==
+                  (is_listed ? ProofStrength::listed : ProofStrength::secret));
         }
     }
 }
