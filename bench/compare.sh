@@ -25,7 +25,7 @@ start_brokers() {
   gp=$(free_port)
   # shellcheck disable=SC2086
   "$MANGROVE" run --data "$work/data" --set "listener.tcp.bench=127.0.0.1:$gp" \
-    --set log.console=off $MANGROVE_ARGS > "$work/g.log" 2>&1 & gate=$!
+    --set allow_anonymous=local --set log.console=off $MANGROVE_ARGS > "$work/g.log" 2>&1 & gate=$!
   pids=("$mosq" "$gate")
   wait_port "$mp"; wait_port "$gp"
 }

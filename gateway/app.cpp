@@ -3,6 +3,7 @@
 #include "broker-core/base/json.hpp"
 #include "gateway/access/acl_file.hpp"
 #include "gateway/memory_budget.hpp"
+#include "gateway/origin_rules.hpp"
 #include "gateway/protocols/mqtt.hpp"
 #include "gateway/protocols/stomp.hpp"
 #include "gateway/protocols/websocket.hpp"
@@ -379,8 +380,10 @@ void App::apply_listener_settings(const config::Config& config, const TlsListene
             }
             const config::ListenerLimits& limits = options.limits;
             listener->apply({.machines = make_machines(limits, *listener),
-                             .administrators = config.sys.administrators,
-                             .access = options.access,
+                             .origin = origin_rules(config, limits, options.access,
+                                                    {.is_loopback = listener->is_loopback(),
+                                                     .is_unix = name.starts_with("unix."),
+                                                     .is_built_in = options.is_built_in}),
                              .client_count_max = limits.client_count_max,
                              .unauthenticated_count_max = limits.unauthenticated_count_max,
                              .connect_rate_max = limits.connect_rate_max,
@@ -388,11 +391,11 @@ void App::apply_listener_settings(const config::Config& config, const TlsListene
                              .proxy = options.proxy});
         }
     };
-    const auto mqtt = [&config](const config::ListenerLimits& limits, Listener& listener) {
-        return mqtt_machines(config, limits, listener.is_loopback());
+    const auto mqtt = [&config](const config::ListenerLimits& limits, Listener&) {
+        return mqtt_machines(config, limits);
     };
-    const auto stomp = [&config](const config::ListenerLimits& limits, Listener& listener) {
-        return stomp_machines(config, limits, listener.is_loopback());
+    const auto stomp = [&config](const config::ListenerLimits& limits, Listener&) {
+        return stomp_machines(config, limits);
     };
     const auto in_websocket = [&](const config::Http& http) {
         return [&](const config::ListenerLimits& limits, Listener& listener) {

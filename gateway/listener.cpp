@@ -9,25 +9,6 @@
 
 namespace gw {
 
-namespace {
-
-bool is_administrator(const PeerInfo& peer, const config::Administrators& administrators) {
-    if (peer.is_proxied) {
-        return false;  // an address that somebody else tells proves no nearness
-    }
-    if (peer.is_unix) {
-        return administrators.unix_sockets;
-    }
-    for (const IpRange& range : administrators.ranges) {
-        if (range.contains(peer.ip)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-}  // namespace
-
 Listener::Listener(std::string name, transport::ListenSocket socket, Context context)
     : name_(std::move(name)), socket_(std::move(socket)), context_(std::move(context)) {}
 
@@ -109,7 +90,7 @@ std::optional<DoorReason> Listener::refusal(const PeerInfo& peer, const Settings
 
 std::optional<DoorReason> Listener::refusal_of(const IpAddress& client,
                                                const Settings& settings) const {
-    if (!config::access_allows(settings.access, client)) {
+    if (!settings.origin->lets_in(client)) {
         return DoorReason::access_list;
     }
     if (context_.access == nullptr) {
@@ -159,7 +140,7 @@ void Listener::refuse(std::uint32_t worker, const IpAddress& client, DoorReason 
 }
 
 bool Listener::allows(const IpAddress& client) const {
-    return config::access_allows(settings()->access, client);
+    return settings()->origin->lets_in(client);
 }
 
 void Listener::on_accept(int fd) {
@@ -270,7 +251,7 @@ std::unique_ptr<StreamMachine> Listener::make_machine(std::uint32_t worker,
 void Listener::complete(PeerInfo& peer) {
     const auto present = settings();
     peer.listener = name_;
-    peer.is_administrator = is_administrator(peer, present->administrators);
+    peer.rules = present->origin;
     if (present->tls) {
         present->tls->name_peer(peer);
     }

@@ -46,8 +46,7 @@ public:
     /// What a reload may change.
     struct Settings {
         MachineFactoryPtr machines;
-        config::Administrators administrators;
-        std::vector<config::AccessRule> access;
+        OriginRulesPtr origin;
         std::uint32_t client_count_max = 0;
         std::uint32_t unauthenticated_count_max = 0;
         std::uint32_t connect_rate_max = 0;

@@ -41,19 +41,6 @@ TopicLimits topic_limits(const config::Config& config) {
             .levels_max = config.mqtt.topic_level_count_max};
 }
 
-bool allows_anonymous(const config::Config& config, const config::ListenerLimits& listener,
-                      bool is_local) {
-    switch (listener.allow_anonymous.value_or(config.access.allow_anonymous)) {
-        case config::Anonymous::no:
-            return false;
-        case config::Anonymous::yes:
-            return true;
-        case config::Anonymous::local:
-            return is_local;
-    }
-    GW_UNREACHABLE();
-}
-
 bool waits_for_store(const config::Config& config, const config::ListenerLimits& listener) {
     return listener.store_ack.value_or(config.store.ack) == config::StoreAck::local;
 }
@@ -102,9 +89,8 @@ RetainedOptions retained_options(const config::Config& config, std::uint64_t has
     return options;
 }
 
-std::shared_ptr<const mqtt::MachineOptions> machine_options(const config::Config& config,
-                                                            const config::ListenerLimits& listener,
-                                                            bool is_local) {
+std::shared_ptr<const mqtt::MachineOptions> machine_options(
+    const config::Config& config, const config::ListenerLimits& listener) {
     auto options = std::make_shared<mqtt::MachineOptions>();
     const config::Mqtt& mqtt = config.mqtt;
     const config::Client& client = config.client;
@@ -133,7 +119,6 @@ std::shared_ptr<const mqtt::MachineOptions> machine_options(const config::Config
     options->mountpoint = listener.mountpoint;
     options->disconnects_denied = config.acl.deny_action == config::DenyAction::disconnect;
     options->waits_for_store = waits_for_store(config, listener);
-    options->allow_anonymous = allows_anonymous(config, listener, is_local);
     return options;
 }
 

@@ -16,17 +16,11 @@ RouterOptions router_options(const config::Config& config, std::uint32_t worker_
 RetainedOptions retained_options(const config::Config& config, std::uint64_t hash_key);
 
 TopicLimits topic_limits(const config::Config& config);
-/// Whether a listener lets clients in that show nothing. `is_local`: bound to loopback, or a Unix
-/// socket.
-bool allows_anonymous(const config::Config& config, const config::ListenerLimits& listener,
-                      bool is_local);
 /// Whether acknowledgements to a listener's clients wait for the store.
 bool waits_for_store(const config::Config& config, const config::ListenerLimits& listener);
 
-/// Settings of the MQTT connections of one listener. `is_local`: bound to loopback, or a Unix
-/// socket.
+/// Settings of the MQTT connections of one listener.
 std::shared_ptr<const mqtt::MachineOptions> machine_options(const config::Config& config,
-                                                            const config::ListenerLimits& listener,
-                                                            bool is_local);
+                                                            const config::ListenerLimits& listener);
 
 }  // namespace gw

@@ -1,5 +1,7 @@
 #include "adapters/http/forwarded.hpp"
 
+#include "adapters/http/origin.hpp"
+
 #include <algorithm>
 #include <charconv>
 
@@ -73,7 +75,22 @@ std::optional<ForwardedAddress> parse_forwarded(std::string_view text) {
     return ForwardedAddress{*ip, number};
 }
 
+bool is_relayed(const Request& request, const ProxyTrust& trust) {
+    const bool has_trace =
+        std::any_of(request.fields.begin(), request.fields.end(), [&trust](const Field& field) {
+            constexpr std::string_view prefix = "X-Forwarded-";
+            const std::string_view name = field.name;
+            return equals_ignoring_case(name.substr(0, prefix.size()), prefix) ||
+                   equals_ignoring_case(name, "Forwarded") || equals_ignoring_case(name, "Via") ||
+                   equals_ignoring_case(name, "X-Real-IP") ||
+                   equals_ignoring_case(name, trust.address_field) ||
+                   equals_ignoring_case(name, trust.port_field);
+        });
+    return has_trace || !is_of_this_host(request);
+}
+
 void apply_forwarded(const Request& request, const ProxyTrust& trust, PeerInfo& peer) {
+    peer.is_relayed = peer.is_relayed || is_relayed(request, trust);
     if (!is_trusted(trust, peer)) {
         return;
     }
@@ -94,7 +111,7 @@ void apply_forwarded(const Request& request, const ProxyTrust& trust, PeerInfo& 
         client = parse_forwarded(*request.find("X-Real-IP"));
     }
     // The proxy's own requests have a proxy's address; they do not count as local all the same.
-    peer.is_proxied = true;
+    peer.is_relayed = true;
     if (!client) {
         return;
     }

@@ -29,9 +29,15 @@ struct ForwardedAddress {
 };
 std::optional<ForwardedAddress> parse_forwarded(std::string_view text);
 
-/// Replaces the peer's address by the client's as trusted proxies tell it. Each proxy adds whom it
-/// saw at the right of the list, so it is read from the right, through addresses of trusted
-/// proxies; what stands left of the first one that is not was written by who knows whom.
+/// Whether somebody stands between us and whoever speaks, believed or not: a proxy left its trace,
+/// or it is a page of which nobody knows whose it is (is_of_this_host()). A proxy on this machine
+/// must not lend its nearness to the world, whether or not anybody has configured it.
+bool is_relayed(const Request& request, const ProxyTrust& trust);
+
+/// Finds out from where a request comes. Sets PeerInfo::is_relayed, and replaces the peer's address
+/// by the client's as trusted proxies tell it. Each proxy adds whom it saw at the right of the
+/// list, so it is read from the right, through addresses of trusted proxies; what stands left of
+/// the first one that is not was written by who knows whom.
 void apply_forwarded(const Request& request, const ProxyTrust& trust, PeerInfo& peer);
 
 }  // namespace gw::http

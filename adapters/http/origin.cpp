@@ -28,6 +28,13 @@ bool is_same_host(std::string_view a, std::string_view b) {
            (equals_ignoring_case(a, b) || (is_loopback_name(a) && is_loopback_name(b)));
 }
 
+/// What follows the scheme of an origin; empty: it has none.
+std::string_view authority_of(std::string_view origin) {
+    const std::size_t scheme_end = origin.find("://");
+    return scheme_end == std::string_view::npos ? std::string_view{}
+                                                : origin.substr(scheme_end + 3);
+}
+
 bool fits(std::string_view entry, std::string_view origin, std::string_view authority) {
     const std::size_t scheme_end = entry.find("://");
     if (scheme_end == std::string_view::npos) {
@@ -53,11 +60,7 @@ OriginVerdict check_origin(const Request& request, const OriginPolicy& policy) {
         return OriginVerdict::trusted;
     }
     const std::string_view origin = trim(*request.find("Origin"));
-    const std::size_t scheme_end = origin.find("://");
-    std::string_view authority;
-    if (scheme_end != std::string_view::npos) {
-        authority = origin.substr(scheme_end + 3);
-    }
+    const std::string_view authority = authority_of(origin);
     bool allows_all = false;
     for (const std::string& entry : policy.allowed) {
         if (entry == "*") {
@@ -68,15 +71,26 @@ OriginVerdict check_origin(const Request& request, const OriginPolicy& policy) {
     }
     const auto host = request.find("Host");
     if (count == 1 && host && is_same_host(host_of(authority), host_of(trim(*host)))) {
-        return is_for_named_host(request) ? OriginVerdict::by_name : OriginVerdict::trusted;
+        return OriginVerdict::trusted;
     }
     return allows_all ? OriginVerdict::stranger : OriginVerdict::refused;
 }
 
-bool is_for_named_host(const Request& request) {
+bool is_of_this_host(const Request& request) {
     const auto field = request.find("Host");
     const std::string_view host = field ? host_of(trim(*field)) : std::string_view{};
-    return !host.empty() && !is_loopback_name(host) && !IpAddress::parse(host);
+    if (request.count("Host") > 1 ||
+        (!host.empty() && !is_loopback_name(host) && !IpAddress::parse(host))) {
+        return false;
+    }
+    for (const char* const name : {"Origin", "Sec-WebSocket-Origin"}) {
+        const auto origin = request.find(name);
+        if (origin && (request.count(name) > 1 ||
+                       !is_same_host(host_of(authority_of(trim(*origin))), host))) {
+            return false;
+        }
+    }
+    return true;
 }
 
 }  // namespace gw::http

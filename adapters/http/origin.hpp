@@ -18,10 +18,7 @@ struct OriginPolicy {
 };
 
 enum class OriginVerdict {
-    trusted,  // none was given, or the same host, or one that is listed
-    by_name,  // the same host, by a name that is not listed: whose page that is nobody knows, since
-              // anybody can let a name of his stand for this machine's address (DNS rebinding). It
-              // may connect, but that it comes from near proves nothing
+    trusted,   // none was given, or the same host, or one that is listed
     stranger,  // allowed by "*" alone: whatever the browser adds to prove who its user is
                // (cookies) does not count
     refused,
@@ -29,9 +26,10 @@ enum class OriginVerdict {
 
 OriginVerdict check_origin(const Request& request, const OriginPolicy& policy);
 
-/// Whether the request names its host by a name, and neither by an address nor as localhost: then
-/// it may come from a page as OriginVerdict::by_name describes it, which fetches what is of its own
-/// origin without saying so.
-bool is_for_named_host(const Request& request);
+/// Whether the request shows nothing but this host: an address or localhost in Host, and no page of
+/// another host in Origin, or in the name that drafts of WebSocket have for it. Anybody can let a
+/// name of his stand for this machine's address (DNS rebinding), and a page that is allowed is
+/// still not near.
+bool is_of_this_host(const Request& request);
 
 }  // namespace gw::http

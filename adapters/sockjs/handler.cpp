@@ -419,8 +419,6 @@ void SockJsHandler::receive(http::Exchange& exchange, Transport transport,
         if (!needs_callback && verdict != http::OriginVerdict::stranger) {
             peer.cookie = request.joined("Cookie");
         }
-        peer.is_proxied = peer.is_proxied || verdict == http::OriginVerdict::by_name ||
-                          (!request.find("Origin") && http::is_for_named_host(request));
         session = hub.open(endpoint_, id, std::move(peer));
     }
     if (session == nullptr) {

@@ -41,7 +41,7 @@ StreamLayer::Status ProxyLayer::on_received(Bytes bytes, ByteBuffer& up, ByteBuf
 }
 
 void ProxyLayer::describe(PeerInfo& peer) const {
-    peer.is_proxied = true;
+    peer.is_relayed = true;
     if (!client_address_.empty()) {
         peer.address = client_address_;
         peer.ip = client_ip_;

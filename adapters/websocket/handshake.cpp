@@ -103,7 +103,6 @@ Result<Handshake, http::Response> answer_handshake(const http::Request& request,
     if (handshake.protocol.empty() && rules.requires_protocol) {
         return http::text_response(400, "none of the offered subprotocols is spoken here");
     }
-    handshake.is_by_name = verdict == http::OriginVerdict::by_name;
     if (verdict != http::OriginVerdict::stranger) {
         handshake.cookie = request.joined("Cookie");
         // Several Cookie fields are one with semicolons (RFC 9113, 8.2.3).

@@ -26,7 +26,6 @@ struct Handshake {
     http::Response response{};  // 101
     std::string protocol{};     // that was agreed on; empty: none
     std::string cookie{};       // the Cookie field, when the page may use it
-    bool is_by_name = false;    // http::OriginVerdict::by_name
 };
 
 /// Checks an upgrade request (RFC 6455, 4.2). The failure is the response to refuse it with: 400,

@@ -140,7 +140,6 @@ Result<Hixie76Handshake, http::Response> answer_hixie76(const http::Request& req
     Hixie76Handshake handshake;
     handshake.number1 = *number1;
     handshake.number2 = *number2;
-    handshake.is_by_name = verdict == http::OriginVerdict::by_name;
     if (verdict != http::OriginVerdict::stranger) {
         handshake.cookie = request.joined("Cookie");
     }

@@ -8,8 +8,8 @@ namespace gw::websocket {
 UpgradeInfo upgrade_info(const PeerInfo& client, Handshake handshake) {
     UpgradeInfo info;
     info.cookie = std::move(handshake.cookie);
-    info.is_proxied = client.is_proxied || handshake.is_by_name;
-    if (info.is_proxied) {
+    info.is_relayed = client.is_relayed;
+    if (info.is_relayed) {
         info.address = client.address;
         info.ip = client.ip;
     }
@@ -18,11 +18,11 @@ UpgradeInfo upgrade_info(const PeerInfo& client, Handshake handshake) {
 
 void describe_upgrade(const UpgradeInfo& info, PeerInfo& peer) {
     peer.cookie = info.cookie;
-    if (info.is_proxied) {
+    if (info.is_relayed) {
         peer.address = info.address;
         peer.ip = info.ip;
         peer.is_unix = false;
-        peer.is_proxied = true;
+        peer.is_relayed = true;
     }
 }
 

@@ -17,7 +17,7 @@ struct UpgradeInfo {
     std::string cookie{};     // the Cookie field
     std::string address{};    // of the client
     IpAddress ip{};           // of `address`
-    bool is_proxied = false;  // as PeerInfo's
+    bool is_relayed = false;  // as PeerInfo's
 };
 
 /// What is known once the request was read: `client` as HttpMachine found it out.

@@ -75,7 +75,7 @@ struct Credentials {
     std::optional<Bytes> password{};
     const PeerInfo& peer;
     Protocol protocol = Protocol::internal;
-    bool allow_anonymous = false;  // what the listener says
+    bool allow_anonymous = false;  // what the core finds, from where the client speaks
     /// The client shows nothing: name and password are those that its listener has for all.
     bool is_fixed_user = false;
 };
@@ -101,6 +101,9 @@ public:
     virtual ~Authenticator() = default;
     virtual std::optional<AuthDecision> authenticate(const Credentials& credentials,
                                                      std::uint32_t worker, AuthToken token) = 0;
+    /// Whether there is anything by which clients could prove who they are, apart from what their
+    /// transport proves. Any thread.
+    virtual bool has_proofs() const { return false; }
     /// Nobody waits for this answer any more. From the worker that asked.
     virtual void cancel(std::uint32_t worker, AuthToken token) {
         static_cast<void>(worker);

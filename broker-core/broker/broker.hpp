@@ -28,15 +28,13 @@ namespace gw {
 /// What a client asks for when it connects, once it is authenticated; borrowed for the call.
 struct OpenSession {
     std::string_view client_id;  // not empty; Broker::make_client_id() makes one
-    std::string_view peer;       // PeerInfo::address; empty: `ip` and `port` say all
-    IpAddress ip;
-    std::uint16_t port = 0;
+    std::string_view peer;       // PeerInfo::address; empty: address and port of `origin` say all
+    Origin origin;
     std::string_view shown_username;  // what the client calls itself, proven or not
     /// The adapter continues a session of the store whose client has not been heard yet: its rights
     /// are looked at when reauthenticate() tells of it.
     bool is_restored = false;
     Protocol protocol = Protocol::internal;
-    bool is_administrator = false;
     bool is_bridge = false;
     bool clean_start = true;
     std::uint32_t expiry_interval = 0;  // seconds, or session_never_expires
@@ -57,6 +55,19 @@ struct OpenedSession {
     StoreTicket ticket = 0;
     /// Whether the session cannot be opened if that fails; else a restart would find it as it is.
     bool must_be_stored = false;
+};
+
+/// By what the one who speaks from a place is known so far.
+struct OriginSpeaker {
+    std::string_view client_id{};
+    std::string_view username{};
+    bool is_anonymous = true;
+};
+
+struct OriginVerdict {
+    std::optional<DoorReason> refusal;
+    bool allows_anonymous = false;
+    bool is_administrator = false;
 };
 
 /// How a connection ended, as far as the session cares.
@@ -176,6 +187,12 @@ public:
     std::uint32_t worker_of(std::string_view client_id) const {
         return shared_.worker_of(client_id);
     }
+    /// What a place means for whoever speaks from it: the listener's network rules, bans, and the
+    /// rights that rest on it. The one place where that is decided: every login, move and
+    /// resumption asks here by itself; adapters without connections ask for each datagram.
+    OriginVerdict judge_origin(const Origin& origin, const OriginSpeaker& who) const;
+    /// judge_origin() for a datagram: false, counted and logged when it is to be dropped.
+    bool lets_in(const Origin& origin, const OriginSpeaker& who);
     /// Asks who the client is. Nothing: the answer comes to `link` as on_auth_decided() with the
     /// token that `token` was set to; a link that goes before must call forget_auth().
     std::optional<AuthDecision> authenticate(const Credentials& credentials, SessionLink& link,
@@ -212,8 +229,10 @@ public:
     /// or nothing. open_session() and reauthenticate() ask by themselves.
     std::optional<DoorReason> refuse_takeover(const Session& session,
                                               const AuthDecision& decision) const;
-    /// Puts another proof of its user in place. False: it does not give the session.
-    bool reauthenticate(Session& session, const AuthDecision& decision);
+    /// Puts another proof of its user in place, and with `here` the place that it comes from now.
+    /// False: it does not give the session, and nothing has changed.
+    bool reauthenticate(Session& session, const AuthDecision& decision,
+                        const OpenSession* here = nullptr);
 
     // --- for adapters: publish and subscribe
 
@@ -276,9 +295,13 @@ public:
     void set_adapter_state(Session& session, std::string state);
     /// Puts another will in the place of the present one; null: none.
     void set_will(Session& session, std::unique_ptr<Will> will);
-    /// Gives a connected session another connection of the same client, which has proven to be that
-    /// client at another address, that of `peer`; nobody is told.
-    void move_session(Session& session, const OpenSession& peer, SessionLink& link);
+    /// The client of a connected session, known by what only that client has, speaks from another
+    /// place: what it may because of its place is judged anew; nobody is told. False: the place is
+    /// kept out, and nothing has changed.
+    bool move_session(Session& session, const OpenSession& here);
+    /// As whom somebody without a session publishes (publish_unowned()), once lets_in() has let him
+    /// in: a user that the listener has for all, or nobody.
+    IdentityPtr unowned_identity(const OpenSession& request, std::string_view username) const;
 
     /// Lets a session that would end with its connection outlive it, for at least a second, and
     /// puts it in the store with all that it has: its client has changed its mind. open_session()
@@ -291,6 +314,9 @@ public:
     /// changed: subscriptions without a right end, and what waits for them is not delivered.
     /// Sessions restored from the store are asked when their clients come back.
     void revise_access();
+    /// Takes back the rights of administrators that nobody has without a proof, once there are
+    /// proofs (Authenticator::has_proofs()).
+    void revise_administrators();
     /// Ends the client's connection. False: no such client here, or not connected.
     bool kick(std::string_view client_id, ReasonCode reason);
     /// Ends the connections of all clients whose identity `is_meant` (a call for each session of
@@ -390,6 +416,8 @@ private:
     void await_auth(AuthToken token, PendingAuth pending);
     void expire_auths();
     void schedule_login_end(Session& session);
+    void put_identity(Session& session, std::unique_ptr<ClientIdentity> identity,
+                      const OpenSession* here);
     Session& create_session(const OpenSession& request, const AuthDecision& auth,
                             std::uint64_t store_id);
     void end_session(Session& session, ReasonCode reason);

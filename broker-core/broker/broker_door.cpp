@@ -1,11 +1,14 @@
 // Who is kept out before anything is proven, and what the door learns from logins.
 #include "broker-core/broker/broker.hpp"
 
+#include <algorithm>
+
 namespace gw {
 
 ReasonCode Broker::reason_of(DoorReason why) {
     switch (why) {
         case DoorReason::banned:
+        case DoorReason::access_list:
             return ReasonCode::banned;
         case DoorReason::reserved_name:
         case DoorReason::other_principal:
@@ -21,7 +24,12 @@ std::optional<ReasonCode> Broker::refuse_at_door(const Credentials& credentials)
     std::optional<DoorReason> why;
     if (is_reserved_name(credentials.client_id) || is_reserved_name(username)) {
         why = DoorReason::reserved_name;
-    } else if (shared_.door) {
+    } else {
+        why = judge_origin(credentials.peer.origin(),
+                           {.client_id = credentials.client_id, .username = username})
+                  .refusal;
+    }
+    if (!why && shared_.door) {
         why =
             shared_.door->check_login({credentials.peer.ip, credentials.client_id, username}, now_);
     }
@@ -48,11 +56,62 @@ std::optional<DoorReason> Broker::refuse_login(const OpenSession& request,
     if (is_reserved && !request.is_restored) {
         return DoorReason::reserved_name;
     }
-    if (shared_.door &&
-        shared_.door->is_banned({request.ip, request.client_id, auth.username}, now_)) {
-        return DoorReason::banned;
+    return judge_origin(request.origin, {.client_id = request.client_id,
+                                         .username = auth.username,
+                                         .is_anonymous = auth.is_anonymous})
+        .refusal;
+}
+
+OriginVerdict Broker::judge_origin(const Origin& origin, const OriginSpeaker& who) const {
+    OriginVerdict verdict;
+    if (origin.rules && !origin.is_unix && !origin.rules->lets_in(origin.ip)) {
+        verdict.refusal = DoorReason::access_list;
+    } else if (shared_.door &&
+               shared_.door->is_banned({origin.ip, who.client_id, who.username}, now_)) {
+        verdict.refusal = DoorReason::banned;
     }
-    return std::nullopt;
+    if (verdict.refusal || !origin.rules) {
+        return verdict;
+    }
+    const OriginRules& rules = *origin.rules;
+    verdict.allows_anonymous =
+        rules.allows_anonymous || (rules.allows_local_anonymous && !origin.is_relayed);
+    const bool is_nameless =
+        who.is_anonymous && shared_.authenticator && shared_.authenticator->has_proofs();
+    if (!origin.is_relayed && !is_nameless) {
+        verdict.is_administrator =
+            origin.is_unix ? rules.has_unix_administrators
+                           : std::any_of(rules.administrators.begin(), rules.administrators.end(),
+                                         [&origin](const IpRange& range) {
+                                             return range.contains(origin.ip);
+                                         });
+    }
+    return verdict;
+}
+
+bool Broker::lets_in(const Origin& origin, const OriginSpeaker& who) {
+    const auto why = judge_origin(origin, who).refusal;
+    if (!why) {
+        return true;
+    }
+    count(*why);
+    metrics_.drop(DatagramDrop::not_allowed);
+    std::uint64_t passed_over = 0;
+    if (is_refusal_logged(why, passed_over)) {
+        shared_.log->info("datagram.refused", {{"peer", origin.ip.text()},
+                                               {"reason", door_reason_name(*why)},
+                                               {"not_logged", passed_over}});
+    }
+    return false;
+}
+
+IdentityPtr Broker::unowned_identity(const OpenSession& request, std::string_view username) const {
+    AuthDecision auth;
+    auth.username = std::string{username};
+    auth.is_anonymous = username.empty();
+    auth.strength = username.empty() ? ProofStrength::none : ProofStrength::listed;
+    // No session, but its worker's.
+    return make_identity(request, auth, SessionRef{worker_, 0, 0});
 }
 
 std::optional<DoorReason> Broker::refuse_takeover(const Session& session,
@@ -72,7 +131,7 @@ void Broker::note_login(const OpenSession& request, ReasonCode outcome) {
     if (!shared_.door) {
         return;
     }
-    const Visitor visitor{request.ip, request.client_id, request.shown_username};
+    const Visitor visitor{request.origin.ip, request.client_id, request.shown_username};
     if (outcome == ReasonCode::success) {
         shared_.door->on_login_succeeded(visitor, now_);
     } else if (outcome == ReasonCode::bad_user_name_or_password ||

@@ -134,7 +134,11 @@ std::optional<AuthDecision> Broker::authenticate(const Credentials& credentials,
         }
         return proven;
     }
-    auto decision = shared_.authenticator->authenticate(credentials, worker_, token);
+    Credentials judged = credentials;
+    judged.allow_anonymous =
+        judge_origin(credentials.peer.origin(), {.client_id = credentials.client_id})
+            .allows_anonymous;
+    auto decision = shared_.authenticator->authenticate(judged, worker_, token);
     if (!decision) {
         await_auth(token, {&link, false, credentials.is_fixed_user, unauthenticated});
         return std::nullopt;
@@ -222,8 +226,16 @@ std::unique_ptr<AuthExchange> Broker::begin_enhanced_auth(std::string_view metho
     return shared_.auth_methods ? shared_.auth_methods->begin(method, credentials) : nullptr;
 }
 
-bool Broker::reauthenticate(Session& session, const AuthDecision& decision) {
-    if (const auto why = refuse_takeover(session, decision)) {
+bool Broker::reauthenticate(Session& session, const AuthDecision& decision,
+                            const OpenSession* here) {
+    auto why = refuse_takeover(session, decision);
+    if (!why && here != nullptr) {
+        why = judge_origin(here->origin, {.client_id = session.client_id(),
+                                          .username = decision.username,
+                                          .is_anonymous = decision.is_anonymous})
+                  .refusal;
+    }
+    if (why) {
         count(*why);
         return false;
     }
@@ -232,14 +244,53 @@ bool Broker::reauthenticate(Session& session, const AuthDecision& decision) {
     identity->grants = decision.grants;
     identity->source = decision.source;
     identity->strength = decision.strength;
-    session.identity = IdentityPtr{identity.release()};
     session.is_identity_restored = false;
+    put_identity(session, std::move(identity), here);
     schedule_login_end(session);
-    if (may_have_lost_rights(*shared_.access, worker_, session)) {
+    return true;
+}
+
+bool Broker::move_session(Session& session, const OpenSession& here) {
+    const ClientIdentity& client = *session.identity;
+    if (!lets_in(here.origin, {client.client_id, client.principal(), client.is_anonymous})) {
+        return false;
+    }
+    put_identity(session, std::make_unique<ClientIdentity>(client), &here);
+    return true;
+}
+
+/// Puts a changed identity in the place of a session's, `here` the place that its client speaks
+/// from now, and takes away what it has no right to any more.
+void Broker::put_identity(Session& session, std::unique_ptr<ClientIdentity> identity,
+                          const OpenSession* here) {
+    const bool was_administrator = identity->is_administrator;
+    if (here != nullptr) {
+        identity->peer_name = here->peer;
+        identity->ip = here->origin.ip;
+        identity->port = here->origin.port;
+        identity->is_administrator =
+            judge_origin(here->origin,
+                         {identity->client_id, identity->username.view(), identity->is_anonymous})
+                .is_administrator;
+    }
+    const bool has_lost = was_administrator && !identity->is_administrator;
+    session.identity = IdentityPtr{identity.release()};
+    if (has_lost || may_have_lost_rights(*shared_.access, worker_, session)) {
         revoke_subscriptions(session);
         drop_unauthorized(session);
     }
-    return true;
+}
+
+void Broker::revise_administrators() {
+    sessions_.for_each([this](Session& session) {
+        const ClientIdentity& client = *session.identity;
+        if (client.is_administrator && client.is_anonymous && shared_.authenticator->has_proofs()) {
+            auto identity = std::make_unique<ClientIdentity>(client);
+            identity->is_administrator = false;
+            session.identity = IdentityPtr{identity.release()};
+            revise_session(session);
+        }
+    });
 }
 
 /// While a session has a connection its timer is the end of what the login was granted for. The
@@ -265,15 +316,17 @@ IdentityPtr Broker::make_identity(const OpenSession& request, const AuthDecision
     identity->client_id = std::string{request.client_id};
     identity->username = auth.username;
     identity->peer_name = request.peer;
-    identity->ip = request.ip;
-    identity->port = request.port;
+    identity->ip = request.origin.ip;
+    identity->port = request.origin.port;
     identity->grants = auth.grants;
     identity->source = auth.source;
     identity->strength = auth.strength;
     identity->protocol = request.protocol;
     identity->is_anonymous = auth.is_anonymous;
     identity->is_superuser = auth.is_superuser;
-    identity->is_administrator = request.is_administrator;
+    identity->is_administrator =
+        judge_origin(request.origin, {request.client_id, auth.username, auth.is_anonymous})
+            .is_administrator;
     identity->is_bridge = request.is_bridge;
     return IdentityPtr{identity.release()};
 }
@@ -627,16 +680,6 @@ void Broker::set_adapter_state(Session& session, std::string state) {
 void Broker::set_will(Session& session, std::unique_ptr<Will> will) {
     session.will = std::move(will);
     keep_state(session);
-}
-
-void Broker::move_session(Session& session, const OpenSession& peer, SessionLink& link) {
-    GW_ASSERT(session.link != nullptr);
-    IntrusivePtr<ClientIdentity> identity{new ClientIdentity{*session.identity}};
-    identity->peer_name = peer.peer;
-    identity->ip = peer.ip;
-    identity->port = peer.port;
-    session.identity = IdentityPtr{identity.get()};
-    session.link = &link;
 }
 
 // --------------------------------------------------------------------------------- management

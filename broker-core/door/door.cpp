@@ -203,6 +203,9 @@ void Door::on_login_succeeded(const Visitor& visitor, Now now) {
 }
 
 bool Door::is_banned(const Visitor& visitor, Now now) {
+    if (!has_bans_.load(std::memory_order_acquire)) {
+        return false;  // asked for each datagram
+    }
     const std::lock_guard lock{mutex_};
     return is_on_list(visitor, now.wall);
 }
@@ -232,6 +235,7 @@ std::optional<Ban> Door::on_disconnected(const ClientIdentity& client, Now now) 
         return std::nullopt;
     }
     ++ban_version_;
+    note_bans();
     return ban;
 }
 
@@ -239,6 +243,7 @@ Result<void> Door::add_ban(Ban ban, Now now) {
     const std::lock_guard lock{mutex_};
     auto added = bans_.add(std::move(ban), now.wall);
     ban_version_ += added ? 1 : 0;
+    note_bans();
     return added;
 }
 
@@ -246,12 +251,14 @@ bool Door::remove_ban(BanKind kind, std::string_view name, const IpRange& range)
     const std::lock_guard lock{mutex_};
     const bool is_removed = bans_.remove(kind, name, range);
     ban_version_ += is_removed ? 1 : 0;
+    note_bans();
     return is_removed;
 }
 
 std::vector<Ban> Door::bans(Now now) {
     const std::lock_guard lock{mutex_};
     ban_version_ += bans_.sweep(now.wall) ? 1 : 0;
+    note_bans();
     return bans_.list();
 }
 

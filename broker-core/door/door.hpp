@@ -6,6 +6,7 @@
 #include "broker-core/metrics/metrics.hpp"
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <optional>
@@ -60,7 +61,7 @@ public:
     /// Successes of anonymous clients prove nothing and are not told here.
     void on_login_failed(const Visitor& visitor, Now now);
     void on_login_succeeded(const Visitor& visitor, Now now);
-    /// Whether somebody whose name is proven now is banned.
+    /// Whether somebody is banned, by address, client id or name.
     bool is_banned(const Visitor& visitor, Now now);
     /// A connection that was let in has ended. The ban that it made by coming too often, if any.
     std::optional<Ban> on_disconnected(const ClientIdentity& client, Now now);
@@ -112,6 +113,7 @@ private:
         return failures != nullptr && now < failures->blocked_until;
     }
     void make_tables();
+    void note_bans() { has_bans_.store(!bans_.empty(), std::memory_order_release); }
 
     std::mutex mutex_;  // guards everything below
     DoorOptions options_;
@@ -119,6 +121,7 @@ private:
     Random random_;
     BanList bans_;
     std::uint64_t ban_version_ = 0;
+    std::atomic<bool> has_bans_{false};  // read without the mutex
     BoundedTable<Bucket> addresses_, networks_;
     BoundedTable<Failures> address_failures_, user_failures_, pair_failures_;
     BoundedTable<Known> known_;  // pairs that have logged in, and their addresses

@@ -2,6 +2,7 @@
 
 #include "broker-core/base/count_ticket.hpp"
 #include "broker-core/base/ip_address.hpp"
+#include "broker-core/message/origin.hpp"
 
 #include <memory>
 #include <string>
@@ -38,9 +39,15 @@ struct PeerInfo {
     /// Counts a peer that has not been authenticated; Broker::authenticate() releases it. An
     /// adapter that lets clients in without it does so itself.
     CountTicketPtr unauthenticated{};
+    OriginRulesPtr rules{};  // the listener's
     bool is_unix = false;
-    bool is_proxied = false;        // a proxy's word, or a page that came by a name: never loopback
-    bool is_administrator = false;  // may read $SYS
+    /// Somebody stands between: a proxy, or a page that may be another host's. Then the address is
+    /// his word, or says nothing of nearness: never local.
+    bool is_relayed = false;
+
+    Origin origin() const {
+        return {.ip = ip, .is_unix = is_unix, .is_relayed = is_relayed, .rules = rules.get()};
+    }
 };
 
 }  // namespace gw

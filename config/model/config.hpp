@@ -19,7 +19,9 @@
 namespace gw::config {
 
 enum class LogTarget { off, file, console, both };
-enum class Anonymous { no, yes, local };  ///< local: loopback and Unix socket listeners only
+/// local: loopback and Unix socket listeners only; automatic: those of Unix sockets, and the one
+/// that is there when none is configured.
+enum class Anonymous { no, yes, local, automatic };
 enum class NoMatch { allow, deny };
 enum class DenyAction { ignore, disconnect };
 enum class RevokeAction { unsubscribe, disconnect };
@@ -56,8 +58,8 @@ struct Log {
 
 /// Who may do what before the access rules proper.
 struct Access {
-    Anonymous allow_anonymous = Anonymous::local;  ///< allow_anonymous
-    NoMatch acl_nomatch = NoMatch::allow;          ///< acl_nomatch
+    Anonymous allow_anonymous = Anonymous::automatic;  ///< allow_anonymous
+    NoMatch acl_nomatch = NoMatch::allow;              ///< acl_nomatch
 };
 
 /// The access rules.
@@ -71,6 +73,8 @@ struct Acl {
 struct Administrators {
     std::vector<IpRange> ranges;
     bool unix_sockets = false;
+    bool is_automatic =
+        false;  ///< Unix sockets, and this machine where nobody configured a listener
 };
 
 /// Limits on who may come how often, and on those who have not said who they are.
@@ -211,7 +215,8 @@ struct ProxyProtocol {
 
 /// A listener at a TCP port, of any protocol.
 struct TcpListener {
-    std::string name;  ///< the <name> of listener.tcp.<name> or listener.stomp.<name>
+    std::string name;          ///< the <name> of listener.tcp.<name> or listener.stomp.<name>
+    bool is_built_in = false;  ///< there since no listener is configured
     ListenAddress address;
     ListenerLimits limits;
     std::vector<AccessRule> access;          ///< .access.<N>

@@ -54,6 +54,9 @@ public:
                                        .value = one.value.canonical,
                                        .origin = one.origin});
         }
+        if (is_default_listener_built_in_) {
+            loaded.config.tcp_listeners.front().is_built_in = true;
+        }
         if (sources.file) {
             loaded.config.folder = std::filesystem::path{*sources.file}.parent_path().string();
             loaded.config.folder += loaded.config.folder.empty() ? "." : "";
@@ -116,6 +119,11 @@ private:
         if (declared_.empty()) {
             declared_.insert(std::string{default_listener});
             add(*find_key(default_listener), default_listener_address);
+            // Whoever sets anything of it has configured it.
+            is_default_listener_built_in_ =
+                std::none_of(values_.begin(), values_.end(), [](const auto& given) {
+                    return given.second.found.name.starts_with(std::string{default_listener} + ".");
+                });
         }
     }
 
@@ -188,6 +196,7 @@ private:
 
     Diagnostics diagnostics_;
     std::map<Place, Effective> values_;
+    bool is_default_listener_built_in_ = false;
     std::set<std::string> declared_;  ///< listeners given, also those with a wrong address
     std::map<std::pair<std::string, std::string>, std::size_t> lines_;  ///< (file, key) -> line
 };

@@ -19,6 +19,7 @@ public:
 
     void check() {
         check_memory_order();
+        check_exempt();
         check_topic_levels();
         check_same_addresses();
         check_dtls();
@@ -31,6 +32,12 @@ public:
     }
 
 private:
+    void check_exempt() {
+        if (config_.door.exempt.is_automatic) {
+            tell(Severity::error, "door.exempt", "auto is of sys.administrators alone");
+        }
+    }
+
     void check_memory_order() {
         const Node& node = config_.node;
         if (node.shed_qos0_percent > node.pause_reading_percent) {
@@ -256,8 +263,9 @@ private:
         }
     }
 
-    /// A listener opened to a network lets nobody in who has no credentials; who opens one for the
-    /// first time should learn that from us, not from a client that is refused.
+    /// A listener that somebody has configured lets nobody in who has no credentials, unless told
+    /// so; who opens one for the first time should learn that from us, not from a client that is
+    /// refused.
     void warn_of_closed_listeners() {
         warn_of_closed_listeners("listener.tcp.", config_.tcp_listeners);
         warn_of_closed_listeners("listener.ws.", config_.ws_listeners);
@@ -284,7 +292,9 @@ private:
 
     void warn_of_closed_listeners(const std::string& kind, const auto& listeners) {
         for (const auto& listener : listeners) {
-            warn_if_closed(kind + listener.name, listener.address, listener.limits);
+            if (!listener.is_built_in) {
+                warn_if_closed(kind + listener.name, listener.address, listener.limits);
+            }
         }
     }
 
@@ -306,10 +316,12 @@ private:
         const Anonymous rule = limits.allow_anonymous.value_or(config_.access.allow_anonymous);
         const auto address = IpAddress::parse(listens.host);
         const bool loopback = address ? address->is_loopback() : listens.host == "localhost";
-        if (rule == Anonymous::local && !loopback) {
+        const bool is_closed =
+            rule == Anonymous::automatic || (rule == Anonymous::local && !loopback);
+        if (is_closed) {
             tell(Severity::warning, name,
                  "clients without credentials are refused at " + listens.text() +
-                     " (allow_anonymous = local)");
+                     " (allow_anonymous = " + (rule == Anonymous::local ? "local)" : "auto)"));
         }
     }
 

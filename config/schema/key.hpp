@@ -21,7 +21,7 @@ enum class ValueType {
     text,            ///< anything, may be empty
     path,            ///< a file name, not empty
     listen_address,  ///< 1883, 127.0.0.1:1883, [::1]:1883, ::1:1883, localhost:0
-    administrators,  ///< CIDR ranges and `unix`, separated by commas; or `none`
+    administrators,  ///< CIDR ranges and `unix`, separated by commas; or `none`, or `auto`
     address_ranges,  ///< CIDR ranges separated by commas; or `none`
     access_rule,     ///< allow|deny and a CIDR range or `all`
     file_mode,       ///< 0660

@@ -125,15 +125,17 @@ constexpr Key keys[] = {
      .store = into<&Config::log, &Log::file_count>},
     {.name = "allow_anonymous",
      .type = ValueType::word,
-     .value_default = "local",
-     .words = "false|true|local",
+     .value_default = "auto",
+     .words = "false|true|local|auto",
      .synonyms = "off=false|on=true",
      .aliases = "mqtt.allow_anonymous",
      .on_reload = Reload::new_connections,
      .summary = "Whether clients without credentials may connect; local: only on listeners bound "
-                "to a loopback address or a Unix socket.",
-     .why = "A first try on one machine works at once, and a listener opened to a network is "
-            "closed to strangers until somebody says otherwise.",
+                "to a loopback address or a Unix socket, and not by a proxy or a page of another "
+                "host; auto: by Unix sockets, and as local on the listener that is there when none "
+                "is configured.",
+     .why = "A first try on one machine works at once. Of a listener that somebody has set up "
+            "nobody knows who forwards to it: he says himself who may come without a name.",
      .emq = "Shipped with true for every listener.",
      .store = into<&Config::access, &Access::allow_anonymous>},
     {.name = "acl_nomatch",
@@ -148,9 +150,12 @@ constexpr Key keys[] = {
      .store = into<&Config::access, &Access::acl_nomatch>},
     {.name = "sys.administrators",
      .type = ValueType::administrators,
-     .value_default = "127.0.0.0/8,::1,unix",
+     .value_default = "auto",
      .on_reload = Reload::new_connections,
-     .summary = "Who may read $SYS: address ranges, `unix` for clients of Unix sockets, or none.",
+     .summary = "Who may read $SYS: address ranges, `unix` for clients of Unix sockets, or none; "
+                "auto: unix, and 127.0.0.0/8,::1 on the listener that is there when none is "
+                "configured. Whoever comes by a proxy or from a page of another host is none, nor "
+                "is, as soon as any proof of auth.* is set up, who shows none.",
      .why = "$SYS names clients and their addresses, which is nobody else's business.",
      .emq = "Localhost and the user dashboard, written in acl.conf.",
      .store = into<&Config::sys, &Sys::administrators>},

@@ -266,6 +266,11 @@ Parsed parse_ranges(ValueType type, std::string_view written) {
         value.canonical = "none";
         return value;
     }
+    if (type == ValueType::administrators && written == "auto") {
+        value.administrators.is_automatic = true;
+        value.canonical = "auto";
+        return value;
+    }
     for (const std::string_view part : split(written, ',')) {
         const std::string_view one = trimmed(part);
         const bool takes_unix = type == ValueType::administrators;

@@ -1,6 +1,7 @@
 #include "gateway/access/acl_question.hpp"
 
 #include "broker-core/topic/topic.hpp"
+#include "gateway/origin_rules.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -53,14 +54,17 @@ Result<ClientIdentity> client_of(const config::Config& config, const ManageField
     client.is_superuser = !field(fields, "superuser").empty();
     const std::string ip = field(fields, "ip");
     if (ip.empty()) {
-        client.is_administrator = config.sys.administrators.unix_sockets;
+        const config::Administrators& administrators = config.sys.administrators;
+        client.is_administrator = administrators.unix_sockets || administrators.is_automatic;
     } else {
         const auto address = IpAddress::parse(ip);
         if (!address) {
             return bad("`" + ip + "` is no address");
         }
         client.ip = *address;
-        const auto& ranges = config.sys.administrators.ranges;
+        const bool is_built_in =
+            !config.tcp_listeners.empty() && config.tcp_listeners.front().is_built_in;
+        const auto ranges = administrator_ranges(config.sys.administrators, is_built_in);
         client.is_administrator =
             std::any_of(ranges.begin(), ranges.end(),
                         [&client](const IpRange& range) { return range.contains(client.ip); });

@@ -40,6 +40,13 @@ bool is_vouched_for_by_users(const ClientIdentity& client) {
            client.source == AuthSource::none;
 }
 
+/// Whether clients could prove something that is theirs, and not their connection's.
+bool can_prove(const AuthModuleSet& set) {
+    return std::any_of(set.modules.begin(), set.modules.end(), [](const auto& module) {
+        return module->source() != AuthSource::certificate && module->source() != AuthSource::psk;
+    });
+}
+
 const KnownSecrets* list_of(const AuthModuleSet& set, AuthSource source) {
     for (const auto& module : set.modules) {
         if (module->source() == source) {
@@ -127,6 +134,7 @@ void AuthService::apply(const config::Auth& config, AuthModuleSetPtr modules) {
 }
 
 void AuthService::put_in_place(const config::Auth& config, AuthModuleSetPtr modules) {
+    const bool has_proofs = can_prove(*modules);
     const bool has_users =
         std::any_of(modules->modules.begin(), modules->modules.end(),
                     [](const auto& module) { return module->source() == AuthSource::users; });
@@ -141,6 +149,13 @@ void AuthService::put_in_place(const config::Auth& config, AuthModuleSetPtr modu
         present_ = std::move(next);
     }
     generation_.fetch_add(1, std::memory_order_acq_rel);
+    if (has_proofs_.exchange(has_proofs) || !has_proofs) {
+        return;
+    }
+    // From now on nobody is an administrator who has proven nothing.
+    for (std::uint32_t worker = 0; worker < options_.worker_count; ++worker) {
+        options_.post(worker, [](Broker& broker) { broker.revise_administrators(); });
+    }
 }
 
 // ---------------------------------------------------------------------------------- the workers

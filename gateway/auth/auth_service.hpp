@@ -63,6 +63,7 @@ public:
     std::optional<AuthDecision> authenticate(const Credentials& credentials, std::uint32_t worker,
                                              AuthToken token) override;
     void cancel(std::uint32_t worker, AuthToken token) override;
+    bool has_proofs() const override { return has_proofs_.load(std::memory_order_relaxed); }
     std::unique_ptr<AuthExchange> begin(std::string_view method,
                                         const Credentials& credentials) override;
 
@@ -95,6 +96,7 @@ private:
     AuthPool hashing_;
     AuthPool tokens_;
     std::atomic<std::uint64_t> generation_{1};  // of the accounts
+    std::atomic<bool> has_proofs_{false};
     ScramMethod scram_;
     std::vector<WorkerPart> workers_;
 

@@ -1,5 +1,7 @@
 #include "gateway/protocols/coap.hpp"
 
+#include "gateway/origin_rules.hpp"
+
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 
@@ -51,29 +53,8 @@ private:
     std::array<std::uint8_t, 32> key_{};
 };
 
-bool allows_anonymous(config::Anonymous rule, bool is_local) {
-    return rule == config::Anonymous::yes || (rule == config::Anonymous::local && is_local);
-}
-
 std::string name_of(const config::CoapListener& listener) {
     return (listener.dtls.enabled ? "coaps." : "coap.") + listener.name;
-}
-
-void set_access(coap::MachineOptions& options, const config::Config& config,
-                const config::CoapListener& listener) {
-    if (!listener.access.empty()) {
-        options.lets_in = [rules = listener.access](const IpAddress& address) {
-            return config::access_allows(rules, address);
-        };
-    }
-    if (!config.sys.administrators.ranges.empty()) {
-        options.is_administrator =
-            [ranges = config.sys.administrators.ranges](const IpAddress& address) {
-                return std::any_of(ranges.begin(), ranges.end(), [&address](const IpRange& range) {
-                    return range.contains(address);
-                });
-            };
-    }
 }
 
 coap::MachineOptionsPtr machine_options(const config::Config& config,
@@ -103,11 +84,9 @@ coap::MachineOptionsPtr machine_options(const config::Config& config,
     options->tells_created = settings.tells_created;
     options->lists_topics = settings.lists_topics;
     options->mountpoint = limits.mountpoint;
-    options->allow_anonymous =
-        allows_anonymous(limits.allow_anonymous.value_or(config.access.allow_anonymous), is_local);
     options->waits_for_store =
         limits.store_ack.value_or(config.store.ack) == config::StoreAck::local;
-    set_access(*options, config, listener);
+    options->origin = origin_rules(config, limits, listener.access, {.is_loopback = is_local});
     return options;
 }
 

@@ -5,9 +5,7 @@
 
 namespace gw {
 
-/// MQTT with the present settings. `is_local`: the listener is bound to loopback, or is a Unix
-/// socket.
-MachineFactoryPtr mqtt_machines(const config::Config& config, const config::ListenerLimits& limits,
-                                bool is_local);
+/// MQTT with the present settings.
+MachineFactoryPtr mqtt_machines(const config::Config& config, const config::ListenerLimits& limits);
 
 }  // namespace gw

@@ -1,5 +1,7 @@
 #include "gateway/protocols/mqttsn.hpp"
 
+#include "gateway/origin_rules.hpp"
+
 #include <algorithm>
 #include <fstream>
 #include <sstream>
@@ -29,10 +31,6 @@ Result<std::shared_ptr<const mqttsn::PredefinedTopics>> predefined_topics(
     return std::shared_ptr<const mqttsn::PredefinedTopics>{std::move(topics)};
 }
 
-bool allows_anonymous(config::Anonymous rule, bool is_local) {
-    return rule == config::Anonymous::yes || (rule == config::Anonymous::local && is_local);
-}
-
 void set_login(mqttsn::GatewayOptions& options, const config::MqttSn& settings) {
     if (!settings.username.empty()) {
         options.username = settings.username;
@@ -58,23 +56,6 @@ Result<std::vector<mqttsn::SleepRule>> sleep_rules(const config::MqttSn& setting
         rules.push_back({rule->filter, rule->count_max});
     }
     return rules;
-}
-
-void set_access(mqttsn::GatewayOptions& options, const config::Config& config,
-                const config::MqttSnListener& listener) {
-    if (!listener.access.empty()) {
-        options.lets_in = [rules = listener.access](const IpAddress& address) {
-            return config::access_allows(rules, address);
-        };
-    }
-    if (!config.sys.administrators.ranges.empty()) {
-        options.is_administrator =
-            [ranges = config.sys.administrators.ranges](const IpAddress& address) {
-                return std::any_of(ranges.begin(), ranges.end(), [&address](const IpRange& range) {
-                    return range.contains(address);
-                });
-            };
-    }
 }
 
 Result<mqttsn::GatewayOptionsPtr> gateway_options(const config::Config& config,
@@ -115,15 +96,13 @@ Result<mqttsn::GatewayOptionsPtr> gateway_options(const config::Config& config,
         options->connect_rate_max = std::max(1U, limits.connect_rate_max / workers);
     }
     options->mountpoint = limits.mountpoint;
-    options->allow_anonymous =
-        allows_anonymous(limits.allow_anonymous.value_or(config.access.allow_anonymous), is_local);
     options->waits_for_store =
         limits.store_ack.value_or(config.store.ack) == config::StoreAck::local;
     options->follows_proven_clients = settings.follows_proven_clients;
     options->predefined = std::move(*predefined);
     options->sleep_rules = std::move(*rules);
     set_login(*options, settings);
-    set_access(*options, config, listener);
+    options->origin = origin_rules(config, limits, listener.access, {.is_loopback = is_local});
     return mqttsn::GatewayOptionsPtr{std::move(options)};
 }
 

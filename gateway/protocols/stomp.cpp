@@ -28,8 +28,8 @@ private:
 
 }  // namespace
 
-MachineFactoryPtr stomp_machines(const config::Config& config, const config::ListenerLimits& limits,
-                                 bool is_local) {
+MachineFactoryPtr stomp_machines(const config::Config& config,
+                                 const config::ListenerLimits& limits) {
     auto options = std::make_shared<stomp::MachineOptions>();
     const config::Stomp& stomp = config.stomp;
     options->header_count_max = stomp.header_count_max;
@@ -54,7 +54,6 @@ MachineFactoryPtr stomp_machines(const config::Config& config, const config::Lis
     options->unsent_bytes_max = config.client.unsent_bytes_max;
     options->mountpoint = limits.mountpoint;
     options->server_name = "mangrove/" + std::string{version};
-    options->allow_anonymous = allows_anonymous(config, limits, is_local);
     options->waits_for_store = waits_for_store(config, limits);
     return std::make_shared<StompMachines>(std::move(options));
 }

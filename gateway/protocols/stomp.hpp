@@ -5,8 +5,8 @@
 
 namespace gw {
 
-/// STOMP with the present settings. `is_local`: the listener is bound to loopback.
-MachineFactoryPtr stomp_machines(const config::Config& config, const config::ListenerLimits& limits,
-                                 bool is_local);
+/// STOMP with the present settings.
+MachineFactoryPtr stomp_machines(const config::Config& config,
+                                 const config::ListenerLimits& limits);
 
 }  // namespace gw

@@ -37,7 +37,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         GW_ASSERT(as_text(up.view()) == as_text(bytes.subspan(whole.header.header_bytes)));
         PeerInfo peer;
         layer.describe(peer);
-        GW_ASSERT(peer.is_proxied);
+        GW_ASSERT(peer.is_relayed);
     }
     return 0;
 }

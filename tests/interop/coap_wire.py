@@ -148,8 +148,9 @@ class Client:
     """A socket, and numbers for messages. `ask` waits for the answer to what it sends, and keeps
     what else comes (notifications) for `recv`."""
 
-    def __init__(self, address, timeout=DEFAULT_TIMEOUT):
+    def __init__(self, address, timeout=DEFAULT_TIMEOUT, source=None):
         self.address = address
+        self.source = source
         self.timeout = timeout
         self.pending = collections.deque()
         self.ids = itertools.count(int.from_bytes(os.urandom(2), "big"))
@@ -157,11 +158,14 @@ class Client:
         self.socket = None
         self.move()
 
-    def move(self):
-        """Another port."""
+    def move(self, source=None):
+        """Another port, and with `source` another address."""
         self.close()
+        self.source = source or self.source
         family = socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
+        if self.source:
+            self.socket.bind((self.source, 0))
         self.socket.connect(self.address)
 
     def close(self):

@@ -160,6 +160,7 @@ def mangrove_command(settings, port, data):
     merged = {
         default_listener(settings): f"127.0.0.1:{port}",
         "allow_anonymous": "true",
+        "sys.administrators": "127.0.0.0/8,::1,unix",
         "log.console.level": "warning",
     }
     merged.update(settings)

@@ -298,12 +298,18 @@ class Places(SnTest):
 
     @ours_only("MQTT-SN")
     def test_ping_moves(self):
+        """One that sleeps; one that is active says so by CONNECT."""
         mqtt, client = self.client(V5), self.connected()
         client.subscribe(self.topic(), qos=1)
         client.move()
-        client.ping(with_id=True)
+        client.send(sn.message(sn.PINGREQ, client.client_id.encode()))
+        client.expect(sn.DISCONNECT)
+        client.connect(clean=False)
+        client.subscribe(self.topic(), qos=1)
+        client.sleep(60)
+        client.move()
         mqtt.publish(self.topic(), b"there", 1)
-        self.assertEqual(client.message().payload, b"there")
+        self.assertEqual([one.payload for one in client.wake()], [b"there"])
 
     @ours_only("MQTT-SN")
     def test_other_messages_do_not_move(self):

@@ -377,18 +377,25 @@ class Near(WsTest):
         """Anybody can let a name of his stand for 127.0.0.1, and his page is then of the same
         host (DNS rebinding)."""
         self.assertEqual(self.code(), 0)
-        self.assertEqual(self.code(Host="broker.example"), 0, "a program")
+        self.assertEqual(self.code(Host="broker.example"), 5, "whose name is that?")
         for origin in ("http://127.0.0.1:3000", "http://localhost"):
             self.assertEqual(self.code(Origin=origin), 0, origin)
         self.assertEqual(self.code(Host="evil.example:8083", Origin="http://evil.example:8083"), 5)
+
+
+    def test_behind_a_proxy_nobody_is_local(self):
+        """Also where nobody has told the gateway of the proxy."""
+        for name in ("Forwarded", "X_Forwarded_For", "X_Forwarded_Proto", "X_Real_IP", "Via"):
+            self.assertEqual(self.code(**{name: "127.0.0.1"}), 5, name)
 
 
 class NearListed(Near):
     more = {**Near.more, "listener.ws.default.origins": "http://evil.example:8083"}
 
     def test_a_page_by_name_is_not_local(self):
-        self.assertEqual(self.code(Host="evil.example:8083", Origin="http://evil.example:8083"), 0,
-                         "somebody has listed it")
+        """A page that may connect is still not near."""
+        self.assertEqual(self.code(Host="evil.example:8083", Origin="http://evil.example:8083"), 5)
+        self.assertEqual(self.code(Origin="http://evil.example:8083"), 5)
 
 
 class Forwarded(WsTest):
@@ -412,7 +419,8 @@ class Forwarded(WsTest):
                 return message.payload.decode()
 
     def test_a_stranger_is_not_believed(self):
-        self.assertIn("127.0.0.3", self.peer_of("127.0.0.3", X_Forwarded_For="203.0.113.9"))
+        """But that somebody stands between is clear."""
+        self.assertIsNone(self.peer_of("127.0.0.3", X_Forwarded_For="203.0.113.9"))
 
     def test_local_only_without_proxy(self):
         self.assertIn("127.0.0.1", self.peer_of("127.0.0.1"))
@@ -427,6 +435,9 @@ class ForwardedAnonymous(Forwarded):
 
     def test_local_only_without_proxy(self):
         pass
+
+    def test_a_stranger_is_not_believed(self):
+        self.assertIn("127.0.0.3", self.peer_of("127.0.0.3", X_Forwarded_For="203.0.113.9"))
 
     def test_a_proxy_is_believed_as_far_as_it_sees(self):
         self.assertIn("203.0.113.9", self.peer_of("127.0.0.2", X_Forwarded_For="203.0.113.9"))

@@ -172,7 +172,7 @@ void CoapNet::Worker::unbind(const DatagramPeer& peer, NodePrefix, std::uint32_t
 }
 
 void CoapNet::end_association(std::uint16_t port) {
-    DatagramPeer peer{.ip = client_ip, .port = port};
+    DatagramPeer peer{.ip = ip_of(port), .port = port};
     peer.is_secure = true;
     for (std::uint32_t i = 0; i < workers_.size(); ++i) {
         if (workers_[i]->bound.erase(port) != 0) {
@@ -190,7 +190,7 @@ void CoapNet::send(std::uint16_t port, Bytes datagram) {
 
 void CoapNet::arrive(std::uint16_t port, const std::vector<std::uint8_t>& datagram) {
     const std::uint32_t arrival = port % world_.worker_count();
-    DatagramPeer peer{.ip = client_ip, .port = port};
+    DatagramPeer peer{.ip = ip_of(port), .port = port};
     peer.arrival = static_cast<std::uint8_t>(arrival);
     peer.is_secure = identity_of(port) != nullptr;
     DatagramRoute route;
@@ -253,6 +253,11 @@ void CoapNet::Worker::finish() {
             net.received_[port].push_back(bytes);
         }
     });
+}
+
+IpAddress CoapNet::ip_of(std::uint16_t port) const {
+    const auto found = places_.find(port);
+    return found == places_.end() ? client_ip : found->second;
 }
 
 }  // namespace gw::test

@@ -3,6 +3,7 @@
 #include "adapters/coap/codec/writer.hpp"
 #include "adapters/coap/machine/machine.hpp"
 #include "tests/support/datagram_link.hpp"
+#include "tests/support/open_origin.hpp"
 #include "tests/support/sim_world.hpp"
 
 #include <cstdint>
@@ -21,7 +22,7 @@ namespace gw::test {
 inline coap::MachineOptions open_coap() {
     coap::MachineOptions options;
     options.listener = "coap.sim";
-    options.allow_anonymous = true;
+    options.origin = open_origin();
     return options;
 }
 
@@ -49,6 +50,8 @@ public:
     std::vector<std::uint8_t> take(std::uint16_t port);
     /// As take(), in words; "" when there is none.
     std::string next(std::uint16_t port);
+    /// From which address a port sends; else from 10.0.0.1.
+    void place(std::uint16_t port, const IpAddress& ip) { places_[port] = ip; }
     /// What DTLS has proven of a port from now on.
     void prove(std::uint16_t port, TransportIdentityPtr identity) {
         identities_[port] = std::move(identity);
@@ -94,6 +97,7 @@ private:
     void arrive(std::uint16_t port, const std::vector<std::uint8_t>& datagram);
     void watch_deadline(std::uint32_t worker);
     TransportIdentityPtr identity_of(std::uint16_t port) const;
+    IpAddress ip_of(std::uint16_t port) const;
 
     SimWorld& world_;
     std::size_t settle_number_ = 0;
@@ -106,6 +110,7 @@ private:
     std::map<std::uint16_t, OnDatagram> handlers_;
     std::map<std::uint16_t, std::deque<std::vector<std::uint8_t>>> received_;
     std::map<std::uint16_t, TransportIdentityPtr> identities_;
+    std::map<std::uint16_t, IpAddress> places_;
     std::shared_ptr<bool> exists_ = std::make_shared<bool>(true);
 };
 

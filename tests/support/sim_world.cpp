@@ -1,6 +1,7 @@
 #include "tests/support/sim_world.hpp"
 
 #include "broker-core/broker/core_restorer.hpp"
+#include "tests/support/open_origin.hpp"
 
 #include <algorithm>
 
@@ -163,7 +164,7 @@ SimWorld::Link& SimWorld::add_link(SimPeer& peer, std::uint32_t worker) {
 void SimWorld::make_machine(Link& link) {
     PeerInfo peer = peer_template_;
     peer.address = "sim:" + std::to_string(link.id);
-    peer.is_administrator = link.is_administrator;
+    peer.rules = open_origin(link.is_administrator);
     Broker& broker = *brokers_[link.worker];
     if (link.maker) {
         link.machine = link.maker(broker, link.connection, std::move(peer));

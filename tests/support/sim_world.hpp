@@ -19,11 +19,9 @@
 
 namespace gw::test {
 
-/// Settings of a listener that lets everybody in.
+/// Settings of a listener; the world lets everybody in.
 inline mqtt::MachineOptions open_listener() {
-    mqtt::MachineOptions options;
-    options.allow_anonymous = true;
-    return options;
+    return {};
 }
 
 /// What a simulated world is like. All delays are drawn from 0 to the maximum.

@@ -84,7 +84,7 @@ void SnNet::send(std::uint16_t port, Bytes datagram) {
 
 void SnNet::arrive(std::uint16_t port, const std::vector<std::uint8_t>& datagram) {
     const std::uint32_t arrival = port % world_.worker_count();
-    DatagramPeer peer{.ip = client_ip, .port = port};
+    DatagramPeer peer{.ip = ip_of(port), .port = port};
     peer.arrival = static_cast<std::uint8_t>(arrival);
     peer.is_secure = identity_of(port) != nullptr;
     world_.turn(arrival, [&](Broker&) {
@@ -194,6 +194,11 @@ void SnNet::Worker::unbind(const DatagramPeer& peer, NodePrefix node, std::uint3
 void SnNet::Worker::hand_over(const DatagramSource& source, Bytes datagram, std::uint32_t worker) {
     net_.hand_to(worker, source.peer, std::string{as_text(source.node)}, no_handle,
                  {datagram.begin(), datagram.end()});
+}
+
+IpAddress SnNet::ip_of(std::uint16_t port) const {
+    const auto found = places_.find(port);
+    return found == places_.end() ? client_ip : found->second;
 }
 
 }  // namespace gw::test

@@ -2,6 +2,7 @@
 
 #include "adapters/mqttsn/machine/gateway.hpp"
 #include "tests/support/datagram_link.hpp"
+#include "tests/support/open_origin.hpp"
 #include "tests/support/sim_world.hpp"
 
 #include <cstdint>
@@ -18,7 +19,7 @@ namespace gw::test {
 inline mqttsn::GatewayOptions open_gateway() {
     mqttsn::GatewayOptions options;
     options.listener = "mqttsn.sim";
-    options.allow_anonymous = true;
+    options.origin = open_origin();
     return options;
 }
 
@@ -42,6 +43,8 @@ public:
     void send(std::uint16_t port, Bytes datagram);
     void attach(std::uint16_t port, SnPeer& peer) { peers_[port] = &peer; }
     void detach(std::uint16_t port) { peers_.erase(port); }
+    /// From which address a port sends; else from 10.0.0.1.
+    void place(std::uint16_t port, const IpAddress& ip) { places_[port] = ip; }
     /// What DTLS has proven of a port from now on.
     void prove(std::uint16_t port, TransportIdentityPtr identity) {
         identities_[port] = std::move(identity);
@@ -92,6 +95,7 @@ private:
     void settle(std::uint32_t worker);
     void watch_deadline(std::uint32_t worker);
     TransportIdentityPtr identity_of(std::uint16_t port) const;
+    IpAddress ip_of(std::uint16_t port) const;
 
     SimWorld& world_;
     std::size_t settle_number_ = 0;
@@ -103,6 +107,7 @@ private:
     std::map<Key, Owner> bound_;
     std::map<std::uint16_t, SnPeer*> peers_;
     std::map<std::uint16_t, TransportIdentityPtr> identities_;
+    std::map<std::uint16_t, IpAddress> places_;
     std::shared_ptr<bool> exists_ = std::make_shared<bool>(true);
 };
 

@@ -109,6 +109,17 @@ Request decode_request(const MessageView& message) {
     return request;
 }
 
+std::uint64_t queries_hash(const MessageView& message, std::uint64_t hash_key) {
+    std::uint64_t hash = hash_key;
+    OptionReader options{message.options};
+    while (const auto view = options.next()) {
+        if (view->number == option::uri_query) {
+            hash = hash_text(as_text(view->value), hash);
+        }
+    }
+    return hash;
+}
+
 std::uint64_t body_key_of(const MessageView& message, std::uint64_t hash_key) {
     std::uint64_t key = hash_key ^ static_cast<std::uint64_t>(message.code);
     OptionReader options{message.options};

@@ -53,6 +53,9 @@ struct Request {
 
 Request decode_request(const MessageView& message);
 
+/// A hash of the request's query, which holds whatever its client shows of itself.
+std::uint64_t queries_hash(const MessageView& message, std::uint64_t hash_key);
+
 /// Names what a request is about, whichever block of it this is: method, path, query, Request-Tag
 /// (RFC 7959, 2.5; RFC 9175, 3). For the parts of one body.
 std::uint64_t body_key_of(const MessageView& message, std::uint64_t hash_key);

@@ -15,13 +15,15 @@ constexpr std::size_t deferred_count_max = 10000;
 
 }  // namespace
 
-std::uint64_t Machine::deferred_key(const DatagramPeer& peer, std::uint16_t message_id) const {
+std::uint64_t Machine::deferred_key(const Incoming& in) const {
+    const DatagramPeer& peer = in.source.peer;
+    const std::uint16_t message_id = in.request.message.message_id;
     char text[21];
     std::memcpy(text, peer.ip.bytes.data(), 16);
     std::memcpy(text + 16, &peer.port, 2);
     std::memcpy(text + 18, &message_id, 2);
     text[20] = peer.is_secure ? 1 : 0;
-    return hash_text({text, sizeof text}, hash_key_);
+    return hash_text({text, sizeof text}, in.asker);
 }
 
 /// Keeps the request until what it waits for is there. False: refused, since too many wait.
@@ -37,7 +39,7 @@ bool Machine::defer(Incoming& in, Deferred::Wait wait, Client* client) {
         deferred->peer = in.source.peer;
         deferred->identity = in.source.identity;
         deferred->datagram.append(in.datagram);
-        deferred->key = deferred_key(in.source.peer, in.request.message.message_id);
+        deferred->key = deferred_key(in);
         deferred_by_key_[deferred->key] = deferred->index;
         if (in.request.message.type == Type::confirmable) {
             timers_.schedule(*deferred, now() + options_->piggyback_time);
@@ -64,7 +66,8 @@ void Machine::run(Deferred& deferred, std::optional<AuthDecision> decision) {
                 .datagram = deferred.datagram.view(),
                 .request = decode_request(*message),
                 .deferred = &deferred,
-                .decision = std::move(decision)};
+                .decision = std::move(decision),
+                .asker = asker_of(source, *message)};
     deferred.wait = Deferred::Wait::nothing;
     process(in);
     if (deferred.wait == Deferred::Wait::nothing) {
@@ -80,7 +83,8 @@ void Machine::answer(Deferred& deferred, Code code) {
     Incoming in{.source = source,
                 .datagram = deferred.datagram.view(),
                 .request = decode_request(*message),
-                .deferred = &deferred};
+                .deferred = &deferred,
+                .asker = asker_of(source, *message)};
     Observation* const observation =
         deferred.wait == Deferred::Wait::observation
             ? find_observation(find_endpoint(deferred.peer), message->token)

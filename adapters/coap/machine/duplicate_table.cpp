@@ -21,15 +21,15 @@ std::size_t place_of(std::uint64_t key) {
 
 }  // namespace
 
-DuplicateTable::DuplicateTable(std::uint64_t hash_key, MonotonicTime start)
-    : hash_key_(hash_key), turns_at_(start + exchange_lifetime) {}
+DuplicateTable::DuplicateTable(MonotonicTime start) : turns_at_(start + exchange_lifetime) {}
 
-std::uint64_t DuplicateTable::key_of(const DatagramPeer& peer, std::uint16_t message_id) const {
+std::uint64_t DuplicateTable::key_of(const DatagramPeer& peer, std::uint64_t asker,
+                                     std::uint16_t message_id) {
     char text[19];
     std::memcpy(text, peer.ip.bytes.data(), 16);
     std::memcpy(text + 16, &peer.port, 2);
     text[18] = peer.is_secure ? 1 : 0;
-    const std::uint64_t hash = hash_text({text, sizeof text}, hash_key_);
+    const std::uint64_t hash = hash_text({text, sizeof text}, asker);
     return hash << 24 | static_cast<std::uint64_t>(message_id) << 8;
 }
 
@@ -70,8 +70,8 @@ void DuplicateTable::Generation::grow() {
     }
 }
 
-std::optional<Code> DuplicateTable::look_up(const DatagramPeer& peer, std::uint16_t message_id,
-                                            MonotonicTime now) {
+std::optional<Code> DuplicateTable::look_up(const DatagramPeer& peer, std::uint64_t asker,
+                                            std::uint16_t message_id, MonotonicTime now) {
     if (now >= turns_at_ || generations_[0].count >= count_max) {
         std::swap(generations_[0], generations_[1]);
         generations_[0] = {};
@@ -80,7 +80,7 @@ std::optional<Code> DuplicateTable::look_up(const DatagramPeer& peer, std::uint1
         }
         turns_at_ = now + exchange_lifetime;
     }
-    const std::uint64_t key = key_of(peer, message_id);
+    const std::uint64_t key = key_of(peer, asker, message_id);
     for (Generation& generation : generations_) {
         if (const std::uint64_t* const found = generation.find(key)) {
             const auto code = static_cast<std::uint8_t>(*found);
@@ -91,8 +91,9 @@ std::optional<Code> DuplicateTable::look_up(const DatagramPeer& peer, std::uint1
     return std::nullopt;
 }
 
-void DuplicateTable::set_answer(const DatagramPeer& peer, std::uint16_t message_id, Code code) {
-    const std::uint64_t key = key_of(peer, message_id);
+void DuplicateTable::set_answer(const DatagramPeer& peer, std::uint64_t asker,
+                                std::uint16_t message_id, Code code) {
+    const std::uint64_t key = key_of(peer, asker, message_id);
     for (Generation& generation : generations_) {
         if (std::uint64_t* const found = generation.find(key)) {
             *found = key | static_cast<std::uint8_t>(code);

@@ -18,14 +18,16 @@ namespace gw::coap {
 /// Bounded: under a flood generations change early. One thread.
 class DuplicateTable {
 public:
-    DuplicateTable(std::uint64_t hash_key, MonotonicTime start);
+    explicit DuplicateTable(MonotonicTime start);
 
     /// The code that the request was answered with; Code::empty: not yet. Nothing: a new request,
     /// which is entered as not answered.
-    std::optional<Code> look_up(const DatagramPeer& peer, std::uint16_t message_id,
-                                MonotonicTime now);
+    /// `asker` is a hash of who asks at this peer: a copy is his alone.
+    std::optional<Code> look_up(const DatagramPeer& peer, std::uint64_t asker,
+                                std::uint16_t message_id, MonotonicTime now);
     /// Nothing happens when the request has been forgotten.
-    void set_answer(const DatagramPeer& peer, std::uint16_t message_id, Code code);
+    void set_answer(const DatagramPeer& peer, std::uint64_t asker, std::uint16_t message_id,
+                    Code code);
     std::size_t size() const { return generations_[0].count + generations_[1].count; }
 
 private:
@@ -41,9 +43,9 @@ private:
         void grow();
     };
 
-    std::uint64_t key_of(const DatagramPeer& peer, std::uint16_t message_id) const;
+    static std::uint64_t key_of(const DatagramPeer& peer, std::uint64_t asker,
+                                std::uint16_t message_id);
 
-    const std::uint64_t hash_key_;
     std::array<Generation, 2> generations_;  // the present one first
     MonotonicTime turns_at_;
 };

@@ -34,8 +34,12 @@ PeerInfo Machine::peer_info(const DatagramSource& source) const {
     peer.ip = source.peer.ip;
     peer.listener = options_->listener;
     peer.identity = source.identity;
-    peer.is_administrator = options_->is_administrator && options_->is_administrator(peer.ip);
+    peer.rules = options_->origin;
     return peer;
+}
+
+Origin Machine::origin_of(const DatagramPeer& peer) const {
+    return {.ip = peer.ip, .port = peer.port, .rules = options_->origin.get()};
 }
 
 /// Two requests with the same hash show the same credentials from the same host: what was decided
@@ -46,11 +50,22 @@ std::uint64_t Machine::login_hash(const Incoming& in) const {
     hash = hash_text(query.username.value_or(std::string{}), hash);
     hash = hash_text(query.password.value_or(std::string{}), hash);
     hash = hash_text(as_text(Bytes{in.source.peer.ip.bytes}), hash);
-    if (const TransportIdentity* const identity = in.source.identity.get()) {
+    return hash_identity(in.source, hash);
+}
+
+std::uint64_t Machine::hash_identity(const DatagramSource& source, std::uint64_t hash) {
+    if (const TransportIdentity* const identity = source.identity.get()) {
         hash = hash_text(identity->psk_identity, hash);
         hash = hash_text(identity->fingerprint, hash);
     }
     return hash;
+}
+
+/// Who asks, as far as the request says it before anything is looked up: several users may be
+/// behind one endpoint (a proxy's), and what was begun or answered for one of them is not
+/// another's.
+std::uint64_t Machine::asker_of(const DatagramSource& source, const MessageView& message) const {
+    return queries_hash(message, hash_identity(source, hash_key_));
 }
 
 Client* Machine::find_client(std::string_view client_id) {
@@ -81,7 +96,9 @@ Client* Machine::login(Incoming& in) {
         present = endpoint->own_client;
     }
     const std::uint64_t hash = login_hash(in);
-    if (present != nullptr && present->login_hash == hash) {
+    // Rights may rest on the address: what was decided holds where it was decided.
+    if (present != nullptr && present->login_hash == hash &&
+        present->session->identity->ip == in.source.peer.ip) {
         touch(*present);
         return present;
     }
@@ -129,10 +146,7 @@ std::optional<AuthDecision> Machine::decide(Incoming& in, std::string_view clien
     }
     const Query& query = in.target.query;
     const PeerInfo peer = peer_info(in.source);
-    Credentials shown{.client_id = client_id,
-                      .peer = peer,
-                      .protocol = Protocol::coap,
-                      .allow_anonymous = options_->allow_anonymous};
+    Credentials shown{.client_id = client_id, .peer = peer, .protocol = Protocol::coap};
     if (const std::string_view name = shown_username(in); query.username || !name.empty()) {
         shown.username = name;
     }
@@ -160,11 +174,9 @@ void Machine::refuse_login(Incoming& in, std::string_view client_id, ReasonCode 
 OpenSession Machine::open_request(const Incoming& in, std::string_view client_id) const {
     OpenSession request;
     request.client_id = client_id;
-    request.ip = in.source.peer.ip;
-    request.port = in.source.peer.port;
+    request.origin = origin_of(in.source.peer);
     request.shown_username = shown_username(in);
     request.protocol = Protocol::coap;
-    request.is_administrator = options_->is_administrator && options_->is_administrator(request.ip);
     request.clean_start = false;
     request.receive_maximum = 64;
     request.waits_for_store = options_->waits_for_store;
@@ -173,14 +185,53 @@ OpenSession Machine::open_request(const Incoming& in, std::string_view client_id
 
 /// Credentials that the client has not shown so far, or from another host.
 Client* Machine::accept(Incoming& in, Client* present, const AuthDecision& decision) {
-    // Other rights may come with the proof.
-    if (!broker_.reauthenticate(*present->session, decision)) {
+    const bool is_elsewhere = present->session->identity->ip != in.source.peer.ip;
+    if (is_elsewhere && decision.is_anonymous && present->connection() != nullptr) {
+        refuse(in, Code::unauthorized, "the client has a connection: token");
+        return nullptr;
+    }
+    // Other rights may come with the proof, and with the place.
+    const OpenSession here = open_request(in, present->session->client_id());
+    if (!broker_.reauthenticate(*present->session, decision, is_elsewhere ? &here : nullptr)) {
         refuse_login(in, present->session->client_id(), ReasonCode::client_identifier_not_valid);
         return nullptr;
+    }
+    if (is_elsewhere) {
+        leave_places(*present, in.source.peer.ip);
     }
     present->login_hash = login_hash(in);
     touch(*present);
     return present;
+}
+
+/// Whether what one of two clients at an endpoint was told of is the other's too: they are the
+/// same, or the same user who names no client id, and has become another when somebody else asked.
+bool Machine::is_same_asker(const Client& one, const Client& other) {
+    const ClientIdentity& mine = *one.session->identity;
+    const ClientIdentity& yours = *other.session->identity;
+    const bool is_same_user =
+        mine.is_anonymous == yours.is_anonymous && mine.principal() == yours.principal();
+    return &one == &other ||
+           (is_same_user && (!mine.is_anonymous || (one.is_by_endpoint && other.is_by_endpoint)));
+}
+
+/// A client speaks from one host at a time, since its rights may rest on that: what it observes
+/// from others ends, for what it may have here is not meant for there.
+void Machine::leave_places(Client& client, const IpAddress& here) {
+    std::vector<Observation*> elsewhere;
+    for (std::size_t i = 0; i < client.subscriptions.size(); ++i) {
+        const Subscription* const subscription = client.subscriptions[i];
+        for (Observation* one = subscription != nullptr ? subscription->first : nullptr;
+             one != nullptr; one = one->next_of_subscription) {
+            if (one->endpoint->peer.ip != here) {
+                elsewhere.push_back(one);
+            }
+        }
+    }
+    for (Observation* const one : elsewhere) {
+        tell_end(*one, Code::service_unavailable);
+        remove_observation(*one, ReasonCode::session_taken_over, Then::unsubscribe);
+    }
 }
 
 /// Another user speaks from the client's endpoint: it is another client. What the one before
@@ -240,6 +291,11 @@ Client* Machine::login_by_token(Incoming& in) {
     }
     if (!in.is_proven) {
         challenge(in);  // what waits for the client is about to go to this address
+        return nullptr;
+    }
+    if (client->session->identity->ip != in.source.peer.ip &&
+        !broker_.move_session(*client->session, open_request(in, client->session->client_id()))) {
+        refuse(in, Code::forbidden, "not from here");
         return nullptr;
     }
     touch(*client);

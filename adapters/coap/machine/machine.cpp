@@ -43,7 +43,7 @@ Machine::Machine(Broker& broker, DatagramPort& port, MachineOptionsPtr options,
       secrets_(secrets),
       hash_key_(broker.shared().hash_key),
       timers_(broker.now().monotonic),
-      duplicates_(hash_key_, broker.now().monotonic),
+      duplicates_(broker.now().monotonic),
       endpoint_table_(endpoints_, hash_key_) {}
 
 Machine::~Machine() {
@@ -121,8 +121,7 @@ void Machine::on_datagram(const DatagramSource& source, Bytes datagram) {
     if (is_stopping_ || source.is_multicast) {
         return;
     }
-    if (options_->lets_in && !options_->lets_in(source.peer.ip)) {
-        metrics().drop(DatagramDrop::not_allowed);
+    if (!broker_.lets_in(origin_of(source.peer), {})) {
         return;
     }
     const auto message = decode_message(datagram);
@@ -182,8 +181,11 @@ void Machine::on_message(const DatagramSource& source, const MessageView& messag
 
 void Machine::on_request(const DatagramSource& source, const MessageView& message, Bytes datagram) {
     metrics().coap_requests.add();
-    Incoming in{.source = source, .datagram = datagram, .request = decode_request(message)};
-    const auto answer = duplicates_.look_up(source.peer, message.message_id, now());
+    Incoming in{.source = source,
+                .datagram = datagram,
+                .request = decode_request(message),
+                .asker = asker_of(source, message)};
+    const auto answer = duplicates_.look_up(source.peer, in.asker, message.message_id, now());
     if (answer && on_duplicate(in, *answer)) {
         return;
     }
@@ -200,7 +202,7 @@ bool Machine::on_duplicate(Incoming& in, Code answer) {
     }
     if (answer == Code::empty) {
         // Being dealt with: the client need not send it again.
-        const auto found = deferred_by_key_.find(deferred_key(in.source.peer, message.message_id));
+        const auto found = deferred_by_key_.find(deferred_key(in));
         if (found != deferred_by_key_.end()) {
             deferred_.find(found->second)->is_acknowledged = true;
             send_empty(in.source.peer, Type::acknowledgement, message.message_id);
@@ -326,7 +328,7 @@ void Machine::send_empty(const DatagramPeer& to, Type type, std::uint16_t messag
 
 void Machine::respond(Incoming& in, const Response& response) {
     const MessageView& message = in.request.message;
-    duplicates_.set_answer(in.source.peer, message.message_id, response.code);
+    duplicates_.set_answer(in.source.peer, in.asker, message.message_id, response.code);
     if (!is_success(response.code) && response.code != Code::continue_) {
         metrics().coap_requests_refused.add();
     }

@@ -62,6 +62,7 @@ private:
         Target target{};
         Deferred* deferred = nullptr;  // when it comes again after having waited
         std::optional<AuthDecision> decision{};
+        std::uint64_t asker = 0;                   // a hash of who asks, see asker_of()
         bool is_repeat = false;                    // a copy of one that was answered
         bool is_proven = false;                    // the peer receives at its address
         std::string topic{};                       // with mount point
@@ -97,17 +98,22 @@ private:
     void on_stored(Client& client, StoreTicket ticket, StoreOutcome outcome);
     void on_access_decided(Client& client);
     void on_deferred_deadline(Deferred& deferred);
-    std::uint64_t deferred_key(const DatagramPeer& peer, std::uint16_t message_id) const;
+    std::uint64_t deferred_key(const Incoming& in) const;
 
     // login.cpp
     PeerInfo peer_info(const DatagramSource& source) const;
+    Origin origin_of(const DatagramPeer& peer) const;
     std::uint64_t login_hash(const Incoming& in) const;
+    static std::uint64_t hash_identity(const DatagramSource& source, std::uint64_t hash);
+    std::uint64_t asker_of(const DatagramSource& source, const MessageView& message) const;
     Client* login(Incoming& in);
     Client* login_by_token(Incoming& in);
     static std::string_view shown_username(const Incoming& in);
     std::optional<AuthDecision> decide(Incoming& in, std::string_view client_id);
     Client* accept(Incoming& in, Client* present, const AuthDecision& decision);
     void leave_endpoint(Client& client);
+    void leave_places(Client& client, const IpAddress& here);
+    static bool is_same_asker(const Client& one, const Client& other);
     Client* open(Incoming& in, OpenSession&& request, const AuthDecision& decision,
                  OpenedSession& opened);
     void refuse_login(Incoming& in, std::string_view client_id, ReasonCode reason);
@@ -141,7 +147,7 @@ private:
     void read(Incoming& in);
     void read_topic(Incoming& in, Client& client, bool is_lenient);
     bool may_read(Incoming& in, Client& client, std::string_view filter);
-    bool serve_notified_block(Incoming& in);
+    bool serve_notified_block(Incoming& in, const Client& client);
     void on_block_fetched(Observation& observation, const Block& block);
     Code answer_content(Incoming& in, const Message* message, std::optional<std::uint32_t> observe);
     Etag etag_of(const Message& message) const;

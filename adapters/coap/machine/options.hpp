@@ -2,13 +2,12 @@
 
 #include "broker-core/base/bytes.hpp"
 #include "broker-core/base/clock.hpp"
-#include "broker-core/base/ip_address.hpp"
+#include "broker-core/message/origin.hpp"
 #include "broker-core/message/qos.hpp"
 #include "broker-core/topic/topic.hpp"
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -45,10 +44,8 @@ struct MachineOptions {
     bool tells_created = false;  // 2.01 for a topic's first retained message
     bool lists_topics = false;   // retained topics in /.well-known/core
     std::string mountpoint;
-    bool allow_anonymous = false;
     bool waits_for_store = true;
-    std::function<bool(const IpAddress&)> lets_in;           // null: everybody
-    std::function<bool(const IpAddress&)> is_administrator;  // null: nobody
+    OriginRulesPtr origin;  // null: see Origin
 };
 
 using MachineOptionsPtr = std::shared_ptr<const MachineOptions>;

@@ -170,7 +170,7 @@ bool Machine::meets_conditions(Incoming& in, const MessagePtr& retained) {
 std::uint64_t Machine::upload_key(const Incoming& in) const {
     const DatagramPeer& peer = in.source.peer;
     const std::uint64_t by_peer =
-        hash_text(as_text(Bytes{peer.ip.bytes}), hash_key_ + peer.port * 2U + peer.is_secure);
+        hash_text(as_text(Bytes{peer.ip.bytes}), in.asker + peer.port * 2U + peer.is_secure);
     return body_key_of(in.request.message, by_peer);
 }
 

@@ -35,7 +35,7 @@ void Machine::read(Incoming& in) {
     if (client == nullptr) {
         return;
     }
-    if (in.request.block2 && in.request.block2->number != 0 && serve_notified_block(in)) {
+    if (in.request.block2 && in.request.block2->number != 0 && serve_notified_block(in, *client)) {
         return;
     }
     read_topic(in, *client, false);
@@ -100,12 +100,13 @@ Etag Machine::etag_of(const Message& message) const {
 
 /// The further blocks of a notification: the observer asks for them without Observe (RFC 7959,
 /// 3.4). They are those of the message that it was told of, whatever is retained.
-bool Machine::serve_notified_block(Incoming& in) {
+bool Machine::serve_notified_block(Incoming& in, const Client& client) {
     Endpoint* const endpoint = find_endpoint(in.source.peer);
     const std::string wanted = options_->mountpoint + in.target.topic;
     for (Observation* one = endpoint != nullptr ? endpoint->first : nullptr; one != nullptr;
          one = one->next_at_endpoint) {
-        if (!one->large || one->subscription->filter != wanted) {
+        if (!one->large || !is_same_asker(*one->subscription->client, client) ||
+            one->subscription->filter != wanted) {
             continue;
         }
         Large& large = *one->large;

@@ -161,8 +161,7 @@ Credentials ConnectionMachine::credentials_of(const ConnectPacket& packet,
                                               : std::optional<std::string_view>{peer.username},
             .password = packet.password,
             .peer = peer,
-            .protocol = protocol_of(packet.version),
-            .allow_anonymous = options_->allow_anonymous};
+            .protocol = protocol_of(packet.version)};
 }
 
 ConnectionMachine::Step ConnectionMachine::authenticate(const ConnectPacket& packet,
@@ -196,10 +195,9 @@ OpenSession ConnectionMachine::open_request(const ConnectPacket& packet,
     OpenSession request;
     request.client_id = client_id;
     request.peer = connecting_->peer.address;
-    request.ip = connecting_->peer.ip;
+    request.origin = connecting_->peer.origin();
     request.shown_username = shown_name(packet);
     request.protocol = protocol_of(packet.version);
-    request.is_administrator = connecting_->peer.is_administrator;
     request.is_bridge = packet.is_bridge;
     request.clean_start = packet.clean_start;
     request.receive_maximum = packet.receive_maximum;
@@ -328,7 +326,7 @@ void ConnectionMachine::refuse_connect(const ConnectPacket& packet, std::string_
     OpenSession request;
     request.client_id = client_id;
     request.peer = connecting_->peer.address;
-    request.ip = connecting_->peer.ip;
+    request.origin = connecting_->peer.origin();
     request.shown_username = shown_name(packet);
     request.protocol = protocol_of(packet.version);
     broker_.refuse_connect(request, reason);
@@ -496,8 +494,7 @@ void ConnectionMachine::on_reauthentication(const AuthPacket& packet) {
                                            .username = session_->identity->username,
                                            .password = {},
                                            .peer = peer,
-                                           .protocol = Protocol::mqtt_5,
-                                           .allow_anonymous = false});
+                                           .protocol = Protocol::mqtt_5});
     }
     if (!rare_->reauthentication) {
         fail(ReasonCode::protocol_error, "AUTH outside of an exchange");
@@ -515,9 +512,7 @@ void ConnectionMachine::on_reauthentication(const AuthPacket& packet) {
 
 PeerInfo ConnectionMachine::peer_of_session() const {
     const ClientIdentity& identity = *session_->identity;
-    return {.address = identity.peer(),
-            .ip = identity.ip,
-            .is_administrator = identity.is_administrator};
+    return {.address = identity.peer(), .ip = identity.ip};
 }
 
 /// A wrong proof, and a right one of another user's, look alike to the client and count alike at

@@ -93,10 +93,7 @@ void Connection::begin_authentication() {
 }
 
 Credentials Connection::credentials(std::string_view id, const PeerInfo& peer) const {
-    Credentials shown{.client_id = id,
-                      .peer = peer,
-                      .protocol = Protocol::mqtt_sn,
-                      .allow_anonymous = options().allow_anonymous};
+    Credentials shown{.client_id = id, .peer = peer, .protocol = Protocol::mqtt_sn};
     if (peer.identity && !peer.identity->psk_identity.empty()) {
         shown.username = peer.identity->psk_identity;
     } else if (options().username) {
@@ -337,8 +334,7 @@ void Connection::prepare_takeover(Session& present) {
 /// Most peers are an address and a port, which take less room than their text.
 void Connection::describe_peer(OpenSession& request, std::string_view address) const {
     request.protocol = Protocol::mqtt_sn;
-    request.ip = peer_.ip;
-    request.port = peer_.port;
+    request.origin = gateway_.origin_of(peer_);
     if (work_ && !work_->node.empty()) {
         request.peer = address;
     }
@@ -352,7 +348,6 @@ OpenSession Connection::open_request(const Session* present) {
     OpenSession request;
     request.client_id = connecting_->client_id;
     describe_peer(request, connecting_->peer.address);
-    request.is_administrator = connecting_->peer.is_administrator;
     request.clean_start = is_clean;
     request.receive_maximum = 1;  // one message at a time (6.10)
     request.waits_for_store = options().waits_for_store;
@@ -436,7 +431,7 @@ bool Connection::restore(Session& session, ClientState&& state) {
     OpenSession request;
     const std::string id = session.client_id();
     request.client_id = id;
-    describe_peer(request, {});
+    request.protocol = Protocol::mqtt_sn;  // from where it comes shows when it wakes up
     request.clean_start = false;
     request.expiry_interval = session.expiry_interval;
     request.receive_maximum = 1;

@@ -69,8 +69,9 @@ public:
 
     /// PINGREQ with this client's id, from a peer that may be a new one.
     void on_client_ping(const DatagramSource& source);
-    /// The client has proven to be at another address: from now on it is there.
-    void move_to(const DatagramSource& source);
+    /// The client has proven to be at another address: from now on it is there, with the rights
+    /// that it has there. False: it is kept out there.
+    bool move_to(const DatagramSource& source, const AuthDecision& decision);
     /// Whether the client is now at another address, which the datagram's source proves at once.
     bool follow(const DatagramSource& source);
 
@@ -254,6 +255,7 @@ private:
     void wake_up();
     void answer_ping();
     bool may_move(const PeerInfo& peer, const AuthDecision& decision) const;
+    bool is_proven_by_dtls(const DatagramSource& source) const;
     void on_move_decided(const AuthDecision& decision);
 
     // connection.cpp

@@ -153,9 +153,8 @@ void Gateway::on_datagram(const DatagramSource& source, Bytes datagram) {
     if (is_stopping_) {
         return;  // as if the program had ended already
     }
-    if (options_->lets_in && !options_->lets_in(source.peer.ip)) {
-        drop(DatagramDrop::not_allowed);  // whatever it is: PINGREQ would move a client there
-        return;
+    if (!broker_.lets_in(origin_of(source.peer), {})) {
+        return;  // whatever it is: PINGREQ would move a client there
     }
     const auto frame = read_frame(datagram);
     if (!frame) {
@@ -249,7 +248,7 @@ bool Gateway::may_connect(const DatagramSource& source, const Connect& packet) {
         OpenSession request;
         request.client_id = packet.client_id;
         request.peer = peer.address;
-        request.ip = peer.ip;
+        request.origin = peer.origin();
         request.protocol = Protocol::mqtt_sn;
         broker_.refuse_connect(request, reason);
         send(source.peer, source.node, Connack{code});
@@ -301,8 +300,12 @@ PeerInfo Gateway::peer_info(const DatagramSource& source) const {
     peer.ip = source.peer.ip;
     peer.listener = options_->listener;
     peer.identity = source.identity;
-    peer.is_administrator = options_->is_administrator && options_->is_administrator(peer.ip);
+    peer.rules = options_->origin;
     return peer;
+}
+
+Origin Gateway::origin_of(const DatagramPeer& peer) const {
+    return {.ip = peer.ip, .port = peer.port, .rules = options_->origin.get()};
 }
 
 std::string Gateway::proof_of(const PeerInfo& peer, const AuthDecision& decision) {
@@ -402,8 +405,7 @@ void Gateway::on_connectionless_publish(const DatagramSource& source, const Publ
     }
     const std::string topic = options_->mountpoint + std::string{name};
     const bool is_possible =
-        options_->connectionless_username && !name.empty() &&
-        (!options_->connectionless_username->empty() || options_->allow_anonymous) &&
+        options_->connectionless_username && !name.empty() && may_be_nameless(source) &&
         check_topic_name(topic, {.bytes_max = 65535, .levels_max = 65535}).has_value() &&
         (!packet.flags.retain() || options_->retain_available) &&
         broker_.shared().memory_grade.load(std::memory_order_relaxed) < MemoryGrade::pause_reading;
@@ -413,6 +415,9 @@ void Gateway::on_connectionless_publish(const DatagramSource& source, const Publ
     }
     broker_.metrics().packets_received.add();
     const IdentityPtr publisher = connectionless_identity(source);
+    if (!publisher) {
+        return;  // told already
+    }
     const AccessDecision access = broker_.authorize(*publisher, {.client = *publisher,
                                                                  .action = AccessAction::publish,
                                                                  .topic = topic,
@@ -433,20 +438,28 @@ void Gateway::on_connectionless_publish(const DatagramSource& source, const Publ
                                              .publisher = publisher}));
 }
 
+/// Whether the user of these publishes has a name, or may do without one where they come from.
+bool Gateway::may_be_nameless(const DatagramSource& source) const {
+    return !options_->connectionless_username->empty() ||
+           broker_.judge_origin(origin_of(source.peer), {}).allows_anonymous;
+}
+
+/// Null: kept out.
 IdentityPtr Gateway::connectionless_identity(const DatagramSource& source) {
-    const bool is_current =
-        connectionless_ && connectionless_->ip == source.peer.ip &&
-        connectionless_->username == std::string_view{*options_->connectionless_username};
+    constexpr std::string_view client_id = "mqtt-sn-connectionless";
+    const std::string& username = *options_->connectionless_username;
+    const Origin origin = origin_of(source.peer);
+    if (!broker_.lets_in(origin, {client_id, username, username.empty()})) {
+        return {};
+    }
+    const bool is_current = connectionless_ && connectionless_->ip == origin.ip &&
+                            connectionless_->username == std::string_view{username};
     if (!is_current) {
-        IntrusivePtr<ClientIdentity> identity{new ClientIdentity};
-        identity->session = SessionRef{broker_.worker(), 0, 0};  // no session, but its worker's
-        identity->client_id = "mqtt-sn-connectionless";
-        identity->username = *options_->connectionless_username;
-        identity->ip = source.peer.ip;
-        identity->port = source.peer.port;
-        identity->protocol = Protocol::mqtt_sn;
-        identity->is_anonymous = identity->username.empty();
-        connectionless_ = IdentityPtr{identity.get()};
+        OpenSession request;
+        request.client_id = client_id;
+        request.origin = origin;
+        request.protocol = Protocol::mqtt_sn;
+        connectionless_ = broker_.unowned_identity(request, username);
     }
     return connectionless_;
 }

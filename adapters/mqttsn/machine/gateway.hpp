@@ -58,6 +58,7 @@ public:
     /// The MQTT-SN connection of a session, or null when it has none or speaks another protocol.
     static Connection* connection_of(const Session* session);
     PeerInfo peer_info(const DatagramSource& source) const;
+    Origin origin_of(const DatagramPeer& peer) const;
     /// What proves a client beyond its address, "" when nothing does.
     static std::string proof_of(const PeerInfo& peer, const AuthDecision& decision);
     void drop(DatagramDrop reason) { broker_.metrics().drop(reason); }
@@ -81,6 +82,7 @@ private:
     bool follow_proven(const DatagramSource& source, Bytes datagram);
     void on_connectionless_publish(const DatagramSource& source, const Publish& packet);
     IdentityPtr connectionless_identity(const DatagramSource& source);
+    bool may_be_nameless(const DatagramSource& source) const;
     void say_unknown(const DatagramSource& source);
     bool may_answer_disconnect(const DatagramSource& source);
     void advertise();

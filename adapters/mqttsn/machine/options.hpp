@@ -2,13 +2,12 @@
 
 #include "adapters/mqttsn/machine/predefined_topics.hpp"
 #include "broker-core/base/clock.hpp"
-#include "broker-core/base/ip_address.hpp"
+#include "broker-core/message/origin.hpp"
 #include "broker-core/message/qos.hpp"
 #include "broker-core/topic/topic.hpp"
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -45,7 +44,6 @@ struct GatewayOptions {
     std::uint64_t client_count_max = 0;        // of the listener, 0: none
     std::uint32_t connect_rate_max = 0;        // of one worker, connections/s, 0: none
     std::string mountpoint;
-    bool allow_anonymous = false;
     bool waits_for_store = true;
     bool follows_proven_clients =
         false;  // any message of a proven client moves it, not CONNECT only
@@ -55,8 +53,7 @@ struct GatewayOptions {
     std::optional<std::string> connectionless_username;  // empty: anonymous
     std::vector<SleepRule> sleep_rules;                  // the first that matches decides
     std::shared_ptr<const PredefinedTopics> predefined = std::make_shared<PredefinedTopics>();
-    std::function<bool(const IpAddress&)> lets_in;           // null: everybody
-    std::function<bool(const IpAddress&)> is_administrator;  // null: nobody
+    OriginRulesPtr origin;  // null: see Origin
 };
 
 using GatewayOptionsPtr = std::shared_ptr<const GatewayOptions>;

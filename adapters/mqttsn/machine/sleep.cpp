@@ -106,6 +106,12 @@ void Connection::on_client_ping(const DatagramSource& source) {
         answer_ping();
         return;
     }
+    if (state_ == State::active && !is_proven_by_dtls(source)) {
+        // It is where it was, as far as anybody knows: whoever has moved says so by CONNECT.
+        gateway_.drop(DatagramDrop::unknown_peer);
+        gateway_.send(source.peer, source.node, Disconnect{});
+        return;
+    }
     auto move = std::make_unique<Move>();
     move->peer = source.peer;
     move->node = std::string{as_text(source.node)};
@@ -142,15 +148,29 @@ void Connection::on_move_decided(const AuthDecision& decision) {
         gateway_.send(source.peer, source.node, Disconnect{});
         return;
     }
-    last_received_ = now();
-    move_to(source);
-    // Other rights may come with the proof, and with the address.
-    broker().reauthenticate(*session_, decision);
-    answer_ping();
+    if (move_to(source, decision)) {
+        last_received_ = now();
+        answer_ping();
+    }
 }
 
-void Connection::move_to(const DatagramSource& source) {
+bool Connection::is_proven_by_dtls(const DatagramSource& source) const {
+    return source.identity != nullptr && work_ && !work_->proof.empty() &&
+           work_->proof == std::string_view{Gateway::proof_of(gateway_.peer_info(source), {})};
+}
+
+bool Connection::move_to(const DatagramSource& source, const AuthDecision& decision) {
+    OpenSession here;
+    here.protocol = Protocol::mqtt_sn;
+    here.origin = gateway_.origin_of(source.peer);
+    const std::string address = gateway_.peer_info(source).address;
+    here.peer = source.node.empty() ? std::string_view{} : std::string_view{address};
+    if (!broker().reauthenticate(*session_, decision, &here)) {
+        gateway_.drop(DatagramDrop::unknown_peer);
+        return false;
+    }
     if (has_address_) {
+        send(Disconnect{});  // should it not be the client that has moved, that one hears of it
         gateway_.port().unbind(peer_, work_ ? as_bytes(work_->node) : NodePrefix{}, handle_);
     }
     peer_ = source.peer;
@@ -160,13 +180,10 @@ void Connection::move_to(const DatagramSource& source) {
         work().node = as_text(source.node);
     }
     gateway_.port().bind(peer_, source.node, handle_);
-    OpenSession here;
-    const std::string address = gateway_.peer_info(source).address;
-    describe_peer(here, address);
-    broker().move_session(*session_, here, *this);
     if (state_ == State::active) {
         update_blocked();
     }
+    return true;
 }
 
 bool Connection::follow(const DatagramSource& source) {
@@ -183,9 +200,7 @@ bool Connection::follow(const DatagramSource& source) {
     if (!may_move(info, *decision)) {
         return false;
     }
-    move_to(source);
-    broker().reauthenticate(*session_, *decision);
-    return true;
+    return move_to(source, *decision);
 }
 
 }  // namespace gw::mqttsn

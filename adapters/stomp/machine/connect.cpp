@@ -96,8 +96,7 @@ ConnectionMachine::Step ConnectionMachine::begin_connect(const Frame& frame) {
                                               : std::optional<std::string_view>{peer.username},
             .password = passcode ? std::optional{as_bytes(*passcode)} : std::nullopt,
             .peer = peer,
-            .protocol = Protocol::stomp,
-            .allow_anonymous = options_->allow_anonymous};
+            .protocol = Protocol::stomp};
         decision = broker_.authenticate(credentials, *this, connecting_->token);
     }
     if (!decision) {
@@ -123,9 +122,8 @@ void ConnectionMachine::finish_connect(std::string_view client_id, const AuthDec
     OpenSession request;
     request.client_id = client_id;
     request.peer = connecting_->peer.address;
-    request.ip = connecting_->peer.ip;
+    request.origin = connecting_->peer.origin();
     request.protocol = Protocol::stomp;
-    request.is_administrator = connecting_->peer.is_administrator;
     request.clean_start = !is_named_client_;
     request.inflight_max = options_->unacked_max;
     request.waits_for_store = options_->waits_for_store;
@@ -212,7 +210,7 @@ void ConnectionMachine::refuse_connect(std::string_view client_id, ReasonCode re
     OpenSession request;
     request.client_id = client_id;
     request.peer = connecting_->peer.address;
-    request.ip = connecting_->peer.ip;
+    request.origin = connecting_->peer.origin();
     request.protocol = Protocol::stomp;
     broker_.refuse_connect(request, reason);
     say_goodbye(reason, text);

@@ -34,8 +34,7 @@ struct MachineOptions {
     std::size_t unsent_bytes_max = 1 << 20;   // then deliveries wait in the session's queue
     std::string mountpoint;                   // put before every topic of the client; empty: none
     std::string server_name = "mangrove";     // of the CONNECTED frame
-    bool allow_anonymous = false;
-    bool waits_for_store = true;  // receipts leave when what they promise is stored
+    bool waits_for_store = true;              // receipts leave when what they promise is stored
 };
 
 }  // namespace gw::stomp

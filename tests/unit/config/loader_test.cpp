@@ -38,14 +38,19 @@ std::string wrong(const Sources& sources, const TempFolder& folder) {
     return text;
 }
 
+/// So that not every listener on loopback is warned of.
+const std::vector<std::pair<std::string, std::string>> lets_in_local = {
+    {"MANGROVE_ALLOW_ANONYMOUS", "local"}};
+
 std::string wrong_file(std::string_view text) {
     const TempFolder folder;
-    return wrong(Sources{.file = folder.write("x.conf", text)}, folder);
+    return wrong(Sources{.file = folder.write("x.conf", text), .environment = lets_in_local},
+                 folder);
 }
 
 std::string wrong_settings(std::vector<std::string> settings) {
     const TempFolder folder;
-    return wrong(Sources{.settings = std::move(settings)}, folder);
+    return wrong(Sources{.environment = lets_in_local, .settings = std::move(settings)}, folder);
 }
 
 std::string origin_of(const Loaded& loaded, std::string_view name) {
@@ -64,7 +69,7 @@ TEST_CASE("with nothing given the defaults hold, and one listener on loopback") 
     CHECK(config.node.name == "mangrove@127.0.0.1");
     CHECK(config.node.data_dir == "data");
     CHECK(config.node.shed_qos0_percent == 80);
-    CHECK(config.access.allow_anonymous == gw::config::Anonymous::local);
+    CHECK(config.access.allow_anonymous == gw::config::Anonymous::automatic);
     CHECK(config.access.acl_nomatch == gw::config::NoMatch::allow);
     CHECK(config.sys.administrators.ranges.size() == 2);
     CHECK(config.sys.administrators.unix_sockets);
@@ -406,6 +411,10 @@ TEST_CASE("warnings do not stop a load") {
           "inherit\n");
     CHECK(wrong_settings({"listener.tcp.a=localhost:1883"}) == "");
     const TempFolder folder;
+    CHECK(wrong(Sources{.settings = {"listener.tcp.a=localhost:1883"}}, folder) ==
+          "--set: warning: listener.tcp.a: clients without credentials are refused at "
+          "localhost:1883 (allow_anonymous = auto)\n");
+    CHECK(wrong(Sources{.settings = {"mqtt.max_packet_size=2MB"}}, folder) == "");
     CHECK(wrong(Sources{.environment = {{"MANGROVE_BIN", "/bin/true"}}}, folder) ==
           "environment variable MANGROVE_BIN: warning: no key has this name; ignored\n");
 }

@@ -17,7 +17,8 @@ namespace {
 
 std::string wrong_file(const std::string& text) {
     const TempFolder folder;
-    const auto loaded = load(Sources{.file = folder.write("x.conf", text)});
+    const auto loaded = load(Sources{.file = folder.write("x.conf", text),
+                                     .environment = {{"MANGROVE_ALLOW_ANONYMOUS", "local"}}});
     std::string lines;
     for (const auto& one : loaded ? loaded->warnings : loaded.error().diagnostics) {
         const std::string line = one.line_text();

@@ -9,7 +9,7 @@ namespace {
 
 struct Outcome {
     std::string address;
-    bool is_proxied;
+    bool is_relayed;
 };
 
 Outcome apply(std::string_view from, std::vector<Field> fields) {
@@ -21,7 +21,7 @@ Outcome apply(std::string_view from, std::vector<Field> fields) {
     peer.ip = *IpAddress::parse(from);
     peer.address = std::string{from} + ":1";
     apply_forwarded(request, trust, peer);
-    return {peer.address, peer.is_proxied};
+    return {peer.address, peer.is_relayed};
 }
 
 }  // namespace
@@ -42,10 +42,10 @@ TEST_CASE("addresses are read as proxies write them") {
 TEST_CASE("only trusted proxies are believed, and only as far as they saw") {
     struct Row {
         std::string_view from, list, address, because;
-        bool is_proxied;
+        bool is_relayed;
     };
     const Row rows[] = {
-        {"192.0.2.1", "6.6.6.6", "192.0.2.1:1", "not a trusted proxy", false},
+        {"192.0.2.1", "6.6.6.6", "192.0.2.1:1", "not a trusted proxy", true},
         {"10.0.0.1", "203.0.113.9", "203.0.113.9", "one hop", true},
         {"10.0.0.1", "6.6.6.6, 203.0.113.9", "203.0.113.9", "the client's own claim", true},
         {"10.0.0.1", "6.6.6.6, 203.0.113.9, 10.0.0.2", "203.0.113.9", "two proxies", true},
@@ -60,7 +60,7 @@ TEST_CASE("only trusted proxies are believed, and only as far as they saw") {
         CAPTURE(row.because);
         const Outcome outcome = apply(row.from, {{"x-forwarded-for", std::string{row.list}}});
         CHECK(outcome.address == row.address);
-        CHECK(outcome.is_proxied == row.is_proxied);
+        CHECK(outcome.is_relayed == row.is_relayed);
     }
 }
 
@@ -76,5 +76,25 @@ TEST_CASE("several fields are one list, and other fields help out") {
     CHECK(apply("192.0.2.1", {{"X-Real-IP", "203.0.113.9"}}).address == "192.0.2.1:1");
     const Outcome none = apply("10.0.0.1", {});
     CHECK(none.address == "10.0.0.1:1");
-    CHECK(none.is_proxied);
+    CHECK(none.is_relayed);
+}
+
+TEST_CASE("whoever left a trace of a proxy is not near, whether or not it is trusted") {
+    struct Row {
+        const char* name;
+        bool is_relayed;
+    };
+    constexpr Row rows[] = {
+        {"Forwarded", true},         {"via", true},       {"X-Forwarded-For", true},
+        {"x-forwarded-proto", true}, {"X-Real-IP", true}, {"X-Forwarded", false},
+        {"Accept", false},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.name);
+        const Outcome outcome = apply("127.0.0.1", {{"Host", "127.0.0.1"}, {row.name, "x"}});
+        CHECK(outcome.is_relayed == row.is_relayed);
+        CHECK(outcome.address == "127.0.0.1:1");
+    }
+    CHECK_FALSE(apply("127.0.0.1", {{"Host", "localhost:8083"}}).is_relayed);
+    CHECK(apply("127.0.0.1", {{"Host", "broker.example"}}).is_relayed);
 }

@@ -14,8 +14,6 @@ std::string_view verdict(std::string_view origin, std::string_view host,
     switch (check_origin(request, {std::move(allowed)})) {
         case OriginVerdict::trusted:
             return "trusted";
-        case OriginVerdict::by_name:
-            return "by name";
         case OriginVerdict::stranger:
             return "stranger";
         case OriginVerdict::refused:
@@ -44,21 +42,39 @@ TEST_CASE("a page of the same host comes in, whatever its port and scheme") {
     CHECK(verdict("a.example", "a.example") == "refused");
 }
 
-TEST_CASE("a page of the same name comes in, and is told from one of the same address") {
-    CHECK(verdict("http://a.example", "a.example:8083") == "by name");
-    CHECK(verdict("https://A.example:444", "a.example") == "by name");
-    CHECK(verdict("http://a.example", "a.example", {"*"}) == "by name");
-    CHECK(verdict("http://localhost.evil.example", "localhost.evil.example") == "by name");
+TEST_CASE("a page of the same name comes in, and is told from one of this host") {
+    CHECK(verdict("http://a.example", "a.example:8083") == "trusted");
+    CHECK(verdict("https://A.example:444", "a.example") == "trusted");
+    CHECK(verdict("http://a.example", "a.example", {"*"}) == "trusted");
+    CHECK(verdict("http://localhost.evil.example", "localhost.evil.example") == "trusted");
     CHECK(verdict("https://a.example", "a.example", {"https://a.example"}) == "trusted");
-    Request request;
-    CHECK_FALSE(is_for_named_host(request));
-    request.fields.push_back({"Host", ""});
-    for (const char* const host : {"127.0.0.1:80", "[::1]:80", "localhost", "LocalHost:1"}) {
-        request.fields.front().value = host;
-        CHECK_FALSE(is_for_named_host(request));
+    struct Row {
+        std::vector<Field> fields;
+        bool is_of_this_host;
+        const char* because;
+    };
+    const Row rows[] = {
+        {{}, true, "HTTP/1.0 names no host"},
+        {{{"Host", "127.0.0.1:80"}}, true, "an address"},
+        {{{"Host", "[::1]:80"}}, true, "an address"},
+        {{{"Host", "192.0.2.1"}}, true, "an address that no name stands for"},
+        {{{"Host", "LocalHost:1"}}, true, "browsers ask nobody for this name"},
+        {{{"Host", "a.example:80"}}, false, "anybody's name"},
+        {{{"Host", "localhost.evil.example"}}, false, "anybody's name"},
+        {{{"Host", "localhost"}, {"Host", "a.example"}}, false, "which one?"},
+        {{{"Host", "localhost"}, {"Origin", "http://127.0.0.1:3000"}}, true, "a page of this host"},
+        {{{"Host", "localhost"}, {"Origin", "https://a.example"}}, false, "however allowed"},
+        {{{"Host", "127.0.0.1"}, {"Origin", "null"}}, false, "a file, or a frame"},
+        {{{"Host", "127.0.0.1"}, {"Origin", ""}}, false, "says nothing"},
+        {{{"Host", "a.example"}, {"Origin", "http://a.example"}}, false, "DNS rebinding"},
+        {{{"Host", "localhost"}, {"Sec-WebSocket-Origin", "http://a.example"}}, false, "drafts"},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.because);
+        Request request;
+        request.fields = row.fields;
+        CHECK(is_of_this_host(request) == row.is_of_this_host);
     }
-    request.fields.front().value = "a.example:80";
-    CHECK(is_for_named_host(request));
 }
 
 TEST_CASE("others come in when they are listed") {

@@ -40,7 +40,7 @@ TEST_CASE("the header is taken off, wherever it is cut, and the rest goes throug
         }
         CHECK(as_text(bench.up.view()) == "ABC");
         CHECK(bench.described().address == "192.0.2.1:56324");
-        CHECK(bench.described().is_proxied);
+        CHECK(bench.described().is_relayed);
     }
     Bench bench;
     bench.layer.on_send(as_bytes("out"), bench.down);
@@ -51,7 +51,7 @@ TEST_CASE("a proxy's own connection has its address, but is no local one") {
     Bench bench;
     CHECK(bench.receive(proxy_v2(0x20, 0x00, "")) == Status::open);
     CHECK(bench.described().address == "127.0.0.1:9");
-    CHECK(bench.described().is_proxied);
+    CHECK(bench.described().is_relayed);
 }
 
 TEST_CASE("the client's address is asked for, and may be refused") {

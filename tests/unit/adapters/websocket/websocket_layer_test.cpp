@@ -158,7 +158,7 @@ TEST_CASE("the upgrade tells the cookie, and the client behind a proxy") {
     PeerInfo client;
     client.address = "203.0.113.9:40";
     client.ip = *IpAddress::parse("203.0.113.9");
-    client.is_proxied = true;
+    client.is_relayed = true;
     Handshake handshake;
     handshake.cookie = "a=b";
     const UpgradeInfo info = upgrade_info(client, handshake);
@@ -167,18 +167,12 @@ TEST_CASE("the upgrade tells the cookie, and the client behind a proxy") {
     describe_upgrade(info, peer);
     CHECK(peer.cookie == "a=b");
     CHECK(peer.address == "203.0.113.9:40");
-    CHECK(peer.is_proxied);
+    CHECK(peer.is_relayed);
 
-    client.is_proxied = false;
+    client.is_relayed = false;
     PeerInfo direct;
     direct.address = "127.0.0.1:9";
     describe_upgrade(upgrade_info(client, {}), direct);
     CHECK(direct.address == "127.0.0.1:9");
-    CHECK_FALSE(direct.is_proxied);
-
-    // A page that came by a name may have come from anywhere.
-    handshake.is_by_name = true;
-    describe_upgrade(upgrade_info(client, handshake), direct);
-    CHECK(direct.address == "203.0.113.9:40");
-    CHECK(direct.is_proxied);
+    CHECK_FALSE(direct.is_relayed);
 }

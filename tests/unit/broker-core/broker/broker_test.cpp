@@ -265,12 +265,8 @@ TEST_CASE("pending authentications: answered once, forgotten, unknown") {
     FakeLink link;
     AuthToken token = 0;
     const PeerInfo peer;
-    const Credentials credentials{.client_id = "c",
-                                  .username = std::string_view{"later"},
-                                  .password = {},
-                                  .peer = peer,
-                                  .protocol = Protocol::internal,
-                                  .allow_anonymous = false};
+    const Credentials credentials{
+        .client_id = "c", .username = std::string_view{"later"}, .password = {}, .peer = peer};
     CHECK_FALSE(f.broker.authenticate(credentials, link, token).has_value());
     f.broker.on_auth_decided(token + 1, {});
     CHECK(link.take().empty());
@@ -414,6 +410,123 @@ TEST_CASE("names of the gateway's own are nobody's from outside") {
         CHECK((f.broker.open_session(std::move(as_user), proven, link).session == nullptr) ==
               row.is_refused);
     }
+}
+
+TEST_CASE("what a place means is judged in one way") {
+    struct Rules {
+        bool anonymous, local_anonymous, unix_administrators;
+        const char* administrators;  // a range, or nothing
+        const char* denied;          // a range, or nothing
+    };
+    struct Row {
+        Rules rules;
+        const char* ip;  // nothing: a Unix socket
+        bool is_relayed, has_proofs, is_anonymous;
+        const char* expected;  // refusal, or the rights
+        const char* because;
+    };
+    constexpr Rules built_in{false, true, true, "127.0.0.0/8", nullptr};
+    constexpr Rules configured{false, false, true, nullptr, nullptr};
+    constexpr Rules open{true, false, false, "0.0.0.0/0", "10.0.0.0/8"};
+    constexpr Row rows[] = {
+        {built_in, "127.0.0.1", false, false, true, "anonymous administrator", "the first try"},
+        {built_in, "127.0.0.1", true, false, true, "", "a proxy, or a page of another host"},
+        {built_in, "127.0.0.1", false, true, true, "anonymous", "others have proofs by now"},
+        {built_in, "127.0.0.1", false, true, false, "anonymous administrator", "has a proof"},
+        {built_in, nullptr, false, false, true, "anonymous administrator", "a Unix socket"},
+        {built_in, nullptr, true, false, true, "", "a Unix socket that a proxy speaks to"},
+        {configured, "127.0.0.1", false, false, true, "", "who forwards to it, nobody knows"},
+        {configured, nullptr, false, false, true, "administrator", "its files have a mode"},
+        {open, "192.0.2.1", true, false, true, "anonymous", "from everywhere, by a proxy too"},
+        {open, "192.0.2.1", false, false, true, "anonymous administrator", "as it is said"},
+        {open, "10.1.2.3", false, false, false, "access_list", "kept out, whoever it is"},
+        {open, "203.0.113.7", false, false, false, "banned", "kept out everywhere"},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.because);
+        Fixture f;
+        struct Proofs final : Authenticator {
+            std::optional<AuthDecision> authenticate(const Credentials&, std::uint32_t,
+                                                     AuthToken) override {
+                return std::nullopt;
+            }
+            bool has_proofs() const override { return has; }
+            bool has = false;
+        };
+        const auto proofs = std::make_shared<Proofs>();
+        proofs->has = row.has_proofs;
+        f.shared.authenticator = proofs;
+        f.shared.door = std::make_shared<Door>(DoorOptions{}, 1);
+        Ban ban;
+        ban.kind = BanKind::address;
+        ban.range = *IpRange::parse("203.0.113.0/24");
+        REQUIRE(f.shared.door->add_ban(ban, {}).has_value());
+        auto rules = std::make_shared<OriginRules>();
+        rules->allows_anonymous = row.rules.anonymous;
+        rules->allows_local_anonymous = row.rules.local_anonymous;
+        rules->has_unix_administrators = row.rules.unix_administrators;
+        if (row.rules.administrators != nullptr) {
+            rules->administrators.push_back(*IpRange::parse(row.rules.administrators));
+        }
+        if (row.rules.denied != nullptr) {
+            rules->access.push_back({false, IpRange::parse(row.rules.denied)});
+        }
+        const Origin origin{.ip = row.ip != nullptr ? *IpAddress::parse(row.ip) : IpAddress{},
+                            .is_unix = row.ip == nullptr,
+                            .is_relayed = row.is_relayed,
+                            .rules = rules.get()};
+        const OriginVerdict verdict =
+            f.broker.judge_origin(origin, {.is_anonymous = row.is_anonymous});
+        std::string found;
+        if (verdict.refusal) {
+            found = door_reason_name(*verdict.refusal);
+        } else {
+            found = verdict.allows_anonymous ? "anonymous" : "";
+            found += verdict.allows_anonymous && verdict.is_administrator ? " " : "";
+            found += verdict.is_administrator ? "administrator" : "";
+        }
+        CHECK(found == row.expected);
+    }
+}
+
+TEST_CASE("nobody keeps the rights of an administrator without a proof, once there are proofs") {
+    Fixture f;
+    struct Proofs final : Authenticator {
+        std::optional<AuthDecision> authenticate(const Credentials&, std::uint32_t,
+                                                 AuthToken) override {
+            return std::nullopt;
+        }
+        bool has_proofs() const override { return has; }
+        bool has = false;
+    };
+    const auto proofs = std::make_shared<Proofs>();
+    f.shared.authenticator = proofs;
+    auto rules = std::make_shared<OriginRules>();
+    rules->administrators.push_back(*IpRange::parse("127.0.0.0/8"));
+    const auto open = [&](std::string_view id, const AuthDecision& decision, FakeLink& link) {
+        OpenSession request;
+        request.client_id = id;
+        request.origin = {.ip = *IpAddress::parse("127.0.0.1"), .rules = rules.get()};
+        Session* const session = f.broker.open_session(std::move(request), decision, link).session;
+        f.broker.start_delivery(*session);
+        return session;
+    };
+    FakeLink nameless;
+    FakeLink ann;
+    Session* const one = open("n", FakeAuthenticator::decision_for(""), nameless);
+    Session* const two = open("a", FakeAuthenticator::decision_for("ann"), ann);
+    CHECK(one->identity->is_administrator);
+    f.subscribe(*one, "$SYS/#", Qos::at_most_once);
+    f.subscribe(*two, "$SYS/#", Qos::at_most_once);
+    proofs->has = true;
+    f.broker.revise_administrators();
+    CHECK_FALSE(one->identity->is_administrator);
+    CHECK(two->identity->is_administrator);
+    f.broker.publish_internal("$SYS/x", "1", false);
+    CHECK(nameless.take().empty());
+    CHECK(ann.take() == Texts{"deliver 1"});
+    CHECK_FALSE(
+        open("m", FakeAuthenticator::decision_for(""), nameless)->identity->is_administrator);
 }
 
 TEST_CASE("a message that the retained store refuses is delivered all the same, and counted") {

@@ -185,9 +185,9 @@ TEST_CASE("an address that is not allowed gets no answer, and no client moves th
     SnFixture f;
     const auto client = f.connected("c");
     GatewayOptions strict = open_gateway();
-    strict.lets_in = [](const IpAddress&) {
-        return false;
-    };
+    auto rules = std::make_shared<OriginRules>();
+    rules->access.push_back({.is_allowed = false, .range = {}});
+    strict.origin = std::move(rules);
     f.net.set_options(strict);
     const auto stranger = f.fresh();
     stranger->connect("d");

@@ -1,0 +1,42 @@
+#pragma once
+
+#include "broker-core/base/ip_address.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace gw {
+
+/// What a listener says of the places that its clients speak from. Shared, never changed.
+struct OriginRules {
+    struct Access {
+        bool is_allowed = true;
+        std::optional<IpRange> range;  // none: everybody
+    };
+
+    /// Whether the access list lets this address in: the first entry that matches decides, and an
+    /// address that none matches is let in.
+    bool lets_in(const IpAddress& ip) const;
+
+    std::vector<Access> access;
+    std::vector<IpRange> administrators;
+    bool has_unix_administrators = false;
+    bool allows_anonymous = false;        // from wherever
+    bool allows_local_anonymous = false;  // from this machine
+};
+
+using OriginRulesPtr = std::shared_ptr<const OriginRules>;
+
+/// Where somebody speaks from, borrowed for a call, as found out where his bytes were accepted.
+/// What he may do because of it is for Broker::judge_origin() alone to say.
+struct Origin {
+    IpAddress ip{};  // zero for Unix sockets
+    std::uint16_t port = 0;
+    bool is_unix = false;
+    bool is_relayed = false;             // as PeerInfo's
+    const OriginRules* rules = nullptr;  // borrowed; null: they keep nobody out and give no rights
+};
+
+}  // namespace gw

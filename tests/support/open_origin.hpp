@@ -1,0 +1,20 @@
+#pragma once
+
+#include "broker-core/message/origin.hpp"
+
+#include <memory>
+
+namespace gw::test {
+
+/// Rules of a listener that lets everybody in, and on request makes everybody an administrator.
+inline OriginRulesPtr open_origin(bool is_administrator = false) {
+    auto rules = std::make_shared<OriginRules>();
+    rules->allows_anonymous = true;
+    rules->has_unix_administrators = is_administrator;
+    if (is_administrator) {
+        rules->administrators.push_back({IpAddress{}, 0});
+    }
+    return rules;
+}
+
+}  // namespace gw::test
