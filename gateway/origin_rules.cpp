@@ -26,6 +26,7 @@ OriginRulesPtr origin_rules(const config::Config& config, const config::Listener
     const config::Administrators& administrators = config.sys.administrators;
     rules->administrators = administrator_ranges(administrators, place.is_built_in);
     rules->has_unix_administrators = administrators.unix_sockets || administrators.is_automatic;
+    rules->mountpoint = limits.mountpoint;
     switch (limits.allow_anonymous.value_or(config.access.allow_anonymous)) {
         case config::Anonymous::no:
             break;

@@ -318,6 +318,9 @@ IdentityPtr Broker::make_identity(const OpenSession& request, const AuthDecision
     identity->peer_name = request.peer;
     identity->ip = request.origin.ip;
     identity->port = request.origin.port;
+    if (request.origin.rules) {
+        identity->mountpoint = request.origin.rules->mountpoint;
+    }
     identity->grants = auth.grants;
     identity->source = auth.source;
     identity->strength = auth.strength;

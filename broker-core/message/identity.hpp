@@ -142,11 +142,20 @@ struct ClientIdentity : RefCounted<ClientIdentity> {
     std::string client_id;
     SmallText username;
     SmallText peer_name;   // what peer() gives when it is more than address and port
+    SmallText mountpoint;  // stands before its topics in the broker; not part of what it says
     AuthGrantsPtr grants;  // null: none
     mutable AccessSlot access;
 
     /// "address:port", or "unix".
     std::string peer() const;
+    /// A topic of the broker as this client knows it: without its mount point.
+    std::string_view own_topic(std::string_view topic) const {
+        const std::string_view mount = mountpoint.view();
+        if (!mount.empty() && topic.starts_with(mount)) {
+            topic.remove_prefix(mount.size());
+        }
+        return topic;
+    }
     /// Whom a session belongs to: the proven name, or nothing for anonymous clients.
     std::string_view principal() const {
         return is_anonymous ? std::string_view{} : username.view();

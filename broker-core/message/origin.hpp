@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace gw {
@@ -25,6 +26,8 @@ struct OriginRules {
     bool has_unix_administrators = false;
     bool allows_anonymous = false;        // from wherever
     bool allows_local_anonymous = false;  // from this machine
+    /// Put before every topic, filter and client id of those who come here; empty: nothing.
+    std::string mountpoint;
 };
 
 using OriginRulesPtr = std::shared_ptr<const OriginRules>;

@@ -55,7 +55,7 @@ void Machine::observe(Incoming& in) {
         return;
     }
     // A block behind the first one is no registration, though some repeat its Observe.
-    if (in.request.block2 && in.request.block2->number != 0 && serve_notified_block(in)) {
+    if (in.request.block2 && in.request.block2->number != 0 && serve_notified_block(in, *client)) {
         return;
     }
     const auto filter = mounted_filter(in);
