@@ -2,6 +2,7 @@
 #include "broker-core/base/random.hpp"
 #include "broker-core/session/inflight_window.hpp"
 #include "broker-core/session/outbound_queue.hpp"
+#include "broker-core/session/session_state.hpp"
 
 #include <doctest/doctest.h>
 
