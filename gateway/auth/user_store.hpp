@@ -37,7 +37,7 @@ struct UserChange {
     bool is_removed = false;  // else the password, the groups or the superuser flag are others
 };
 
-/// Name of a user: 1 to 1,024 bytes of UTF-8 without control characters.
+/// Name of a user: 1 to 1,024 bytes of UTF-8 without control characters, and not reserved.
 bool is_user_name(std::string_view text);
 /// Name of a group: letters, digits, and `-_.@`, at most 64.
 bool is_group_name(std::string_view text);

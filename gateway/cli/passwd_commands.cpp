@@ -133,7 +133,9 @@ ExitCode passwd_add(const CommonOptions& options, const UserSettings& settings) 
         return ExitCode::bad_input;
     }
     if (!auth::is_user_name(settings.name)) {
-        return fail("a user name has 1 to 1024 bytes of UTF-8 without control characters");
+        return fail(
+            "a user name has 1 to 1024 bytes of UTF-8 without control characters, and does not "
+            "begin with console: or local:");
     }
     for (const std::string& group : settings.groups.value_or(std::vector<std::string>{})) {
         if (!auth::is_group_name(group)) {

@@ -76,7 +76,7 @@ class Users(AuthTest):
         """EMQ 2 routed it when CONNECT was refused for its client id."""
         broker = self.broker(allow_anonymous="true", **QUICK, **{
             "auth.user.1.username": "ann", "auth.user.1.password": "secret"})
-        watcher = self.accepted(broker)
+        watcher = self.accepted(broker, username="ann", password="secret")
         watcher.subscribe("#")
         for shown in ({"client_id": self.name(), "username": "ann", "password": "x"},
                       {"client_id": "x" * 2000, "username": "ann", "password": "secret"},

@@ -78,6 +78,7 @@ class OneSession(IdentityTest):
                 sender.publish(topic, text, 1)
             self.assertEqual(one.receive(), texts[0], name)
             self.assertEqual(one.receive(acknowledge=False), texts[1], name)
+            one.publish(self.topic("after"), b"", 1)  # the answer: it has heard the acknowledgement
             two = second(self, name)
             two.name(topic)
             self.assertEqual(two.until_end(), texts[1:], name)

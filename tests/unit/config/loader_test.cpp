@@ -71,8 +71,7 @@ TEST_CASE("with nothing given the defaults hold, and one listener on loopback") 
     CHECK(config.node.shed_qos0_percent == 80);
     CHECK(config.access.allow_anonymous == gw::config::Anonymous::automatic);
     CHECK(config.access.acl_nomatch == gw::config::NoMatch::allow);
-    CHECK(config.sys.administrators.ranges.size() == 2);
-    CHECK(config.sys.administrators.unix_sockets);
+    CHECK(config.sys.administrators.is_automatic);
     CHECK(config.sys.interval == std::chrono::seconds{60});
     CHECK(config.client.connect_timeout == std::chrono::seconds{30});
     CHECK(config.client.unauthenticated_bytes_max == 128 * 1024);
