@@ -1,4 +1,5 @@
 // Every state meets every packet; time: connect timeout and keep-alive, to the millisecond.
+#include "tests/support/open_origin.hpp"
 #include "tests/unit/adapters/mqtt/machine/machine_support.hpp"
 
 using namespace gw;
@@ -258,7 +259,7 @@ TEST_CASE("a shutdown tells MQTT 5 clients, and where else to go") {
     world.broker().set_now(world.clocks());
     auto machine = std::make_unique<mqtt::ConnectionMachine>(
         world.broker(), link, std::make_shared<mqtt::MachineOptions>(options.machine),
-        PeerInfo{.address = "test:1"});
+        PeerInfo{.address = "test:1", .rules = test::open_origin()});
     const auto connect = mqtt::testing::wire("10 0e 0004'MQTT' 05 02 0000 00 0001'x'");
     CHECK(machine->on_bytes(connect) == connect.size());
     link.written.clear();
