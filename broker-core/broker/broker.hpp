@@ -270,6 +270,9 @@ public:
     ReasonCode subscribe(Session& session, const SubscribeRequest& request, bool* is_new = nullptr);
     /// success or no_subscription_existed.
     ReasonCode unsubscribe(Session& session, const TopicFilter& filter);
+    /// Whether a plain subscription of the session is for this topic, by whatever protocol it was
+    /// made.
+    bool is_subscribed(const Session& session, std::string_view topic);
     /// After SUBACK: begins to send the retained messages that subscribe() has found due.
     void send_retained(Session& session) { pump(session); }
     /// What a reply has to wait for that promises all done for this session so far; 0: nothing.

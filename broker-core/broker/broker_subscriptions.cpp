@@ -1,6 +1,7 @@
 // Subscriptions and the retained messages that they bring.
 #include "broker-core/broker/broker.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <utility>
 
@@ -97,6 +98,14 @@ ReasonCode Broker::unsubscribe(Session& session, const TopicFilter& filter) {
         hook->on_session_unsubscribed(*session.identity, filter.text);
     }
     return ReasonCode::success;
+}
+
+bool Broker::is_subscribed(const Session& session, std::string_view topic) {
+    const MatchPtr match = shared_.router.match(worker_, topic);
+    const auto targets = match->targets(worker_);
+    return std::any_of(targets.begin(), targets.end(), [&session](const RouteTarget& target) {
+        return target.session == session.ref();
+    });
 }
 
 void Broker::note_passing(Session& session, const TopicFilter& filter, bool is_passing) {

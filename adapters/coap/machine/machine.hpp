@@ -203,7 +203,7 @@ private:
     void wait_for_fetch(Sending& sending);
     void give_up(Endpoint& endpoint);
     void take_notices(Observation& observation, std::vector<Notice>& out);
-    void forget_notices(Observation& observation, ReasonCode reason);
+    void give_back(Client& client, const std::vector<Notice>& notices, ReasonCode reason);
 
     // connection.cpp
     void manage_connection(Incoming& in);

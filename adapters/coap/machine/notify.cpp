@@ -65,7 +65,13 @@ std::uint32_t Machine::notify(Client& client, const MessagePtr& message, std::ui
 
 void Machine::park(Client& client, const MessagePtr& message, std::uint16_t packet_id) {
     auto& parked = client.extra().parked;
-    parked.push_back({message, packet_id});
+    // In the order of packet ids, which is that of sending (MQTT 5.0, 4.6), whatever comes back.
+    auto place = parked.end();
+    while (place != parked.begin() &&
+           static_cast<std::int16_t>(packet_id - std::prev(place)->packet_id) < 0) {
+        --place;
+    }
+    parked.insert(place, {message, packet_id});
     if (parked.size() >= parked_count_max) {
         client.is_output_blocked = true;
     }

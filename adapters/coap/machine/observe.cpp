@@ -280,7 +280,8 @@ void Machine::remove_observation(Observation& observation, ReasonCode reason, Th
     Client& client = *subscription.client;
     unlink(endpoint.first, observation, next_at_endpoint);
     unlink(subscription.first, observation, next_of_subscription);
-    forget_notices(observation, reason);
+    std::vector<Notice> notices;
+    take_notices(observation, notices);
     --client.observation_count;
     metrics().coap_observations.subtract();
     check_needed(endpoint);
@@ -288,6 +289,7 @@ void Machine::remove_observation(Observation& observation, ReasonCode reason, Th
     if (subscription.first == nullptr) {
         end_subscription(subscription, then);
     }
+    give_back(client, notices, reason);
     if (client.observation_count == 0 && client.session != nullptr) {
         touch(client);
         arm(client);

@@ -287,13 +287,14 @@ void Machine::give_up(Endpoint& endpoint) {
     const auto is_elsewhere = [&endpoint](Client& client) {
         return client.connection() != nullptr && client.home == &endpoint;
     };
+    std::vector<std::pair<Client*, Notice>> ended;
     for (const Notice& notice : notices) {
         Client& client = client_of(*notice.observation);
         if (notice.packet_id == 0) {
             continue;
         }
         if (!is_elsewhere(client)) {
-            finish(client, notice.packet_id, ReasonCode::unspecified_error);
+            ended.emplace_back(&client, notice);
             continue;
         }
         // Once for the delivery, however many observations it is for.
@@ -312,6 +313,9 @@ void Machine::give_up(Endpoint& endpoint) {
             remove_observation(*one, ReasonCode::unspecified_error, Then::unsubscribe);
         }
         one = next;
+    }
+    for (const auto& [client, notice] : ended) {
+        give_back(*client, {notice}, ReasonCode::unspecified_error);
     }
     go_on(sending);
 }
@@ -344,11 +348,27 @@ void Machine::take_notices(Observation& observation, std::vector<Notice>& out) {
     }
 }
 
-void Machine::forget_notices(Observation& observation, ReasonCode reason) {
-    std::vector<Notice> notices;
-    take_notices(observation, notices);
+/// What was on its way to an observation that has ended, the last of its delivery, is not lost when
+/// something else that the client is subscribed to is for it: it waits for who observes that.
+void Machine::give_back(Client& client, const std::vector<Notice>& notices, ReasonCode reason) {
+    bool has_parked = false;
     for (const Notice& notice : notices) {
-        finish(client_of(observation), notice.packet_id, reason);
+        const Client::Extra* const extra = client.find_extra();
+        const bool is_last = extra == nullptr || [&] {
+            const auto left = extra->notices_left.find(notice.packet_id);
+            return left == extra->notices_left.end() || left->second == 1;
+        }();
+        if (notice.packet_id == 0 || !is_last || client.session == nullptr ||
+            !broker_.is_subscribed(*client.session, notice.message->topic())) {
+            finish(client, notice.packet_id, reason);
+            continue;
+        }
+        client.extra().notices_left.erase(notice.packet_id);
+        park(client, notice.message, notice.packet_id);
+        has_parked = true;
+    }
+    if (has_parked && client.observation_count != 0) {
+        unpark(client);
     }
 }
 

@@ -235,6 +235,49 @@ TEST_CASE("two observations of one topic get a notification each") {
     }
 }
 
+TEST_CASE("what an observation leaves unacknowledged goes to another of its client") {
+    const auto leave = [](CoapTest& t, int how, std::uint16_t notified) {
+        if (how == 0) {
+            t.ask({.message_id = 8,
+                   .token = "t",
+                   .path = "ps/a",
+                   .query = "c=me",
+                   .options = {{option::observe, "\x01"}}});
+        } else if (how == 1) {
+            t.answer(Type::reset, notified);
+        } else if (how == 2) {
+            observe(t, "ps/b", "t", 8, 1000, "c=me");  // the token is another observation's now
+        }                                              // else not a word
+    };
+    const auto wait = [](CoapTest& t) {
+        std::string got;
+        for (int i = 0; i < 120 && got.empty(); ++i) {
+            got = t.take(1001);
+            t.world.run_for(1s);
+        }
+        return got;
+    };
+    for (const char* const other : {"ps/a", "ps/+"}) {
+        for (int how = 0; how < 4; ++how) {
+            CAPTURE(other);
+            CAPTURE(how);
+            CoapTest t;
+            observe(t, "ps/a", "t", 1, 1000, "c=me");
+            t.publish("a", "1");
+            t.publish("a", "2");
+            const std::string first = t.next();
+            CHECK(first.ends_with("| 1"));
+            observe(t, other, "u", 2, 1001, "c=me");
+            leave(t, how, CoapTest::id_of(first));
+            CHECK(wait(t).ends_with("| 1"));
+            CHECK(t.take(1001).ends_with("| 2"));
+            t.publish("a", "3");
+            CHECK(t.take(1001).ends_with("| 3"));
+            CHECK(t.take(1001) == "");
+        }
+    }
+}
+
 TEST_CASE("a late copy of a registration does not bring the observation back") {
     CoapTest t;
     const CoapRequest request{
