@@ -116,7 +116,6 @@ std::shared_ptr<const mqtt::MachineOptions> machine_options(
     options->unsent_bytes_max = client.unsent_bytes_max;
     options->server_reference = mqtt.server_reference;
     options->response_information = mqtt.response_information;
-    options->mountpoint = listener.mountpoint;
     options->disconnects_denied = config.acl.deny_action == config::DenyAction::disconnect;
     options->waits_for_store = waits_for_store(config, listener);
     return options;

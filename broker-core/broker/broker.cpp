@@ -73,62 +73,7 @@ void Broker::on_batch(std::uint32_t from, CrossBatch& batch, StoreTicket ticket)
     batch.clear();
 }
 
-// ------------------------------------------------------------------------------------ publish
-
-PublishOutcome Broker::publish(Session& session, MessagePtr message) {
-    metrics_.messages_received.add();
-    metrics_.messages_received_by_qos[static_cast<std::size_t>(message->qos())].add();
-    for (const auto& hook : shared_.hooks) {
-        if (!hook->on_message_publish(message)) {
-            metrics_.drop(DropReason::refused_by_hook);
-            return {};
-        }
-    }
-    const bool is_refusable = session.waits_for_store && message->qos() != Qos::at_most_once;
-    const bool is_qos2 = message->qos() == Qos::exactly_once;
-    const Routed routed = route(message, is_refusable, is_qos2 && is_stored(session));
-    PublishOutcome outcome;
-    if (!routed.matched) {
-        metrics_.messages_without_subscriber.add();
-        outcome.reason = ReasonCode::no_matching_subscribers;
-    }
-    // At QoS 2 the packet id is stored too; a publish that was stored nowhere waits for nothing.
-    const bool waits = message->qos() == Qos::at_least_once
-                           ? routed.stored
-                           : is_qos2 && (routed.stored || is_stored(session));
-    if (waits && (storage_.has_pending() || has_tracked_)) {
-        outcome.ticket = await(session, epoch_);
-    }
-    return outcome;
-}
-
-void Broker::publish_unowned(MessagePtr message) {
-    GW_ASSERT(message->qos() == Qos::at_most_once);
-    metrics_.messages_received.add();
-    metrics_.messages_received_by_qos[0].add();
-    for (const auto& hook : shared_.hooks) {
-        if (!hook->on_message_publish(message)) {
-            metrics_.drop(DropReason::refused_by_hook);
-            return;
-        }
-    }
-    if (!route(message).matched) {
-        metrics_.messages_without_subscriber.add();
-    }
-}
-
-void Broker::publish_internal(std::string_view topic, std::string_view payload, bool retain,
-                              Qos qos) {
-    const MessagePtr message = Message::create({.topic = topic,
-                                                .payload = as_bytes(payload),
-                                                .properties = {},
-                                                .qos = qos,
-                                                .retain = retain,
-                                                .arrival = now_.monotonic,
-                                                .expires_at = never,
-                                                .publisher = nullptr});
-    route(message);
-}
+// ------------------------------------------------------------------------------------ routing
 
 Broker::Routed Broker::route(const MessagePtr& message, bool is_refusable, bool is_to_hold) {
     Routed routed;
@@ -464,7 +409,8 @@ void Broker::enqueue(Session& session, Delivery delivery, bool is_refusable) {
 /// Makes room for one more message of the topic in the queue of a client that sleeps and wants only
 /// the newest ones.
 void Broker::conflate(Session& session, std::string_view topic) {
-    const std::uint32_t count_max = session.link->queued_count_max(topic);
+    const std::uint32_t count_max =
+        session.link->queued_count_max(session.identity->own_topic(topic));
     if (count_max == 0 || session.queue.empty()) {
         return;
     }

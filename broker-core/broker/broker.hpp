@@ -4,6 +4,7 @@
 #include "broker-core/base/timer_wheel.hpp"
 #include "broker-core/broker/exchange.hpp"
 #include "broker-core/broker/options.hpp"
+#include "broker-core/broker/publish_request.hpp"
 #include "broker-core/broker/session_link.hpp"
 #include "broker-core/broker/session_table.hpp"
 #include "broker-core/metrics/metrics.hpp"
@@ -34,6 +35,8 @@ struct OpenSession {
     /// The adapter continues a session of the store whose client has not been heard yet: its rights
     /// are looked at when reauthenticate() tells of it.
     bool is_restored = false;
+    /// Without rules of `origin`: the mount point that the session of the store has.
+    std::string_view restored_mountpoint{};
     Protocol protocol = Protocol::internal;
     bool is_bridge = false;
     bool clean_start = true;
@@ -77,20 +80,22 @@ struct ConnectionEnd {
     std::optional<std::uint32_t> expiry_interval;  // new one, from an MQTT 5 DISCONNECT
 };
 
+/// What a client subscribes to; borrowed for the call.
 struct SubscribeRequest {
-    const TopicFilter& filter;
-    SubscriptionOptions options;
+    const TopicFilter& filter;  // as the client knows it: without its mount point
+    SubscriptionOptions options{};
     enum class Retained : std::uint8_t { send, send_if_new, do_not_send } retained = Retained::send;
     /// Ends with the connection, also when the session does not.
     bool is_passing = false;
 };
 
-/// Answer to a publish: `reason` says success, no matching subscribers, or why not. When `ticket`
-/// is not 0, a success may be acknowledged only after SessionLink::on_stored() named a ticket as
-/// high.
-struct PublishOutcome {
-    ReasonCode reason = ReasonCode::success;
-    StoreTicket ticket = 0;
+/// What has become of a SubscribeRequest.
+struct SubscribeAnswer {
+    ReasonCode reason = ReasonCode::success;  // the granted QoS, or why it was refused
+    bool is_new = false;                      // there was none of this filter
+    /// The access policy has no answer yet: nothing was done, and the same request is to be made
+    /// again after SessionLink::on_access_decided().
+    bool is_pending = false;
 };
 
 /// Report on one submission to the store, for the worker that it concerns.
@@ -236,23 +241,26 @@ public:
 
     // --- for adapters: publish and subscribe
 
-    /// Whether the client may do it. All protocols and paths ask here.
-    AccessDecision authorize(const ClientIdentity& client, const AccessRequest& request);
-    AccessDecision authorize(const Session& session, const AccessRequest& request) {
-        return authorize(*session.identity, request);
-    }
     void on_access_decided(SessionRef ref);
 
-    /// Routes a message of this session's client, which authorize() has allowed.
-    PublishOutcome publish(Session& session, MessagePtr message);
-    /// Whether the client repeats a message at QoS 2 that it has not released: then nothing is to
-    /// be done but to answer by PUBREC.
-    bool is_repeated_qos2(Session& session, const InboundPublish& publish);
-    /// As publish() at QoS 2, for what is_repeated_qos2() does not know. Where the session waits
-    /// for the store, the packet id is forgotten when the message could not be stored.
-    PublishOutcome publish_qos2(Session& session, MessagePtr message, std::uint16_t packet_id);
-    /// Routes a message at QoS 0 of a client without a session, which authorize() has allowed.
-    void publish_unowned(MessagePtr message);
+    /// Publishes for the session's client, in the one order that there is: mount point, QoS 2
+    /// repetition, right, hooks, retained, subscribers.
+    PublishOutcome publish(Session& session, const PublishRequest& request);
+    /// Whether publish() would refuse it, or ask it to wait; without any effect.
+    PublishOutcome check_publish(const Session& session, const PublishRequest& request);
+    /// All of them or none: the right to each is asked for before the first is published. The
+    /// outcome is that of all, or of the one that was refused.
+    PublishOutcome publish_all(Session& session, std::span<const PublishRequest> requests);
+    /// As publish() at QoS 0, for somebody without a session.
+    PublishOutcome publish_unowned(const IdentityPtr& publisher, const PublishRequest& request);
+    /// Whether the client repeats a message at QoS 2 that it has not released, where a protocol has
+    /// to know before it comes to publish().
+    bool is_repeated(Session& session, const PublishRequest& request);
+    /// The retained message of a topic as the session's client knows it; null: none.
+    MessagePtr find_retained(const Session& session, std::string_view topic) const;
+    /// RetainedStore::next() by a filter as the session's client knows it.
+    bool next_retained(const Session& session, std::string_view filter, RetainedCursor& cursor,
+                       std::size_t count, std::vector<MessagePtr>& out) const;
     /// PUBREL from the client. False: the packet id is not known.
     bool release_inbound(Session& session, std::uint16_t packet_id);
     /// Messages at QoS 2 that were sent, or repeated, on this connection and are not released.
@@ -264,11 +272,23 @@ public:
     void publish_internal(std::string_view topic, std::string_view payload, bool retain,
                           Qos qos = Qos::at_most_once);
 
-    /// Adds or replaces a subscription, whose filter authorize() has allowed. The result is the
-    /// granted QoS or an error; `is_new` says whether there was none. Retained messages follow at
-    /// send_retained().
-    ReasonCode subscribe(Session& session, const SubscribeRequest& request, bool* is_new = nullptr);
-    /// success or no_subscription_existed.
+    /// Adds or replaces a subscription, in the one order that there is: mount point, right, limits,
+    /// router. Retained messages follow at send_retained().
+    SubscribeAnswer subscribe(Session& session, const SubscribeRequest& request);
+    /// Whether the client may subscribe to it, or to read what is retained of it; without any
+    /// effect. A filter without `$share/<group>/` and the like, as the client knows it.
+    SubscribeAnswer check_subscribe(const Session& session, std::string_view filter,
+                                    Qos qos = Qos::at_most_once);
+    /// Whether the client may get this message.
+    bool may_deliver(const Session& session, const Message& message);
+    /// The options of a subscription that there is, by its filter as the client knows it.
+    std::optional<SubscriptionOptions> find_subscription(const Session& session,
+                                                         const TopicFilter& filter) const;
+    /// Adds filters of the session's subscriptions from the `first` on to `out`, as its client
+    /// knows them; at most `count`. Returns how many.
+    std::size_t list_filters(const Session& session, std::size_t first, std::size_t count,
+                             std::vector<std::string>& out) const;
+    /// By the filter as the client knows it. success or no_subscription_existed.
     ReasonCode unsubscribe(Session& session, const TopicFilter& filter);
     /// Whether a plain subscription of the session is for this topic, by whatever protocol it was
     /// made.
@@ -296,8 +316,9 @@ public:
     /// Keeps an adapter's own state with the session, and in the store when the session is there;
     /// see store_ticket(). Other protocols' connections leave it as it is.
     void set_adapter_state(Session& session, std::string state);
-    /// Puts another will in the place of the present one; null: none.
-    void set_will(Session& session, std::unique_ptr<Will> will);
+    /// Puts another will, with its topic as the client knows it, in the place of the present one;
+    /// null: none. False: with its mount point the topic is too long, and nothing has changed.
+    bool set_will(Session& session, std::unique_ptr<Will> will);
     /// The client of a connected session, known by what only that client has, speaks from another
     /// place: what it may because of its place is judged anew; nobody is told. False: the place is
     /// kept out, and nothing has changed.
@@ -441,6 +462,11 @@ private:
     bool is_refusal_logged(std::optional<DoorReason> why, std::uint64_t& passed_over);
 
     // broker_access.cpp
+    /// Whether the client may do it. All protocols and paths ask here.
+    AccessDecision authorize(const ClientIdentity& client, const AccessRequest& request);
+    AccessDecision authorize(const Session& session, const AccessRequest& request) {
+        return authorize(*session.identity, request);
+    }
     bool checks_delivery(const Message& message) const;
     /// `is_checked` is what checks_delivery() said of the message.
     bool may_receive(const Session& session, const Message& message, bool is_checked);
@@ -449,6 +475,31 @@ private:
     void drop_unauthorized(Session& session);
     void take_away(Session& session, const Delivery& delivery, bool may_have_been_sent,
                    HandOns& hand_ons);
+
+    // broker_publish.cpp
+    static std::string_view mounted(const ClientIdentity& client, std::string_view topic,
+                                    std::string& scratch);
+    PublishOutcome judge_publish(const ClientIdentity& client, std::string_view topic,
+                                 const PublishRequest& request);
+    PublishOutcome take_publish(Session& session, std::string_view topic,
+                                const PublishRequest& request);
+    MessagePtr make_message(const IdentityPtr& publisher, std::string_view topic,
+                            const PublishRequest& request) const;
+    void note_refused(const PublishOutcome& outcome);
+    void count_received(const Message& message);
+    bool pass_hooks(MessagePtr& message);
+
+    // broker_subscriptions.cpp
+    ReasonCode add_subscription(Session& session, const SubscribeRequest& request,
+                                const TopicFilter& filter, bool& is_new);
+    ReasonCode remove_subscription(Session& session, const TopicFilter& filter);
+    SubscribeAnswer judge_subscribe(const ClientIdentity& client, std::string_view filter, Qos qos);
+    /// The client has lost its right to it, and is told.
+    void end_subscription(Session& session, const TopicFilter& filter);
+
+    // broker_qos2.cpp
+    bool is_repeated_qos2(Session& session, const InboundPublish& publish);
+    std::optional<Unreleased> take_qos2(Session& session, const InboundPublish& publish);
 
     // broker.cpp
     /// Members of a shared group without a right to a message that are asked before it is given up.

@@ -40,12 +40,15 @@ bool Broker::may_receive(const Session& session, const Message& message, bool is
     if (session.is_identity_restored) {
         return true;  // nobody gets it before the client is back, and then it is asked
     }
-    const AccessRequest request{.client = *session.identity,
-                                .action = AccessAction::deliver,
-                                .topic = message.topic(),
-                                .qos = message.qos(),
-                                .retain = message.retain()};
-    return authorize(session, request) == AccessDecision::allow;
+    return may_deliver(session, message);
+}
+
+bool Broker::may_deliver(const Session& session, const Message& message) {
+    return authorize(session, {.client = *session.identity,
+                               .action = AccessAction::deliver,
+                               .topic = message.topic(),
+                               .qos = message.qos(),
+                               .retain = message.retain()}) == AccessDecision::allow;
 }
 
 void Broker::on_access_decided(SessionRef ref) {
@@ -98,10 +101,7 @@ bool Broker::revoke_subscriptions(Session& session) {
         return false;
     }
     for (const TopicFilter& filter : lost) {
-        unsubscribe(session, filter);
-        if (session.link != nullptr) {
-            session.link->on_subscription_lost(filter.text);
-        }
+        end_subscription(session, filter);
         metrics_.subscriptions_revoked.add();
         shared_.log->info("subscription.revoked",
                           {{"client_id", session.client_id()}, {"filter", filter.text}});

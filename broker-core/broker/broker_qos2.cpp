@@ -12,13 +12,6 @@ PacketIdSpace space_of(const Session& session) {
     return packet_id_space(session.identity->protocol);
 }
 
-InboundPublish inbound_of(const Message& message, std::uint16_t packet_id) {
-    return {.packet_id = packet_id,
-            .topic = message.topic(),
-            .payload = as_text(message.payload()),
-            .retain = message.retain()};
-}
-
 ExactlyOnce& exactly_once_of(Session& session) {
     if (!session.exactly_once) {
         session.exactly_once = std::make_unique<ExactlyOnce>();
@@ -49,18 +42,9 @@ bool Broker::is_repeated_qos2(Session& session, const InboundPublish& publish) {
                                        space_of(session), publish, inbound_store(session));
 }
 
-PublishOutcome Broker::publish_qos2(Session& session, MessagePtr message, std::uint16_t packet_id) {
-    const auto taken = exactly_once_of(session).inbound.insert(
-        space_of(session), inbound_of(*message, packet_id), inbound_store(session));
-    if (!taken) {
-        // The client has lost our PUBREC: it is answered again, nothing is routed (4.3.3).
-        return {.reason = ReasonCode::success, .ticket = store_ticket(session)};
-    }
-    const PublishOutcome outcome = publish(session, std::move(message));
-    if (outcome.ticket != 0 && session.waits_for_store) {
-        inbound_waits_.push_back({outcome.ticket, session.ref(), *taken});
-    }
-    return outcome;
+std::optional<Unreleased> Broker::take_qos2(Session& session, const InboundPublish& publish) {
+    return exactly_once_of(session).inbound.insert(space_of(session), publish,
+                                                   inbound_store(session));
 }
 
 bool Broker::release_inbound(Session& session, std::uint16_t packet_id) {

@@ -70,6 +70,15 @@ AuthDecision weighed(const AuthDecision& decision, bool is_fixed_user) {
     return weighed;
 }
 
+/// Puts the mount point before a will's topic. False: it is too long for one then.
+bool mount_will(std::string_view mountpoint, Will& will) {
+    if (mountpoint.size() + will.topic.size() > 65535) {
+        return false;
+    }
+    will.topic.insert(0, mountpoint);
+    return true;
+}
+
 /// Whether subscriptions that another login has made must be looked at: there are rules that refuse
 /// some, or the login brought rights of its own, beside which nothing is allowed.
 bool may_have_lost_rights(const AccessPolicy& access, std::uint32_t worker,
@@ -268,6 +277,9 @@ void Broker::put_identity(Session& session, std::unique_ptr<ClientIdentity> iden
         identity->peer_name = here->peer;
         identity->ip = here->origin.ip;
         identity->port = here->origin.port;
+        if (here->origin.rules != nullptr) {
+            identity->mountpoint = here->origin.rules->mountpoint;
+        }
         identity->is_administrator =
             judge_origin(here->origin,
                          {identity->client_id, identity->username.view(), identity->is_anonymous})
@@ -318,9 +330,9 @@ IdentityPtr Broker::make_identity(const OpenSession& request, const AuthDecision
     identity->peer_name = request.peer;
     identity->ip = request.origin.ip;
     identity->port = request.origin.port;
-    if (request.origin.rules) {
-        identity->mountpoint = request.origin.rules->mountpoint;
-    }
+    identity->mountpoint = request.origin.rules != nullptr
+                               ? std::string_view{request.origin.rules->mountpoint}
+                               : request.restored_mountpoint;
     identity->grants = auth.grants;
     identity->source = auth.source;
     identity->strength = auth.strength;
@@ -412,6 +424,10 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
             std::min<std::int64_t>(request.expiry_interval, options_.expiry_interval_max.count()));
     }
     OpenedSession opened;
+    if (request.will && !request.is_restored && request.origin.rules != nullptr &&
+        !mount_will(request.origin.rules->mountpoint, *request.will)) {
+        return refuse(request, ReasonCode::topic_name_invalid);
+    }
     if (request.will && !request.is_restored && !may_leave_will(request, auth)) {
         return refuse(request, ReasonCode::not_authorized);
     }
@@ -617,20 +633,16 @@ void Broker::publish_will(Session& session) {
                              {{"client_id", client.client_id}, {"topic", will->topic}});
         return;
     }
-    MessagePtr message = Message::create(
+    MessagePtr message = make_message(
+        session.identity, will->topic,
         {.topic = will->topic,
          .payload = as_bytes(will->payload),
          .properties = as_bytes(will->properties),
          .qos = will->qos,
          .retain = will->retain,
-         .arrival = now_.monotonic,
-         .expires_at = will->has_expiry ? now_.monotonic + will->expiry_interval : never,
-         .publisher = session.identity});
-    for (const auto& hook : shared_.hooks) {
-        if (!hook->on_message_publish(message)) {
-            metrics_.drop(DropReason::refused_by_hook);
-            return;
-        }
+         .expires_at = will->has_expiry ? now_.monotonic + will->expiry_interval : never});
+    if (!pass_hooks(message)) {
+        return;
     }
     metrics_.wills_published.add();
     // What the store has of the session forgets the will in this turn.
@@ -680,9 +692,13 @@ void Broker::set_adapter_state(Session& session, std::string state) {
     keep_state(session);
 }
 
-void Broker::set_will(Session& session, std::unique_ptr<Will> will) {
+bool Broker::set_will(Session& session, std::unique_ptr<Will> will) {
+    if (will && !mount_will(session.identity->mountpoint.view(), *will)) {
+        return false;
+    }
     session.will = std::move(will);
     keep_state(session);
+    return true;
 }
 
 // --------------------------------------------------------------------------------- management

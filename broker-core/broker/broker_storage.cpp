@@ -311,6 +311,7 @@ void Broker::keep_state(Session& session) {
     if (session.will) {
         state.will = std::make_unique<Will>(*session.will);
     }
+    state.mountpoint = session.identity->mountpoint.str();
     if (session.adapter_state) {
         state.adapter_state = *session.adapter_state;
     }
@@ -324,6 +325,7 @@ void Broker::restore_session(StoredSession&& restored) {
     OpenSession request;
     request.client_id = restored.client_id;
     request.protocol = state.protocol;
+    request.restored_mountpoint = state.mountpoint;
     request.expiry_interval = std::max(state.expiry_interval, 1U);
     AuthDecision auth;
     auth.username = state.username;

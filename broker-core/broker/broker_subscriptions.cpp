@@ -3,12 +3,119 @@
 
 #include <algorithm>
 #include <bit>
+#include <optional>
 #include <utility>
 
 namespace gw {
 
-ReasonCode Broker::subscribe(Session& session, const SubscribeRequest& request, bool* is_new) {
-    const TopicFilter& filter = request.filter;
+namespace {
+
+/// The filter as the broker has it; `scratch` holds it where it is another. Null: it is too long.
+const TopicFilter* mounted_filter(const ClientIdentity& client, const TopicFilter& filter,
+                                  std::optional<TopicFilter>& scratch) {
+    const std::string_view mountpoint = client.mountpoint.view();
+    if (mountpoint.empty()) {
+        return &filter;
+    }
+    std::string text = filter.text;
+    text.insert(filter.filter_offset, mountpoint);
+    auto mounted =
+        parse_topic_filter(text, {.bytes_max = 65535 + mountpoint.size(), .levels_max = 65535});
+    if (!mounted) {
+        return nullptr;
+    }
+    scratch = std::move(*mounted);
+    return &*scratch;
+}
+
+/// A filter of the broker as the client knows it.
+std::string own_filter(const ClientIdentity& client, const std::string& text) {
+    if (client.mountpoint.view().empty()) {
+        return text;
+    }
+    const auto filter = parse_topic_filter(text, {.bytes_max = 200000, .levels_max = 65536});
+    if (!filter) {
+        return text;
+    }
+    return text.substr(0, filter->filter_offset) + std::string{client.own_topic(filter->filter())};
+}
+
+}  // namespace
+
+SubscribeAnswer Broker::subscribe(Session& session, const SubscribeRequest& request) {
+    std::optional<TopicFilter> scratch;
+    const TopicFilter* const filter = mounted_filter(*session.identity, request.filter, scratch);
+    if (filter == nullptr) {
+        return {.reason = ReasonCode::topic_filter_invalid};
+    }
+    SubscribeAnswer answer =
+        judge_subscribe(*session.identity, filter->filter(), request.options.max_qos());
+    if (!answer.is_pending && !is_error(answer.reason)) {
+        answer.reason = add_subscription(session, request, *filter, answer.is_new);
+    }
+    return answer;
+}
+
+SubscribeAnswer Broker::judge_subscribe(const ClientIdentity& client, std::string_view filter,
+                                        Qos qos) {
+    SubscribeAnswer answer;
+    switch (authorize(client, {.client = client,
+                               .action = AccessAction::subscribe,
+                               .topic = filter,
+                               .qos = qos,
+                               .retain = false})) {
+        case AccessDecision::allow:
+            break;
+        case AccessDecision::deny:
+            answer.reason = ReasonCode::not_authorized;
+            break;
+        case AccessDecision::pending:
+            answer.is_pending = true;
+            break;
+    }
+    return answer;
+}
+
+SubscribeAnswer Broker::check_subscribe(const Session& session, std::string_view filter, Qos qos) {
+    std::string scratch;
+    return judge_subscribe(*session.identity, mounted(*session.identity, filter, scratch), qos);
+}
+
+std::optional<SubscriptionOptions> Broker::find_subscription(const Session& session,
+                                                             const TopicFilter& filter) const {
+    std::optional<TopicFilter> scratch;
+    const TopicFilter* const known = mounted_filter(*session.identity, filter, scratch);
+    return known != nullptr ? shared_.router.find_subscription(session.ref(), *known)
+                            : std::nullopt;
+}
+
+std::size_t Broker::list_filters(const Session& session, std::size_t first, std::size_t count,
+                                 std::vector<std::string>& out) const {
+    std::vector<SubscriptionInfo> page;
+    shared_.router.list_subscriptions(session.subscriptions, session.ref(), first, count, page);
+    for (const SubscriptionInfo& one : page) {
+        out.push_back(own_filter(*session.identity, one.filter));
+    }
+    return page.size();
+}
+
+ReasonCode Broker::unsubscribe(Session& session, const TopicFilter& filter) {
+    std::optional<TopicFilter> scratch;
+    const TopicFilter* const known = mounted_filter(*session.identity, filter, scratch);
+    return known != nullptr ? remove_subscription(session, *known)
+                            : ReasonCode::no_subscription_existed;
+}
+
+void Broker::end_subscription(Session& session, const TopicFilter& filter) {
+    remove_subscription(session, filter);
+    if (session.link != nullptr) {
+        session.link->on_subscription_lost(own_filter(*session.identity, filter.text));
+    }
+}
+
+/// `filter` as the broker has it.
+ReasonCode Broker::add_subscription(Session& session, const SubscribeRequest& request,
+                                    const TopicFilter& filter, bool& is_new) {
     if (filter.has_wildcard && !options_.wildcard_subscriptions) {
         return ReasonCode::wildcard_subscriptions_not_supported;
     }
@@ -38,9 +145,7 @@ ReasonCode Broker::subscribe(Session& session, const SubscribeRequest& request, 
     const SubscribeOutcome outcome = shared_.router.subscribe(
         session.subscriptions, session.ref(), filter, request.options,
         filter.kind == FilterKind::shared ? session.load : SessionLoadPtr{});
-    if (is_new != nullptr) {
-        *is_new = outcome == SubscribeOutcome::created;
-    }
+    is_new = outcome == SubscribeOutcome::created;
     const auto passing = passing_.find(&session);
     const bool was_passing = passing != passing_.end() && passing->second.contains(filter.text);
     if (is_stored(session) && !request.is_passing && (!is_stored_already || was_passing)) {
@@ -72,7 +177,7 @@ ReasonCode Broker::subscribe(Session& session, const SubscribeRequest& request, 
     return static_cast<ReasonCode>(request.options.max_qos());
 }
 
-ReasonCode Broker::unsubscribe(Session& session, const TopicFilter& filter) {
+ReasonCode Broker::remove_subscription(Session& session, const TopicFilter& filter) {
     if (!shared_.router.unsubscribe(session.subscriptions, session.ref(), filter)) {
         return ReasonCode::no_subscription_existed;
     }
@@ -124,7 +229,7 @@ std::size_t Broker::passing_subscription_count(const Session& session) const {
 void Broker::end_passing_subscriptions(Session& session) {
     if (const auto ended = passing_.extract(&session)) {
         for (const auto& [text, filter] : ended.mapped()) {
-            unsubscribe(session, filter);
+            remove_subscription(session, filter);
         }
     }
 }

@@ -7,8 +7,10 @@ namespace gw {
 
 namespace {
 
-/// 2: adapter_state at the end. 3: `sent_sequence`.
-constexpr std::uint8_t format_version = 3;
+/// 2: adapter_state at the end. 3: `sent_sequence`. 4: the mount point behind it; written where
+/// there is one.
+constexpr std::uint8_t format_version = 4;
+constexpr std::uint8_t format_version_unmounted = 3;
 
 // Bits of the flags.
 constexpr unsigned anonymous = 1;
@@ -53,7 +55,7 @@ void encode_session_state(ByteBuffer& out, const SessionState& state) {
         flags |= state.will->retain ? will_retain : 0U;
         flags |= state.will->has_expiry ? will_expires : 0U;
     }
-    out.u8(format_version);
+    out.u8(state.mountpoint.empty() ? format_version_unmounted : format_version);
     out.u8(static_cast<std::uint8_t>(flags));
     out.u8(static_cast<std::uint8_t>(state.protocol));
     out.u32_be(state.expiry_interval);
@@ -72,6 +74,9 @@ void encode_session_state(ByteBuffer& out, const SessionState& state) {
         put_text(out, state.will->properties);
     }
     put_text(out, state.adapter_state);
+    if (!state.mountpoint.empty()) {
+        put_text(out, state.mountpoint);
+    }
 }
 
 Result<SessionState> decode_session_state(Bytes bytes) {
@@ -108,6 +113,9 @@ Result<SessionState> decode_session_state(Bytes bytes) {
     }
     if (version >= 2) {
         state.adapter_state = get_text(in);
+    }
+    if (version >= 4) {
+        state.mountpoint = get_text(in);
     }
     if (in.failed() || !in.at_end() || version == 0 ||
         protocol > static_cast<std::uint8_t>(Protocol::stomp)) {

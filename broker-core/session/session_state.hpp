@@ -26,6 +26,7 @@ struct SessionState {
     std::uint64_t last_sequence = 0;    // of its deliveries, at least
     std::uint64_t sent_sequence = 0;    // while offline: deliveries up to it may have been sent
     std::unique_ptr<Will> will;         // to be published after its delay, or when it was online
+    std::string mountpoint;             // of its client; older stores do not say it
     std::string adapter_state;          // what the client's adapter keeps; its own format
 };
 

@@ -83,7 +83,6 @@ coap::MachineOptionsPtr machine_options(const config::Config& config,
     options->echo = static_cast<coap::EchoRule>(settings.echo);
     options->tells_created = settings.tells_created;
     options->lists_topics = settings.lists_topics;
-    options->mountpoint = limits.mountpoint;
     options->waits_for_store =
         limits.store_ack.value_or(config.store.ack) == config::StoreAck::local;
     options->origin = origin_rules(config, limits, listener.access, {.is_loopback = is_local});

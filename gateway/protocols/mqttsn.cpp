@@ -95,7 +95,6 @@ Result<mqttsn::GatewayOptionsPtr> gateway_options(const config::Config& config,
         const auto workers = static_cast<std::uint32_t>(worker_count);
         options->connect_rate_max = std::max(1U, limits.connect_rate_max / workers);
     }
-    options->mountpoint = limits.mountpoint;
     options->waits_for_store =
         limits.store_ack.value_or(config.store.ack) == config::StoreAck::local;
     options->follows_proven_clients = settings.follows_proven_clients;

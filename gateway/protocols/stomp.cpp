@@ -52,7 +52,6 @@ MachineFactoryPtr stomp_machines(const config::Config& config,
     options->publish_rate_max = config.client.publish_rate_max;
     options->byte_rate_max = config.client.byte_rate_max;
     options->unsent_bytes_max = config.client.unsent_bytes_max;
-    options->mountpoint = limits.mountpoint;
     options->server_name = "mangrove/" + std::string{version};
     options->waits_for_store = waits_for_store(config, limits);
     return std::make_shared<StompMachines>(std::move(options));

@@ -35,7 +35,7 @@ coap::MachineOptions options_for(std::uint8_t settings) {
     options.echo = static_cast<coap::EchoRule>(settings / 4U % 3U);
     options.tells_created = true;
     options.lists_topics = true;
-    options.mountpoint = (settings & 32) != 0 ? "m/" : "";
+    options.origin = open_origin(false, (settings & 32) != 0 ? "m/" : "");
     return options;
 }
 

@@ -79,6 +79,7 @@ class MachineFuzz {
 public:
     explicit MachineFuzz(std::uint8_t settings)
         : world_(options_for(settings)), decisions_(world_, true) {
+        world_.set_mountpoint((settings & 64) != 0 ? "m/" : "");
         world_.shared().auth_methods = std::make_shared<FakeAuthMethods>();
         watch_queue_limits(world_);
         links_.resize(link_count);
@@ -118,7 +119,6 @@ private:
         options.machine.unsent_bytes_max = 300;
         options.machine.user_properties_max = 4;
         options.machine.publish_rate_max = (settings & 32) != 0 ? 5 : 0;
-        options.machine.mountpoint = (settings & 64) != 0 ? "m/" : "";
         options.machine.session_expiry = Seconds{1000};
         options.broker.expiry_interval_max = Seconds{2000};
         return options;

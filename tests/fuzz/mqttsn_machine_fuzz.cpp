@@ -51,7 +51,7 @@ mqttsn::GatewayOptions options_for(std::uint8_t settings) {
     options.follows_proven_clients = (settings & 1) != 0;
     options.connectionless_username = "radio";
     options.sleep_rules = {{"a/#", 1}};
-    options.mountpoint = (settings & 2) != 0 ? "m/" : "";
+    options.origin = open_origin(false, (settings & 2) != 0 ? "m/" : "");
     options.username = (settings & 4) != 0 ? "later" : "ann";
     options.session_expiry = Seconds{60};
     auto topics = std::make_shared<mqttsn::PredefinedTopics>();

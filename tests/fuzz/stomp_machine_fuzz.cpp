@@ -24,6 +24,7 @@ public:
         : options_(machine_options(settings)),
           world_(world_options(settings)),
           decisions_(world_, true) {
+        world_.set_mountpoint((settings & 64) != 0 ? "m/" : "");
         watch_queue_limits(world_);
         links_.resize(link_count);
         for (std::size_t i = 0; i < link_count; ++i) {
@@ -65,7 +66,6 @@ private:
         options.unsent_bytes_max = 300;
         options.publish_rate_max = (settings & 32) != 0 ? 5 : 0;
         options.byte_rate_max = (settings & 32) != 0 ? 500 : 0;
-        options.mountpoint = (settings & 64) != 0 ? "m/" : "";
         options.destination_alias = (settings & 128) != 0 ? "/topic/" : "";
         return options;
     }

@@ -158,13 +158,14 @@ SimWorld::Link& SimWorld::add_link(SimPeer& peer, std::uint32_t worker) {
     link.id = static_cast<LinkId>(links_.size() - 1);
     link.worker = worker;
     link.peer = &peer;
+    link.mountpoint = mountpoint_;
     return link;
 }
 
 void SimWorld::make_machine(Link& link) {
     PeerInfo peer = peer_template_;
     peer.address = "sim:" + std::to_string(link.id);
-    peer.rules = open_origin(link.is_administrator);
+    peer.rules = open_origin(link.is_administrator, link.mountpoint);
     Broker& broker = *brokers_[link.worker];
     if (link.maker) {
         link.machine = link.maker(broker, link.connection, std::move(peer));

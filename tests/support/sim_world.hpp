@@ -63,6 +63,8 @@ public:
 
     // --- the network, for clients
 
+    /// Mount point of links that are made from now on.
+    void set_mountpoint(std::string mountpoint) { mountpoint_ = std::move(mountpoint); }
     /// A new link, accepted by a worker; with the listener's settings, or else the world's.
     LinkId connect(SimPeer& peer, std::uint32_t worker = 0,
                    std::shared_ptr<const mqtt::MachineOptions> listener = nullptr,
@@ -137,6 +139,7 @@ private:
         std::shared_ptr<const mqtt::MachineOptions> listener;
         MachineMaker maker;  // null: MQTT
         bool is_administrator = false;
+        std::string mountpoint;
         FakeConnection connection;
         std::unique_ptr<StreamMachine> machine;
         std::vector<std::uint8_t> input;  // read and not consumed, or not yet read
@@ -185,6 +188,7 @@ private:
     std::unique_ptr<BrokerShared> shared_;
     NullLog log_;
     PeerInfo peer_template_;
+    std::string mountpoint_;
     std::shared_ptr<const mqtt::MachineOptions> listener_;
     std::multimap<MonotonicTime, std::function<void()>> events_;
     std::unique_ptr<SimDisk> disk_;  // null: nothing is kept

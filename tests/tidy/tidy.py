@@ -1,6 +1,7 @@
 """Checks of the tree that no compiler makes. `tidy.py CHECK [ROOT]` prints what is wrong, a line each.
 
 layers   each folder includes only what stands below it (docs/architecture.md has the table)
+door     adapters ask the core for what they want done: none asks for rights or makes a message itself
 length   no file is longer than a reader can hold
 traces   no path of a developer's machine, no package registry, no conflict mark, in any file
 links    relative links of documents lead somewhere
@@ -147,6 +148,23 @@ def check_layers(root):
     return wrong
 
 
+# What adapters, and whatever else is for somebody outside, leave to the core: it alone keeps the order of questions.
+DOOR_FOLDERS = ("adapters", "integrations", "pages")
+DOOR = re.compile(r'#\s*include\s+"broker-core/(?:access|auth)/|\bMessage::create\b|\bauthorize\s*\(')
+
+
+def check_door(root):
+    wrong = []
+    for place in files(root):
+        if place.suffix not in SOURCE or place.parts[0] not in DOOR_FOLDERS:
+            continue
+        for number, line in enumerate(read(root, place).splitlines(), 1):
+            found = DOOR.search(line.split("//")[0])
+            if found:
+                wrong.append(f"{place}:{number}: {found.group(0)} is the core's; ask Broker to publish or subscribe")
+    return wrong
+
+
 def check_length(root):
     wrong = []
     for place in files(root):
@@ -209,7 +227,7 @@ def check_format(root):
     return wrong
 
 
-CHECKS = {"layers": check_layers, "length": check_length, "traces": check_traces,
+CHECKS = {"layers": check_layers, "door": check_door, "length": check_length, "traces": check_traces,
           "links": check_links, "format": check_format}
 
 

@@ -57,8 +57,7 @@ void Machine::connect(Incoming& in) {
         return;
     }
     const bool has_bad_will =
-        query.will_topic && (!check_topic_name(*query.will_topic, options_->topic_limits) ||
-                             query.will_topic->size() + options_->mountpoint.size() > 65535);
+        query.will_topic && !check_topic_name(*query.will_topic, options_->topic_limits);
     if (has_bad_will || in.request.block1) {
         refuse(in, Code::bad_request, "will");
         return;
@@ -78,7 +77,7 @@ void Machine::connect(Incoming& in) {
         expiry == 0 ? session_never_expires : static_cast<std::uint32_t>(expiry));
     if (query.will_topic) {
         auto will = std::make_unique<Will>();
-        will->topic = options_->mountpoint + *query.will_topic;
+        will->topic = *query.will_topic;
         will->payload = std::string{as_text(in.request.message.payload)};
         will->qos = std::min(static_cast<Qos>(query.will_qos.value_or(0)), options_->qos_max);
         will->retain = query.will_retain.value_or(false) && options_->retain_available;

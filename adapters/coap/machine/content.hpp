@@ -1,6 +1,7 @@
 #pragma once
 
 #include "adapters/coap/codec/content_format.hpp"
+#include "adapters/coap/codec/response.hpp"
 #include "broker-core/base/clock.hpp"
 #include "broker-core/message/message.hpp"
 #include "broker-core/message/properties.hpp"
@@ -10,6 +11,14 @@
 #include <optional>
 
 namespace gw::coap {
+
+/// What an answer is about, borrowed for the call.
+struct Content {
+    Bytes payload;
+    std::optional<std::uint16_t> format;
+    std::uint32_t max_age = 0;  // seconds
+    Etag etag;
+};
 
 /// The Content-Format of a message; nothing when it has no content type, or one without a number.
 inline std::optional<std::uint16_t> format_of(const Message& message) {

@@ -4,6 +4,7 @@
 #include "adapters/coap/codec/response.hpp"
 #include "adapters/coap/codec/target.hpp"
 #include "adapters/coap/machine/client.hpp"
+#include "adapters/coap/machine/content.hpp"
 #include "adapters/coap/machine/duplicate_table.hpp"
 #include "adapters/coap/machine/endpoint_table.hpp"
 #include "adapters/coap/machine/options.hpp"
@@ -135,7 +136,7 @@ private:
     // publish.cpp
     void publish(Incoming& in);
     bool check_topic(Incoming& in);
-    bool may_publish(Incoming& in, Client& client, Qos qos, bool retain);
+    bool may_publish(Incoming& in, Client& client, const PublishRequest& wanted);
     bool is_over_rate(Client& client);
     bool meets_conditions(Incoming& in, const MessagePtr& retained);
     std::optional<Bytes> body_of(Incoming& in);
@@ -149,9 +150,11 @@ private:
     bool may_read(Incoming& in, Client& client, std::string_view filter);
     bool serve_notified_block(Incoming& in, const Client& client);
     void on_block_fetched(Observation& observation, const Block& block);
-    Code answer_content(Incoming& in, const Message* message, std::optional<std::uint32_t> observe);
+    /// With a message's content, or with none. @return the code of the answer
+    Code answer_message(Incoming& in, const Message* message, std::optional<std::uint32_t> observe);
+    Code answer_content(Incoming& in, const Content& content, std::optional<std::uint32_t> observe);
     Etag etag_of(const Message& message) const;
-    bool may_deliver(const Client& client, const Message& message);
+    static Etag etag_of(Bytes payload, Bytes properties);
     void discover(Incoming& in);
     void answer_links(Incoming& in, const std::string& links);
     void append_topics(Incoming& in, Client& client, std::string& links);
@@ -160,7 +163,6 @@ private:
     void observe(Incoming& in);
     void let_flow(Client& client);
     void stop_observing(Incoming& in);
-    std::optional<TopicFilter> mounted_filter(const Incoming& in) const;
     Subscription* subscribe(Incoming& in, Client& client, const TopicFilter& filter);
     void answer_observation(Incoming& in, Observation& observation);
     Observation* find_observation(const Endpoint* endpoint, const Token& token);

@@ -30,11 +30,11 @@ std::uint32_t Machine::notify(Client& client, const MessagePtr& message, std::ui
     if (connection != nullptr && connection->is_suspended) {
         return 0;
     }
+    const std::string_view topic = client.session->identity->own_topic(message->topic());
     std::uint32_t count = 0;
     const auto tell = [&](const Subscription* subscription) {
         // A session may bring identifiers that it was given by another protocol, or long ago.
-        if (subscription == nullptr ||
-            !filter_matches(subscription->filter_proper(), message->topic())) {
+        if (subscription == nullptr || !filter_matches(subscription->filter_proper(), topic)) {
             return;
         }
         for (Observation* one = subscription->first; one != nullptr;

@@ -32,23 +32,6 @@ TopicFilter parsed(const std::string& filter) {
 
 }  // namespace
 
-std::optional<TopicFilter> Machine::mounted_filter(const Incoming& in) const {
-    auto filter = parse_topic_filter(in.target.topic, options_->topic_limits);
-    if (!filter) {
-        return std::nullopt;
-    }
-    if (!options_->mountpoint.empty()) {
-        std::string mounted = filter->text;
-        mounted.insert(filter->filter_offset, options_->mountpoint);
-        filter = parse_topic_filter(
-            mounted, {.bytes_max = 65535 + options_->mountpoint.size(), .levels_max = 65535});
-        if (!filter) {
-            return std::nullopt;
-        }
-    }
-    return std::move(*filter);
-}
-
 void Machine::observe(Incoming& in) {
     Client* const client = login(in);
     if (client == nullptr) {
@@ -58,7 +41,7 @@ void Machine::observe(Incoming& in) {
     if (in.request.block2 && in.request.block2->number != 0 && serve_notified_block(in, *client)) {
         return;
     }
-    const auto filter = mounted_filter(in);
+    const auto filter = parse_topic_filter(in.target.topic, options_->topic_limits);
     if (!filter) {
         refuse(in, Code::bad_request, "invalid topic filter");
         return;
@@ -144,16 +127,16 @@ Subscription* Machine::subscribe(Incoming& in, Client& client, const TopicFilter
         qos);
     std::optional<SubscriptionOptions> before;
     if (client.was_persistent && client.connection() == nullptr) {
-        before = broker_.shared().router.find_subscription(client.session->ref(), filter);
+        before = broker_.find_subscription(*client.session, filter);
     }
     using Retained = SubscribeRequest::Retained;
     // What a single topic has is in the answer already.
     const bool is_to_send = filter.has_wildcard && subscription == nullptr;
-    const ReasonCode reason = broker_.subscribe(
+    const SubscribeAnswer answer = broker_.subscribe(
         *client.session, {.filter = filter,
                           .options = options,
                           .retained = is_to_send ? Retained::send : Retained::do_not_send});
-    if (is_error(reason)) {
+    if (const ReasonCode reason = answer.reason; is_error(reason)) {
         metrics().subscribes_refused.add();
         refuse(in,
                reason == ReasonCode::quota_exceeded ? Code::service_unavailable : Code::bad_request,
@@ -220,13 +203,14 @@ void Machine::answer_observation(Incoming& in, Observation& observation) {
     observation.sequence = (observation.sequence + 1) & 0xffffff;
     MessagePtr message;
     if (!subscription.has_wildcard) {
-        message = broker_.shared().retained.find(subscription.filter_proper(), now());
-        if (message && !may_deliver(*subscription.client, *message)) {
+        message =
+            broker_.find_retained(*subscription.client->session, subscription.filter_proper());
+        if (message && !broker_.may_deliver(*subscription.client->session, *message)) {
             metrics().drop(DropReason::not_authorized_delivery);
             message.reset();
         }
     }
-    const Code code = answer_content(in, message.get(), observation.sequence);
+    const Code code = answer_message(in, message.get(), observation.sequence);
     if (!is_success(code)) {
         remove_observation(observation, ReasonCode::success, Then::unsubscribe);
         return;
@@ -251,7 +235,7 @@ void Machine::stop_observing(Incoming& in) {
     bool has_ended = false;
     Observation* const by_token =
         find_observation(find_endpoint(in.source.peer), in.request.message.token);
-    const auto filter = mounted_filter(in);
+    const auto filter = parse_topic_filter(in.target.topic, options_->topic_limits);
     if (by_token != nullptr) {
         remove_observation(*by_token, ReasonCode::success, Then::unsubscribe);
         has_ended = true;

@@ -43,7 +43,6 @@ struct MachineOptions {
     EchoRule echo = EchoRule::never;
     bool tells_created = false;  // 2.01 for a topic's first retained message
     bool lists_topics = false;   // retained topics in /.well-known/core
-    std::string mountpoint;
     bool waits_for_store = true;
     OriginRulesPtr origin;  // null: see Origin
 };

@@ -22,12 +22,10 @@ constexpr std::size_t upload_cost_bytes = 256;
 }  // namespace
 
 bool Machine::check_topic(Incoming& in) {
-    if (!check_topic_name(in.target.topic, options_->topic_limits) ||
-        in.target.topic.size() + options_->mountpoint.size() > 65535) {
+    if (!check_topic_name(in.target.topic, options_->topic_limits)) {
         refuse(in, Code::bad_request, "invalid topic");
         return false;
     }
-    in.topic = options_->mountpoint + in.target.topic;
     return true;
 }
 
@@ -47,7 +45,17 @@ void Machine::publish(Incoming& in) {
         refuse(in, Code::bad_request, "QoS or retain not available");
         return;
     }
-    if (!may_publish(in, *client, std::min(qos, options_->qos_max), retain)) {
+    const auto expiry = query.expiry ? query.expiry : request.max_age;
+    ByteBuffer properties;
+    if (request.content_format) {
+        PropertyWriter{properties}.content_type(content_type_of(*request.content_format));
+    }
+    PublishRequest wanted{.topic = in.target.topic,
+                          .properties = properties.view(),
+                          .qos = std::min(qos, options_->qos_max),
+                          .retain = retain,
+                          .expires_at = expiry && !is_delete ? now() + Seconds{*expiry} : never};
+    if (!may_publish(in, *client, wanted)) {
         return;
     }
     const auto body = is_delete ? std::optional{Bytes{}} : body_of(in);
@@ -56,27 +64,18 @@ void Machine::publish(Incoming& in) {
     }
     MessagePtr retained;
     if (request.has_if_match || request.if_none_match || (retain && options_->tells_created)) {
-        retained = broker_.shared().retained.find(in.topic, now());
+        retained = broker_.find_retained(*client->session, in.target.topic);
     }
     if (!meets_conditions(in, retained)) {
         return;
     }
-    ByteBuffer properties;
-    if (request.content_format) {
-        PropertyWriter{properties}.content_type(content_type_of(*request.content_format));
-    }
-    const auto expiry = query.expiry ? query.expiry : request.max_age;
     const bool is_created = options_->tells_created && retain && !retained && !body->empty();
-    const PublishOutcome outcome = broker_.publish(
-        *client->session,
-        Message::create({.topic = in.topic,
-                         .payload = *body,
-                         .properties = properties.view(),
-                         .qos = std::min(qos, options_->qos_max),
-                         .retain = retain,
-                         .arrival = now(),
-                         .expires_at = expiry && !is_delete ? now() + Seconds{*expiry} : never,
-                         .publisher = client->session->identity}));
+    wanted.payload = *body;
+    const PublishOutcome outcome = broker_.publish(*client->session, wanted);
+    if (outcome.is_pending) {
+        defer(in, Deferred::Wait::access, client);
+        return;
+    }
     forget_upload(upload_key(in));
     const Code code = is_delete ? Code::deleted : is_created ? Code::created : Code::changed;
     if (is_error(outcome.reason)) {
@@ -99,7 +98,7 @@ void Machine::publish(Incoming& in) {
 }
 
 /// Everything that may refuse or hold up a publish before its body is taken.
-bool Machine::may_publish(Incoming& in, Client& client, Qos qos, bool retain) {
+bool Machine::may_publish(Incoming& in, Client& client, const PublishRequest& wanted) {
     if (broker_.shared().memory_grade.load(std::memory_order_relaxed) >=
         MemoryGrade::pause_reading) {
         refuse(in, Code::service_unavailable, "out of memory");
@@ -112,20 +111,19 @@ bool Machine::may_publish(Incoming& in, Client& client, Qos qos, bool retain) {
         std::any_of(extra->waiting.begin(), extra->waiting.end(), [this](std::uint32_t index) {
             return deferred_.find(index)->wait == Deferred::Wait::access;
         });
-    const AccessDecision access =
-        is_behind ? AccessDecision::pending
-                  : broker_.authorize(*client.session, {.client = *client.session->identity,
-                                                        .action = AccessAction::publish,
-                                                        .topic = in.topic,
-                                                        .qos = qos,
-                                                        .retain = retain});
-    if (access == AccessDecision::pending) {
+    const PublishOutcome outcome = is_behind ? PublishOutcome{.is_pending = true}
+                                             : broker_.check_publish(*client.session, wanted);
+    if (outcome.is_pending) {
         defer(in, Deferred::Wait::access, &client);
         return false;
     }
-    if (access == AccessDecision::deny) {
+    if (outcome.reason == ReasonCode::not_authorized) {
         metrics().drop(DropReason::not_authorized_publish);
         refuse(in, Code::forbidden, "not authorized");
+        return false;
+    }
+    if (is_error(outcome.reason)) {
+        refuse(in, Code::bad_request, "invalid topic");
         return false;
     }
     // A body in blocks is one message.

@@ -43,35 +43,30 @@ void Machine::read(Incoming& in) {
 
 /// `is_lenient`: a topic without a retained message has an empty one.
 void Machine::read_topic(Incoming& in, Client& client, bool is_lenient) {
-    if (!check_topic(in) || !may_read(in, client, in.topic)) {
+    if (!check_topic(in) || !may_read(in, client, in.target.topic)) {
         return;
     }
-    const MessagePtr message = broker_.shared().retained.find(in.topic, now());
+    const MessagePtr message = broker_.find_retained(*client.session, in.target.topic);
     if (!message && !is_lenient) {
         refuse(in, Code::not_found, "no retained message");
         return;
     }
-    if (message && !may_deliver(client, *message)) {
+    if (message && !broker_.may_deliver(*client.session, *message)) {
         metrics().drop(DropReason::not_authorized_delivery);
         refuse(in, Code::forbidden, "not authorized");
         return;
     }
-    answer_content(in, message.get(), std::nullopt);
+    answer_message(in, message.get(), std::nullopt);
 }
 
 /// False: the request was answered, or waits.
 bool Machine::may_read(Incoming& in, Client& client, std::string_view filter) {
-    const AccessDecision access =
-        broker_.authorize(*client.session, {.client = *client.session->identity,
-                                            .action = AccessAction::subscribe,
-                                            .topic = filter,
-                                            .qos = Qos::at_most_once,
-                                            .retain = false});
-    if (access == AccessDecision::pending) {
+    const SubscribeAnswer answer = broker_.check_subscribe(*client.session, filter);
+    if (answer.is_pending) {
         defer(in, Deferred::Wait::access, &client);
         return false;
     }
-    if (access == AccessDecision::deny) {
+    if (is_error(answer.reason)) {
         metrics().subscribes_refused.add();
         refuse(in, Code::forbidden, "not authorized");
         return false;
@@ -79,18 +74,13 @@ bool Machine::may_read(Incoming& in, Client& client, std::string_view filter) {
     return true;
 }
 
-bool Machine::may_deliver(const Client& client, const Message& message) {
-    return broker_.authorize(*client.session, {.client = *client.session->identity,
-                                               .action = AccessAction::deliver,
-                                               .topic = message.topic(),
-                                               .qos = message.qos(),
-                                               .retain = true}) == AccessDecision::allow;
+Etag Machine::etag_of(const Message& message) const {
+    return etag_of(message.payload(), message.properties());
 }
 
-Etag Machine::etag_of(const Message& message) const {
-    // Of the content alone, so that the same content read again has the same one.
-    const std::uint64_t hash =
-        hash_text(as_text(message.payload()), hash_text(as_text(message.properties()), 1));
+/// Of the content alone, so that the same content read again has the same one.
+Etag Machine::etag_of(Bytes payload, Bytes properties) {
+    const std::uint64_t hash = hash_text(as_text(payload), hash_text(as_text(properties), 1));
     Etag etag;
     for (std::size_t i = 0; i < etag.size(); ++i) {
         etag[i] = static_cast<std::uint8_t>(hash >> (56 - 8 * i));
@@ -102,17 +92,16 @@ Etag Machine::etag_of(const Message& message) const {
 /// 3.4). They are those of the message that it was told of, whatever is retained.
 bool Machine::serve_notified_block(Incoming& in, const Client& client) {
     Endpoint* const endpoint = find_endpoint(in.source.peer);
-    const std::string wanted = options_->mountpoint + in.target.topic;
     for (Observation* one = endpoint != nullptr ? endpoint->first : nullptr; one != nullptr;
          one = one->next_at_endpoint) {
         if (!one->large || !is_same_asker(*one->subscription->client, client) ||
-            one->subscription->filter != wanted) {
+            one->subscription->filter != in.target.topic) {
             continue;
         }
         Large& large = *one->large;
         const std::uint16_t message_id = in.request.message.message_id;
         if (in.is_repeat && large.fetched && large.fetched_by == message_id) {
-            answer_content(in, large.fetched.get(), std::nullopt);
+            answer_message(in, large.fetched.get(), std::nullopt);
             return true;
         }
         if (!large.present) {
@@ -123,7 +112,7 @@ bool Machine::serve_notified_block(Incoming& in, const Client& client) {
             large.fetched_at = now();
             large.fetched_by = message_id;
         }
-        answer_content(in, large.present.get(), std::nullopt);
+        answer_message(in, large.present.get(), std::nullopt);
         if (!in.is_repeat) {  // a copy may be of a request for an earlier message's block
             on_block_fetched(*one, *in.request.block2);
         }
@@ -147,24 +136,36 @@ void Machine::on_block_fetched(Observation& observation, const Block& block) {
     }
 }
 
-/// Answers with a message's content, or with none. @return the code of the answer
-Code Machine::answer_content(Incoming& in, const Message* message,
+Code Machine::answer_message(Incoming& in, const Message* message,
+                             std::optional<std::uint32_t> observe) {
+    if (message == nullptr) {
+        Response response{.code = Code::content};
+        response.observe = observe;
+        respond(in, response);
+        return response.code;
+    }
+    return answer_content(in,
+                          {.payload = message->payload(),
+                           .format = format_of(*message),
+                           .max_age = max_age_of(*message, now()).value_or(max_age_default),
+                           .etag = etag_of(*message)},
+                          observe);
+}
+
+/// @return the code of the answer
+Code Machine::answer_content(Incoming& in, const Content& content,
                              std::optional<std::uint32_t> observe) {
     const Request& request = in.request;
     Response response{.code = Code::content};
     response.observe = observe;
-    if (message == nullptr) {
-        respond(in, response);
-        return response.code;
-    }
-    response.etag = etag_of(*message);
-    response.max_age = max_age_of(*message, now()).value_or(max_age_default);
+    response.etag = content.etag;
+    response.max_age = content.max_age;
     if (request.etags.contains(Bytes{*response.etag})) {
         response.code = Code::valid;
         respond(in, response);
         return response.code;
     }
-    response.content_format = format_of(*message);
+    response.content_format = content.format;
     if (request.accept && response.content_format && *request.accept != *response.content_format) {
         refuse(in, Code::not_acceptable, {});
         return Code::not_acceptable;
@@ -174,7 +175,7 @@ Code Machine::answer_content(Incoming& in, const Message* message,
         wanted.number <<= wanted.size_exponent - options_->size_exponent;
         wanted.size_exponent = options_->size_exponent;
     }
-    response.payload = message->payload();
+    response.payload = content.payload;
     if (request.wants_size2) {
         response.size2 = static_cast<std::uint32_t>(response.payload.size());
     }
@@ -236,7 +237,6 @@ void Machine::append_topics(Incoming& in, Client& client, std::string& links) {
     const std::uint32_t count = std::clamp(in.target.query.count.value_or(100), 1U, page_count_max);
     std::uint64_t skip = std::uint64_t{in.target.query.page.value_or(0)} * count;
     std::uint32_t left = count;
-    const std::string filter = options_->mountpoint + "#";
     const Root root = in.target.place == Place::root ? in.target.root : Root::ps;
     std::string path = "/" + std::string{root_name(root)} + "/";
     const std::size_t root_bytes = path.size();
@@ -246,15 +246,13 @@ void Machine::append_topics(Incoming& in, Client& client, std::string& links) {
     bool has_more = true;
     while (has_more && left != 0 && looked < look_count_max) {
         found.clear();
-        has_more = broker_.shared().retained.next(filter, cursor, 100, now(), found);
+        has_more = broker_.next_retained(*client.session, "#", cursor, 100, found);
         looked += found.size() + 1;
         for (const MessagePtr& message : found) {
-            std::string_view topic = message->topic();
-            if (left == 0 || !topic.starts_with(options_->mountpoint) ||
-                !may_deliver(client, *message)) {
+            if (left == 0 || !broker_.may_deliver(*client.session, *message)) {
                 continue;
             }
-            topic.remove_prefix(options_->mountpoint.size());
+            const std::string_view topic = client.session->identity->own_topic(message->topic());
             // As decoded as the query is.
             path.resize(root_bytes);
             path += topic;
@@ -280,14 +278,12 @@ void Machine::append_topics(Incoming& in, Client& client, std::string& links) {
 }
 
 void Machine::answer_links(Incoming& in, const std::string& links) {
-    PropertyWriter{scratch_}.content_type(content_type_of(link_format));
-    const MessagePtr page = Message::create({.topic = ".well-known/core",
-                                             .payload = as_bytes(links),
-                                             .properties = scratch_.view(),
-                                             .arrival = now(),
-                                             .publisher = nullptr});
-    scratch_.clear();
-    answer_content(in, page.get(), std::nullopt);
+    answer_content(in,
+                   {.payload = as_bytes(links),
+                    .format = link_format,
+                    .max_age = max_age_default,
+                    .etag = etag_of(as_bytes(links), {})},
+                   std::nullopt);
 }
 
 }  // namespace gw::coap

@@ -53,10 +53,7 @@ Response Machine::notification_of(const Observation& observation, const Message&
     const Subscription& subscription = *observation.subscription;
     if (subscription.has_wildcard) {
         response.location_root = subscription.root;
-        response.location = message.topic();
-        if (response.location.starts_with(options_->mountpoint)) {
-            response.location.remove_prefix(options_->mountpoint.size());
-        }
+        response.location = subscription.client->session->identity->own_topic(message.topic());
         if (!fits_location(response.location)) {
             response.location_root.reset();  // then it is not named: CoAP has no word for it
         }

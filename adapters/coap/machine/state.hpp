@@ -3,10 +3,10 @@
 #include "adapters/coap/codec/message.hpp"
 #include "adapters/coap/codec/target.hpp"
 #include "adapters/machine/datagram_machine.hpp"
-#include "broker-core/access/access.hpp"
 #include "broker-core/base/bytes.hpp"
 #include "broker-core/base/ring.hpp"
 #include "broker-core/base/timer_wheel.hpp"
+#include "broker-core/broker/session_link.hpp"
 #include "broker-core/message/message.hpp"
 #include "broker-core/router/route_types.hpp"
 #include "broker-core/storage/storage.hpp"
@@ -35,7 +35,7 @@ struct Timed : TimerNode {
 struct Subscription {
     Client* client = nullptr;
     Observation* first = nullptr;  // of its observations
-    std::string filter;            // with mount point and prefix
+    std::string filter;            // whole, with `$share/<group>/` and the like
     std::uint32_t filter_offset = 0;
     std::uint32_t identifier = 0;  // place in the client's list, from 1 on
     /// What the session had before it was observed, when that is not the observer's to end.

@@ -6,7 +6,7 @@
 namespace gw::coap {
 
 /// What a PUT or POST says of a message, and a notification (docs/protocols/coap.md): publish()
-/// reads it, notification_of() and answer_content() write it.
+/// reads it, notification_of() and answer_message() write it.
 inline constexpr FieldTranslation field_table[] = {
     {MessageField::topic,
      {Fate::kept, "Uri-Path", option::uri_path},

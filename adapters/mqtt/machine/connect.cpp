@@ -21,9 +21,9 @@ Protocol protocol_of(Version version) {
     GW_UNREACHABLE();
 }
 
-std::unique_ptr<gw::Will> will_of(const Will& will, const std::string& mountpoint) {
+std::unique_ptr<gw::Will> will_of(const Will& will) {
     auto kept = std::make_unique<gw::Will>();
-    kept->topic = mountpoint + std::string{will.topic};
+    kept->topic = std::string{will.topic};
     kept->payload = std::string{as_text(will.payload)};
     kept->properties = std::string{as_text(will.properties)};
     kept->qos = will.qos;
@@ -145,8 +145,7 @@ bool ConnectionMachine::check_will(const ConnectPacket& packet) {
         refuse_connect(packet, id, ReasonCode::quota_exceeded, "too many user properties");
         return false;
     }
-    const auto checked = check_topic_name(will.topic, options_->topic_limits);
-    if (!checked || will.topic.size() + options_->mountpoint.size() > 65535) {
+    if (!check_topic_name(will.topic, options_->topic_limits)) {
         refuse_connect(packet, id, ReasonCode::topic_name_invalid, "will topic");
         return false;
     }
@@ -212,7 +211,7 @@ OpenSession ConnectionMachine::open_request(const ConnectPacket& packet,
                                                      seconds, session_never_expires));
     }
     if (packet.will) {
-        request.will = will_of(*packet.will, options_->mountpoint);
+        request.will = will_of(*packet.will);
     }
     return request;
 }

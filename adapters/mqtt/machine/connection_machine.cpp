@@ -341,11 +341,7 @@ std::span<const std::uint32_t> without_private(std::span<const std::uint32_t> id
 bool ConnectionMachine::on_delivery(const DeliveryView& delivery) {
     const Message& message = delivery.message;
     PublishOut packet;
-    packet.topic = message.topic();
-    // A session may bring subscriptions from another listener: then the topic has no mount point.
-    if (packet.topic.starts_with(options_->mountpoint)) {
-        packet.topic.remove_prefix(options_->mountpoint.size());
-    }
+    packet.topic = session_->identity->own_topic(message.topic());
     packet.payload = message.payload();
     packet.packet_id = delivery.packet_id;
     packet.qos = delivery.qos;

@@ -139,9 +139,9 @@ private:
     // publish.cpp
     Step on_publish(const Frame& frame);
     bool is_memory_scarce();
-    bool resolve_topic(const PublishPacket& packet, std::string& mounted, std::string_view& topic);
-    ReasonCode judge_publish(const PublishPacket& packet, std::string_view topic);
-    void refuse_publish(const PublishPacket& packet, ReasonCode reason);
+    bool resolve_topic(const PublishPacket& packet, std::string_view& topic);
+    ReasonCode judge_publish(const PublishPacket& packet);
+    void answer_publish(const PublishPacket& packet, const PublishOutcome& outcome);
     bool exceeds_receive_maximum(const PublishPacket& packet) const;
     void on_ack(const Frame& frame);
     void reply(PacketType type, std::uint16_t packet_id, ReasonCode reason, StoreTicket ticket);
@@ -155,10 +155,8 @@ private:
     // subscribe.cpp
     Step on_subscribe(const Frame& frame);
     Step on_unsubscribe(const Frame& frame);
-    std::optional<TopicFilter> mounted_filter(std::string_view text) const;
-    ReasonCode subscribe_one(const SubscribePacket& packet, const SubscriptionEntry& entry,
-                             const std::optional<TopicFilter>& filter, AccessDecision access,
-                             bool& is_new);
+    SubscribeAnswer subscribe_one(const SubscribePacket& packet, const SubscriptionEntry& entry,
+                                  const TopicFilter& filter);
     void reply(PacketType type, std::uint16_t packet_id, FilterReply&& filters, StoreTicket ticket);
     void send_filter_reply(PacketType type, std::uint16_t packet_id, const FilterReply& filters);
 

@@ -34,7 +34,6 @@ struct MachineOptions {
     std::size_t unsent_bytes_max = 1 << 20;   // then deliveries wait in the session's queue
     std::string server_reference;             // told with 0x9C and at shutdown; empty: none
     std::string response_information;         // empty: none
-    std::string mountpoint;                   // put before every topic of the client; empty: none
     /// A publish without the right ends the connection, where its answer could not say why.
     bool disconnects_denied = false;
     bool waits_for_store = true;  // acknowledgements leave when what they promise is stored

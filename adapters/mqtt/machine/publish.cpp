@@ -19,8 +19,7 @@ ByteBuffer& publish_scratch() {
 
 }  // namespace
 
-bool ConnectionMachine::resolve_topic(const PublishPacket& packet, std::string& mounted,
-                                      std::string_view& topic) {
+bool ConnectionMachine::resolve_topic(const PublishPacket& packet, std::string_view& topic) {
     topic = packet.topic;
     if (packet.topic_alias != 0) {
         if (packet.topic_alias > options_->topic_alias_maximum) {
@@ -46,16 +45,11 @@ bool ConnectionMachine::resolve_topic(const PublishPacket& packet, std::string& 
         fail(ReasonCode::topic_name_invalid, topic_error_text(checked.error()));
         return false;
     }
-    if (!options_->mountpoint.empty()) {
-        mounted = options_->mountpoint;
-        mounted += topic;
-        topic = mounted;
-    }
     return true;
 }
 
 /// What closes the connection, as opposed to what refuses the one message.
-ReasonCode ConnectionMachine::judge_publish(const PublishPacket& packet, std::string_view topic) {
+ReasonCode ConnectionMachine::judge_publish(const PublishPacket& packet) {
     if (packet.qos > options_->qos_max) {
         return ReasonCode::qos_not_supported;
     }
@@ -65,11 +59,8 @@ ReasonCode ConnectionMachine::judge_publish(const PublishPacket& packet, std::st
     if (packet.user_property_count > options_->user_properties_max) {
         return ReasonCode::quota_exceeded;
     }
-    if (exceeds_receive_maximum(packet)) {
-        return ReasonCode::receive_maximum_exceeded;
-    }
-    // With the mount point in front it may have become too long for any protocol.
-    return topic.size() > 65535 ? ReasonCode::topic_name_invalid : ReasonCode::success;
+    return exceeds_receive_maximum(packet) ? ReasonCode::receive_maximum_exceeded
+                                           : ReasonCode::success;
 }
 
 bool ConnectionMachine::exceeds_receive_maximum(const PublishPacket& packet) const {
@@ -96,71 +87,42 @@ ConnectionMachine::Step ConnectionMachine::on_publish(const Frame& frame) {
         fail(decoded.error());
         return Step::done;
     }
-    std::string mounted;
     std::string_view topic;
-    if (!resolve_topic(packet, mounted, topic)) {
+    if (!resolve_topic(packet, topic)) {
         return Step::done;
     }
-    if (const ReasonCode reason = judge_publish(packet, topic); reason != ReasonCode::success) {
+    if (const ReasonCode reason = judge_publish(packet); reason != ReasonCode::success) {
         fail(reason, {});
-        return Step::done;
-    }
-    if (packet.qos == Qos::exactly_once &&
-        broker_.is_repeated_qos2(*session_, {.packet_id = packet.packet_id,
-                                             .dup = packet.dup,
-                                             .topic = topic,
-                                             .payload = as_text(packet.payload),
-                                             .retain = packet.retain})) {
-        // It was taken already; PUBREC was lost, or comes. Whatever would be decided now is too
-        // late: an error would free the packet id for the client and not here (MQTT 5.0, 4.3.3).
-        reply(PacketType::pubrec, packet.packet_id, ReasonCode::success,
-              broker_.firm_ticket(*session_));
-        return Step::done;
-    }
-    const AccessDecision access = broker_.authorize(*session_, {.client = *session_->identity,
-                                                                .action = AccessAction::publish,
-                                                                .topic = topic,
-                                                                .qos = packet.qos,
-                                                                .retain = packet.retain});
-    if (access == AccessDecision::pending) {
-        wait_for_access();
-        return Step::wait;
-    }
-    if (access == AccessDecision::deny) {
-        broker_.metrics().drop(DropReason::not_authorized_publish);
-        const bool can_be_told = is_v5() && packet.qos != Qos::at_most_once;
-        if (options_->disconnects_denied && !can_be_told) {
-            fail(ReasonCode::not_authorized, "publish denied");
-        } else {
-            refuse_publish(packet, ReasonCode::not_authorized);
-        }
         return Step::done;
     }
     if (packet.payload_is_utf8 && !is_valid_utf8(packet.payload)) {
         broker_.metrics().drop(DropReason::invalid);
-        refuse_publish(packet, ReasonCode::payload_format_invalid);
+        answer_publish(packet, {.reason = ReasonCode::payload_format_invalid});
         return Step::done;
     }
-    MessagePtr message =
-        Message::create({.topic = topic,
-                         .payload = packet.payload,
-                         .properties = packet.properties,
-                         .qos = packet.qos,
-                         .retain = packet.retain,
-                         .arrival = now(),
-                         .expires_at = packet.message_expiry_interval
-                                           ? now() + Seconds{*packet.message_expiry_interval}
-                                           : never,
-                         .publisher = session_->identity});
-    if (packet.qos == Qos::exactly_once) {
-        const PublishOutcome outcome =
-            broker_.publish_qos2(*session_, std::move(message), packet.packet_id);
-        reply(PacketType::pubrec, packet.packet_id, outcome.reason, outcome.ticket);
-        return Step::done;
+    const PublishOutcome outcome = broker_.publish(
+        *session_, {.topic = topic,
+                    .payload = packet.payload,
+                    .properties = packet.properties,
+                    .qos = packet.qos,
+                    .retain = packet.retain,
+                    .dup = packet.dup,
+                    .packet_id = packet.packet_id,
+                    .expires_at = packet.message_expiry_interval
+                                      ? now() + Seconds{*packet.message_expiry_interval}
+                                      : never});
+    if (outcome.is_pending) {
+        wait_for_access();
+        return Step::wait;
     }
-    const PublishOutcome outcome = broker_.publish(*session_, std::move(message));
-    if (packet.qos == Qos::at_least_once) {
-        reply(PacketType::puback, packet.packet_id, outcome.reason, outcome.ticket);
+    const bool can_be_told = is_v5() && packet.qos != Qos::at_most_once;
+    if (outcome.reason == ReasonCode::topic_name_invalid) {
+        fail(outcome.reason, {});
+    } else if (outcome.reason == ReasonCode::not_authorized && options_->disconnects_denied &&
+               !can_be_told) {
+        fail(outcome.reason, "publish denied");
+    } else {
+        answer_publish(packet, outcome);
     }
     return Step::done;
 }
@@ -176,13 +138,13 @@ bool ConnectionMachine::is_memory_scarce() {
     return pause_until(now() + retry_after, broker_.metrics().reading_paused_memory);
 }
 
-/// Refuses one message: with its reason where the version has one, else it is acknowledged and
+/// A refusal has its reason where the version has one, else the message is acknowledged and
 /// dropped, since an MQTT 3 client would send it again for ever.
-void ConnectionMachine::refuse_publish(const PublishPacket& packet, ReasonCode reason) {
+void ConnectionMachine::answer_publish(const PublishPacket& packet, const PublishOutcome& outcome) {
     if (packet.qos == Qos::at_least_once) {
-        reply(PacketType::puback, packet.packet_id, reason, 0);
+        reply(PacketType::puback, packet.packet_id, outcome.reason, outcome.ticket);
     } else if (packet.qos == Qos::exactly_once) {
-        reply(PacketType::pubrec, packet.packet_id, reason, 0);
+        reply(PacketType::pubrec, packet.packet_id, outcome.reason, outcome.ticket);
     }
 }
 

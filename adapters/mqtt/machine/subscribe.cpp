@@ -22,25 +22,6 @@ SubscribeRequest::Retained retained_of(RetainHandling handling) {
 
 }  // namespace
 
-/// The filter as the broker knows it: behind the listener's mount point. Nothing when it is no
-/// valid filter.
-std::optional<TopicFilter> ConnectionMachine::mounted_filter(std::string_view text) const {
-    auto filter = parse_topic_filter(text, options_->topic_limits);
-    if (!filter) {
-        return std::nullopt;
-    }
-    if (!options_->mountpoint.empty()) {
-        std::string mounted = filter->text;
-        mounted.insert(filter->filter_offset, options_->mountpoint);
-        filter = parse_topic_filter(
-            mounted, {.bytes_max = 65535 + options_->mountpoint.size(), .levels_max = 65535});
-        if (!filter) {
-            return std::nullopt;
-        }
-    }
-    return std::move(*filter);
-}
-
 ConnectionMachine::Step ConnectionMachine::on_subscribe(const Frame& frame) {
     const auto packet = decode_subscribe(frame.body, version_);
     if (!packet) {
@@ -56,21 +37,14 @@ ConnectionMachine::Step ConnectionMachine::on_subscribe(const Frame& frame) {
         return Step::done;
     }
     // Every filter is judged before the first takes effect, since an answer may have to wait.
-    std::vector<std::optional<TopicFilter>> filters;
-    std::vector<AccessDecision> decisions;
+    std::vector<Result<TopicFilter, TopicError>> filters;
     bool is_pending = false;
     for (const SubscriptionEntry& entry : packet->subscriptions) {
-        filters.push_back(mounted_filter(entry.filter));
-        AccessDecision decision = AccessDecision::deny;
-        if (filters.back()) {
-            decision = broker_.authorize(*session_, {.client = *session_->identity,
-                                                     .action = AccessAction::subscribe,
-                                                     .topic = filters.back()->filter(),
-                                                     .qos = entry.qos,
-                                                     .retain = false});
-        }
-        is_pending = is_pending || decision == AccessDecision::pending;
-        decisions.push_back(decision);
+        filters.push_back(parse_topic_filter(entry.filter, options_->topic_limits));
+        const auto& filter = filters.back();
+        is_pending =
+            is_pending ||
+            (filter && broker_.check_subscribe(*session_, filter->filter(), entry.qos).is_pending);
     }
     if (is_pending) {
         wait_for_access();
@@ -79,33 +53,26 @@ ConnectionMachine::Step ConnectionMachine::on_subscribe(const Frame& frame) {
     FilterReply answer;
     std::size_t index = 0;
     for (const SubscriptionEntry& entry : packet->subscriptions) {
-        bool is_new = false;
-        const ReasonCode reason =
-            subscribe_one(*packet, entry, filters[index], decisions[index], is_new);
-        if (is_error(reason)) {
+        auto& filter = filters[index++];
+        const SubscribeAnswer one =
+            filter ? subscribe_one(*packet, entry, *filter)
+                   : SubscribeAnswer{.reason = ReasonCode::topic_filter_invalid};
+        if (is_error(one.reason)) {
             broker_.metrics().subscribes_refused.add();
         }
-        answer.reasons.push_back(reason);
-        if (is_new) {
-            answer.added.push_back(std::move(*filters[index]));
+        answer.reasons.push_back(one.reason);
+        if (one.is_new) {
+            answer.added.push_back(std::move(*filter));
         }
-        ++index;
     }
     reply(PacketType::suback, packet->packet_id, std::move(answer), broker_.firm_ticket(*session_));
     broker_.send_retained(*session_);
     return Step::done;
 }
 
-ReasonCode ConnectionMachine::subscribe_one(const SubscribePacket& packet,
-                                            const SubscriptionEntry& entry,
-                                            const std::optional<TopicFilter>& filter,
-                                            AccessDecision access, bool& is_new) {
-    if (!filter) {
-        return ReasonCode::topic_filter_invalid;
-    }
-    if (access == AccessDecision::deny) {
-        return ReasonCode::not_authorized;
-    }
+SubscribeAnswer ConnectionMachine::subscribe_one(const SubscribePacket& packet,
+                                                 const SubscriptionEntry& entry,
+                                                 const TopicFilter& filter) {
     SubscriptionOptions options;
     options.identifier = packet.subscription_identifier & 0x0fffffffU;
     options.qos = static_cast<std::uint32_t>(min(entry.qos, options_->qos_max)) & 3U;
@@ -113,8 +80,7 @@ ReasonCode ConnectionMachine::subscribe_one(const SubscribePacket& packet,
     options.retain_as_published = entry.retain_as_published ? 1 : 0;
     return broker_.subscribe(
         *session_,
-        {.filter = *filter, .options = options, .retained = retained_of(entry.retain_handling)},
-        &is_new);
+        {.filter = filter, .options = options, .retained = retained_of(entry.retain_handling)});
 }
 
 ConnectionMachine::Step ConnectionMachine::on_unsubscribe(const Frame& frame) {
@@ -125,7 +91,7 @@ ConnectionMachine::Step ConnectionMachine::on_unsubscribe(const Frame& frame) {
     }
     FilterReply answer;
     for (const std::string_view text : packet->filters) {
-        const auto filter = mounted_filter(text);
+        const auto filter = parse_topic_filter(text, options_->topic_limits);
         answer.reasons.push_back(filter ? broker_.unsubscribe(*session_, *filter)
                                         : ReasonCode::topic_filter_invalid);
     }

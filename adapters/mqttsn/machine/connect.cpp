@@ -435,8 +435,10 @@ bool Connection::restore(Session& session, ClientState&& state) {
     request.clean_start = false;
     request.expiry_interval = session.expiry_interval;
     request.receive_maximum = 1;
-    request.will = make_will(work_->client.will);
+    request.will = session.will ? std::make_unique<Will>(*session.will) : nullptr;
     request.is_restored = true;
+    const std::string mountpoint = session.identity->mountpoint.str();
+    request.restored_mountpoint = mountpoint;
     AuthDecision decision;
     decision.reason = ReasonCode::success;
     decision.username = session.identity->username.str();

@@ -485,12 +485,4 @@ bool Connection::is_at(const DatagramSource& source) const {
     return has_address_ && peer_ == source.peer && node == as_text(source.node);
 }
 
-std::string_view Connection::strip_mountpoint(std::string_view topic) const {
-    // A session may bring subscriptions from another listener: then the topic has no mount point.
-    if (topic.starts_with(options().mountpoint)) {
-        topic.remove_prefix(options().mountpoint.size());
-    }
-    return topic;
-}
-
 }  // namespace gw::mqttsn

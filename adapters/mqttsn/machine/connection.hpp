@@ -10,6 +10,7 @@
 #include "broker-core/base/timer_wheel.hpp"
 #include "broker-core/broker/broker.hpp"
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -210,8 +211,8 @@ private:
 
     // publish.cpp
     void on_publish(const Publish& packet, Bytes body);
-    std::string_view topic_of(const Publish& packet, std::string& scratch);
-    bool answer_repeated_publish(const Publish& packet, std::string_view topic, Bytes body);
+    std::string_view topic_of(const Publish& packet, std::array<char, 2>& short_name);
+    bool answer_repeated_publish(const Publish& packet, const PublishRequest& request, Bytes body);
     bool is_reply_pending(MessageType type, std::uint16_t message_id) const;
     ReturnCode judge_publish(const Publish& packet, std::string_view topic);
     void answer_publish(const Publish& packet, const PublishOutcome& outcome, Bytes body);
@@ -282,7 +283,6 @@ private:
     MonotonicTime now() const;
     Broker& broker() const;
     const GatewayOptions& options() const;
-    std::string_view strip_mountpoint(std::string_view topic) const;
 
     Gateway& gateway_;
     Session* session_ = nullptr;

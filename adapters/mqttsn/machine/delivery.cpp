@@ -44,7 +44,7 @@ bool Connection::choose_topic_id(std::string_view topic, Outgoing& outgoing, boo
 
 bool Connection::on_delivery(const DeliveryView& delivery) {
     const Message& message = delivery.message;
-    const std::string_view topic = strip_mountpoint(message.topic());
+    const std::string_view topic = session_->identity->own_topic(message.topic());
     // Fixed fields of PUBLISH, and of REGISTER, which must come first.
     const std::size_t body_bytes = std::max(message.payload().size() + 5, topic.size() + 4);
     constexpr std::size_t udp_bytes_max = 65507;
@@ -112,7 +112,7 @@ void Connection::send_outgoing() {
         case Outgoing::Step::registering:
             send(Register{.topic_id = outgoing.topic_id,
                           .message_id = outgoing.register_id,
-                          .topic = strip_mountpoint(outgoing.message->topic())});
+                          .topic = session_->identity->own_topic(outgoing.message->topic())});
             break;
         case Outgoing::Step::publishing:
             send_publish(outgoing);
@@ -288,7 +288,7 @@ void Connection::on_topic_rejected(const Puback& packet) {
     }
     TopicRegistry& topics = work_->client.topics;
     if (again.topic_id_type != TopicIdType::normal) {
-        const std::string_view topic = strip_mountpoint(again.message->topic());
+        const std::string_view topic = session_->identity->own_topic(again.message->topic());
         std::uint16_t id = topics.find(topic);
         if (id == 0) {
             if (!topics.has_room_for(topic, options().topic_count_max)) {

@@ -403,10 +403,9 @@ void Gateway::on_connectionless_publish(const DatagramSource& source, const Publ
     } else if (type == TopicIdType::short_name && is_valid_utf8(as_bytes({characters, 2}))) {
         name = {characters, 2};
     }
-    const std::string topic = options_->mountpoint + std::string{name};
     const bool is_possible =
         options_->connectionless_username && !name.empty() && may_be_nameless(source) &&
-        check_topic_name(topic, {.bytes_max = 65535, .levels_max = 65535}).has_value() &&
+        check_topic_name(name, {.bytes_max = 65535, .levels_max = 65535}).has_value() &&
         (!packet.flags.retain() || options_->retain_available) &&
         broker_.shared().memory_grade.load(std::memory_order_relaxed) < MemoryGrade::pause_reading;
     if (!is_possible) {
@@ -418,24 +417,11 @@ void Gateway::on_connectionless_publish(const DatagramSource& source, const Publ
     if (!publisher) {
         return;  // told already
     }
-    const AccessDecision access = broker_.authorize(*publisher, {.client = *publisher,
-                                                                 .action = AccessAction::publish,
-                                                                 .topic = topic,
-                                                                 .qos = Qos::at_most_once,
-                                                                 .retain = packet.flags.retain()});
-    if (access != AccessDecision::allow) {
-        broker_.metrics().drop(DropReason::not_authorized_publish);
+    const PublishOutcome outcome = broker_.publish_unowned(
+        publisher, {.topic = name, .payload = packet.data, .retain = packet.flags.retain()});
+    if (is_error(outcome.reason)) {
         drop(DatagramDrop::refused_publish);
-        return;
     }
-    broker_.publish_unowned(Message::create({.topic = topic,
-                                             .payload = packet.data,
-                                             .properties = {},
-                                             .qos = Qos::at_most_once,
-                                             .retain = packet.flags.retain(),
-                                             .arrival = now(),
-                                             .expires_at = never,
-                                             .publisher = publisher}));
 }
 
 /// Whether the user of these publishes has a name, or may do without one where they come from.

@@ -43,7 +43,6 @@ struct GatewayOptions {
     std::uint32_t publish_rate_max = 0;        // messages/s of one client, 0: none
     std::uint64_t client_count_max = 0;        // of the listener, 0: none
     std::uint32_t connect_rate_max = 0;        // of one worker, connections/s, 0: none
-    std::string mountpoint;
     bool waits_for_store = true;
     bool follows_proven_clients =
         false;  // any message of a proven client moves it, not CONNECT only

@@ -8,10 +8,9 @@
 
 namespace gw::mqttsn {
 
-/// The topic's name behind the mount point; empty when the id means nothing.
-std::string_view Connection::topic_of(const Publish& packet, std::string& scratch) {
+/// The topic's name, which may live in `short_name`; empty when the id means nothing.
+std::string_view Connection::topic_of(const Publish& packet, std::array<char, 2>& short_name) {
     std::string_view name;
-    char short_name[2];
     switch (packet.flags.topic_id_type()) {
         case TopicIdType::normal:
             if (work_) {
@@ -24,7 +23,7 @@ std::string_view Connection::topic_of(const Publish& packet, std::string& scratc
         case TopicIdType::short_name:
             short_name[0] = static_cast<char>(packet.topic_id >> 8);
             short_name[1] = static_cast<char>(packet.topic_id & 255);
-            name = {short_name, 2};
+            name = {short_name.data(), short_name.size()};
             if (!is_valid_utf8(as_bytes(name)) || !check_topic_name(name, options().topic_limits)) {
                 return {};
             }
@@ -32,15 +31,7 @@ std::string_view Connection::topic_of(const Publish& packet, std::string& scratc
         case TopicIdType::reserved:
             break;
     }
-    if (name.empty()) {
-        return {};
-    }
-    if (options().mountpoint.empty() && packet.flags.topic_id_type() != TopicIdType::short_name) {
-        return name;
-    }
-    scratch = options().mountpoint;
-    scratch += name;
-    return scratch;
+    return name;
 }
 
 /// Why a message is refused before anybody is asked.
@@ -56,8 +47,7 @@ ReturnCode Connection::judge_publish(const Publish& packet, std::string_view top
     const bool is_above =
         qos != WireQos::qos_minus_1 &&
         static_cast<std::uint8_t>(qos) > static_cast<std::uint8_t>(options().qos_max);
-    if (is_above || (packet.flags.retain() && !options().retain_available) ||
-        topic.size() > 65535) {
+    if (is_above || (packet.flags.retain() && !options().retain_available)) {
         return ReturnCode::not_supported;
     }
     if (broker().shared().memory_grade.load(std::memory_order_relaxed) >=
@@ -79,44 +69,34 @@ void Connection::on_publish(const Publish& packet, Bytes body) {
     const WireQos wire_qos = packet.flags.qos();
     const Qos qos =
         wire_qos == WireQos::qos_minus_1 ? Qos::at_most_once : static_cast<Qos>(wire_qos);
-    std::string scratch;
-    const std::string_view topic = topic_of(packet, scratch);
-    if (qos != Qos::at_most_once && answer_repeated_publish(packet, topic, body)) {
+    std::array<char, 2> short_name{};
+    const std::string_view topic = topic_of(packet, short_name);
+    const PublishRequest request{.topic = topic,
+                                 .payload = packet.data,
+                                 .qos = qos,
+                                 .retain = packet.flags.retain(),
+                                 .dup = packet.flags.dup(),
+                                 .packet_id = packet.message_id};
+    if (qos != Qos::at_most_once && answer_repeated_publish(packet, request, body)) {
         return;
     }
     if (const ReturnCode code = judge_publish(packet, topic); code != ReturnCode::accepted) {
         refuse_publish(packet, code);
         return;
     }
-    const AccessDecision access = broker().authorize(*session_, {.client = *session_->identity,
-                                                                 .action = AccessAction::publish,
-                                                                 .topic = topic,
-                                                                 .qos = qos,
-                                                                 .retain = packet.flags.retain()});
-    if (access == AccessDecision::pending) {
-        wait_for_access(MessageType::publish, body);
-        return;
-    }
-    if (access == AccessDecision::deny) {
-        broker().metrics().drop(DropReason::not_authorized_publish);
-        refuse_publish(packet, ReturnCode::not_supported);
-        return;
-    }
     if (packet.flags.topic_id_type() == TopicIdType::normal) {
         work_->client.topics.set_known(packet.topic_id, true);
     }
-    MessagePtr message = Message::create({.topic = topic,
-                                          .payload = packet.data,
-                                          .properties = {},
-                                          .qos = qos,
-                                          .retain = packet.flags.retain(),
-                                          .arrival = now(),
-                                          .expires_at = never,
-                                          .publisher = session_->identity});
-    const PublishOutcome outcome =
-        qos == Qos::exactly_once
-            ? broker().publish_qos2(*session_, std::move(message), packet.message_id)
-            : broker().publish(*session_, std::move(message));
+    const PublishOutcome outcome = broker().publish(*session_, request);
+    if (outcome.is_pending) {
+        wait_for_access(MessageType::publish, body);
+        return;
+    }
+    if (outcome.reason == ReasonCode::not_authorized ||
+        outcome.reason == ReasonCode::topic_name_invalid) {
+        refuse_publish(packet, ReturnCode::not_supported);
+        return;
+    }
     // A hook or a will may have ended the session meanwhile.
     if (qos != Qos::at_most_once && is_connected()) {
         answer_publish(packet, outcome, body);
@@ -179,16 +159,11 @@ void Connection::on_pubrel(std::uint16_t message_id) {
 
 /// A client repeats its message until it is answered (6.13), and the network may do so too. What
 /// was answered is answered again, what will be answered needs nothing.
-bool Connection::answer_repeated_publish(const Publish& packet, std::string_view topic,
+bool Connection::answer_repeated_publish(const Publish& packet, const PublishRequest& request,
                                          Bytes body) {
     const std::uint16_t id = packet.message_id;
     const bool is_qos_2 = packet.flags.qos() == WireQos::qos_2;
-    bool is_repeated =
-        is_qos_2 && broker().is_repeated_qos2(*session_, {.packet_id = id,
-                                                          .dup = packet.flags.dup(),
-                                                          .topic = topic,
-                                                          .payload = as_text(packet.data),
-                                                          .retain = packet.flags.retain()});
+    bool is_repeated = broker().is_repeated(*session_, request);
     RecentPublishes* const recent = work_ ? work_->recent_publishes.get() : nullptr;
     if (recent != nullptr && is_repeated) {
         recent->on_continued();

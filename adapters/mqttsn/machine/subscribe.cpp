@@ -46,25 +46,12 @@ std::string_view Connection::name_of(const Flags& flags, const TopicReference& t
     return topic.name;
 }
 
-/// The filter as the broker knows it: behind the listener's mount point.
 std::optional<TopicFilter> Connection::filter_of(std::string_view name) const {
     if (!is_valid_utf8(as_bytes(name))) {
         return std::nullopt;
     }
     auto filter = parse_topic_filter(name, options().topic_limits);
-    if (!filter) {
-        return std::nullopt;
-    }
-    if (!options().mountpoint.empty()) {
-        std::string mounted = filter->text;
-        mounted.insert(filter->filter_offset, options().mountpoint);
-        filter = parse_topic_filter(
-            mounted, {.bytes_max = 65535 + options().mountpoint.size(), .levels_max = 65535});
-        if (!filter) {
-            return std::nullopt;
-        }
-    }
-    return std::move(*filter);
+    return filter ? std::optional{std::move(*filter)} : std::nullopt;
 }
 
 /// The id that SUBACK names, by which the client will get messages of the topic; 0 when it has
@@ -138,16 +125,12 @@ void Connection::on_subscribe(const Subscribe& packet, Bytes body) {
         return;
     }
     const Qos qos = min(static_cast<Qos>(packet.flags.qos()), options().qos_max);
-    const AccessDecision access = broker().authorize(*session_, {.client = *session_->identity,
-                                                                 .action = AccessAction::subscribe,
-                                                                 .topic = filter->filter(),
-                                                                 .qos = qos,
-                                                                 .retain = false});
-    if (access == AccessDecision::pending) {
+    const SubscribeAnswer checked = broker().check_subscribe(*session_, filter->filter(), qos);
+    if (checked.is_pending) {
         wait_for_access(MessageType::subscribe, body);
         return;
     }
-    if (access == AccessDecision::deny) {
+    if (is_error(checked.reason)) {
         refuse(ReturnCode::not_supported);
         return;
     }
@@ -161,9 +144,9 @@ void Connection::on_subscribe(const Subscribe& packet, Bytes body) {
     }
     SubscriptionOptions wanted;
     wanted.qos = static_cast<std::uint8_t>(qos) & 3U;
-    bool is_new = false;
-    const ReasonCode granted =
-        broker().subscribe(*session_, {.filter = *filter, .options = wanted}, &is_new);
+    const SubscribeAnswer subscribed =
+        broker().subscribe(*session_, {.filter = *filter, .options = wanted});
+    const ReasonCode granted = subscribed.reason;
     if (is_error(granted)) {
         answer.topic_id = 0;
         refuse(granted == ReasonCode::quota_exceeded ? ReturnCode::congestion
@@ -173,7 +156,7 @@ void Connection::on_subscribe(const Subscribe& packet, Bytes body) {
     answer.flags.set_qos(static_cast<WireQos>(granted));
     answer.ticket = broker().firm_ticket(*session_);
     work().last_subscribe = {request_hash(body), true, answer};
-    if (is_new) {
+    if (subscribed.is_new) {
         answer.added = filter->text;
     }
     reply(answer);
@@ -198,8 +181,7 @@ void Connection::on_unsubscribe(const Unsubscribe& packet) {
 /// False when the topic, its QoS or its retain flag cannot be.
 bool Connection::take_will_topic(WillData& will, Flags flags, std::string_view topic) const {
     const bool is_name = is_valid_utf8(as_bytes(topic)) &&
-                         check_topic_name(topic, options().topic_limits).has_value() &&
-                         topic.size() + options().mountpoint.size() <= 65535;
+                         check_topic_name(topic, options().topic_limits).has_value();
     const bool is_possible =
         flags.qos() != WireQos::qos_minus_1 &&
         static_cast<std::uint8_t>(flags.qos()) <= static_cast<std::uint8_t>(options().qos_max) &&
@@ -218,7 +200,7 @@ std::unique_ptr<Will> Connection::make_will(const WillData& data) const {
         return nullptr;
     }
     auto will = std::make_unique<Will>();
-    will->topic = options().mountpoint + data.topic;
+    will->topic = data.topic;
     will->payload = data.message;
     will->qos = data.qos;
     will->retain = data.retain;
@@ -226,15 +208,18 @@ std::unique_ptr<Will> Connection::make_will(const WillData& data) const {
 }
 
 void Connection::on_will_topic_update(const WillTopicUpdate& packet) {
-    WillData& will = work().client.will;
+    WillData will = work().client.will;
+    const bool is_possible =
+        packet.topic.empty() || take_will_topic(will, packet.flags, packet.topic);
     if (packet.topic.empty()) {
         will = {};  // topic and message are deleted (6.4)
-    } else if (!take_will_topic(will, packet.flags, packet.topic)) {
+    }
+    if (!is_possible || !broker().set_will(*session_, make_will(will))) {
         send(WillTopicResponse{ReturnCode::not_supported});
         return;
     }
+    work().client.will = std::move(will);
     save_state();
-    broker().set_will(*session_, make_will(will));
     reply({.ticket = broker().store_ticket(*session_), .type = MessageType::willtopicresp});
 }
 

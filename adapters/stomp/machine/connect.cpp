@@ -176,17 +176,14 @@ void ConnectionMachine::welcome(bool session_present) {
 /// messages wait until the client has said under which id it wants them.
 void ConnectionMachine::collect_unnamed() {
     constexpr std::size_t page_count = 1000;
-    std::vector<SubscriptionInfo> page;
-    std::size_t first = 0;
-    do {
-        page.clear();
-        broker_.shared().router.list_subscriptions(session_->subscriptions, session_->ref(), first,
-                                                   page_count, page);
-        for (SubscriptionInfo& info : page) {
-            rare().unnamed.insert(std::move(info.filter));
+    std::vector<std::string> filters;
+    for (std::size_t first = 0, count = page_count; count == page_count; first += count) {
+        filters.clear();
+        count = broker_.list_filters(*session_, first, page_count, filters);
+        for (std::string& filter : filters) {
+            rare().unnamed.insert(std::move(filter));
         }
-        first += page.size();
-    } while (page.size() == page_count);
+    }
 }
 
 void ConnectionMachine::send_connected(bool session_present) {

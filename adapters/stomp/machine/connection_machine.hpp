@@ -131,21 +131,19 @@ private:
     // send.cpp
     Step on_send(const Frame& frame);
     bool is_memory_scarce();
-    bool resolve_destination(const Frame& frame, std::string& mounted, std::string_view& topic);
+    bool resolve_destination(const Frame& frame, std::string_view& topic);
     void on_begin(const Frame& frame);
     Step on_commit(const Frame& frame);
     void on_abort(const Frame& frame);
-    Step authorize_all(const Transaction& transaction);
     /// The transaction that the frame names; null with `is_named` when it is not open.
     Transaction* transaction_of(const Frame& frame, bool& is_named);
     bool add_to(Transaction& transaction, TransactionStep step);
-    AccessDecision authorize_publish(std::string_view topic, Qos qos, bool retain);
+    bool has_published(const PublishOutcome& outcome, std::string_view no_right);
 
     // subscribe.cpp
     Step on_subscribe(const Frame& frame);
     bool read_subscription(const Frame& frame, Subscription& fields);
     void on_unsubscribe(const Frame& frame);
-    std::optional<TopicFilter> mounted_filter(std::string_view destination) const;
     ReasonCode subscribe_core(const FilterEntry& entry, std::uint32_t number,
                               SubscribeRequest::Retained retained);
     void settle_subscriptions();

@@ -49,13 +49,13 @@ bool ConnectionMachine::on_delivery(const DeliveryView& delivery) {
 /// False: the message is for a subscription that may be named yet.
 bool ConnectionMachine::deliver(const DeliveryView& delivery) {
     const Message& message = delivery.message;
+    const std::string_view topic = session_->identity->own_topic(message.topic());
     std::vector<Subscription*>& targets = target_scratch();
     targets.clear();
     if (subscriptions_) {
-        subscriptions_->find_targets(delivery.identifiers, message.topic(), delivery.retain,
-                                     targets);
+        subscriptions_->find_targets(delivery.identifiers, topic, delivery.retain, targets);
     }
-    if (targets.empty() && may_be_named_later(message.topic())) {
+    if (targets.empty() && may_be_named_later(topic)) {
         return false;
     }
     const bool is_tracked = delivery.qos != Qos::at_most_once;
@@ -125,11 +125,7 @@ std::uint64_t ConnectionMachine::write_message(const Message& message,
     constexpr std::size_t gather_bytes_min = 16 * 1024;  // below, copying is cheaper
     const std::uint64_t number = ++message_count_;
     const MessageId id{id_prefix_, number};
-    std::string_view topic = message.topic();
-    // A session may bring subscriptions from another listener: then the topic has no mount point.
-    if (topic.starts_with(options_->mountpoint)) {
-        topic.remove_prefix(options_->mountpoint.size());
-    }
+    const std::string_view topic = session_->identity->own_topic(message.topic());
     ByteBuffer& out = output();
     FrameWriter frame{out, version_, Command::message};
     if (subscription.has_id) {
@@ -218,7 +214,7 @@ void ConnectionMachine::on_ack(const Frame& frame) {
     const bool is_refusal = frame.command == Command::nack;
     if (is_in_transaction) {
         if (transaction != nullptr &&
-            add_to(*transaction, {.message = {}, .number = *number, .is_refusal = is_refusal})) {
+            add_to(*transaction, {.number = *number, .is_refusal = is_refusal})) {
             acknowledge_frame(frame, 0);
         }
         return;

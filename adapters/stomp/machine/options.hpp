@@ -32,7 +32,6 @@ struct MachineOptions {
     std::uint32_t publish_rate_max = 0;       // messages/s, 0: none
     std::uint64_t byte_rate_max = 0;          // bytes/s, 0: none
     std::size_t unsent_bytes_max = 1 << 20;   // then deliveries wait in the session's queue
-    std::string mountpoint;                   // put before every topic of the client; empty: none
     std::string server_name = "mangrove";     // of the CONNECTED frame
     bool waits_for_store = true;              // receipts leave when what they promise is stored
 };

@@ -20,8 +20,7 @@ ByteBuffer& property_scratch() {
 
 }  // namespace
 
-bool ConnectionMachine::resolve_destination(const Frame& frame, std::string& mounted,
-                                            std::string_view& topic) {
+bool ConnectionMachine::resolve_destination(const Frame& frame, std::string_view& topic) {
     const auto destination = frame.find(header_name::destination);
     if (!destination) {
         fail(ReasonCode::protocol_error, "SEND needs a destination");
@@ -33,33 +32,34 @@ bool ConnectionMachine::resolve_destination(const Frame& frame, std::string& mou
         fail(ReasonCode::topic_name_invalid, topic_error_text(checked.error()));
         return false;
     }
-    if (!options_->mountpoint.empty()) {
-        mounted = options_->mountpoint;
-        mounted += topic;
-        topic = mounted;
-    }
-    if (topic.size() > 65535) {
-        fail(ReasonCode::topic_name_invalid, "destination too long");
-        return false;
-    }
     return true;
 }
 
-AccessDecision ConnectionMachine::authorize_publish(std::string_view topic, Qos qos, bool retain) {
-    return broker_.authorize(*session_, {.client = *session_->identity,
-                                         .action = AccessAction::publish,
-                                         .topic = topic,
-                                         .qos = qos,
-                                         .retain = retain});
+/// False: the outcome has closed the connection, or is to be waited for.
+bool ConnectionMachine::has_published(const PublishOutcome& outcome, std::string_view no_right) {
+    if (outcome.is_pending) {
+        pause(pause_for_access);
+        return false;
+    }
+    if (outcome.reason == ReasonCode::not_authorized) {
+        fail(outcome.reason, no_right);
+        return false;
+    }
+    if (is_error(outcome.reason)) {
+        fail(outcome.reason, outcome.reason == ReasonCode::topic_name_invalid
+                                 ? std::string_view{"destination too long"}
+                                 : std::string_view{});
+        return false;
+    }
+    return true;
 }
 
 ConnectionMachine::Step ConnectionMachine::on_send(const Frame& frame) {
     if (is_memory_scarce()) {
         return Step::wait;
     }
-    std::string mounted;
     std::string_view topic;
-    if (!resolve_destination(frame, mounted, topic)) {
+    if (!resolve_destination(frame, topic)) {
         return Step::done;
     }
     ByteBuffer& properties = property_scratch();
@@ -80,37 +80,26 @@ ConnectionMachine::Step ConnectionMachine::on_send(const Frame& frame) {
     // Who asks for a receipt, or for all or nothing, wants the message to arrive.
     const bool is_promised = is_in_transaction || frame.find(header_name::receipt).has_value();
     const Qos qos = fields->qos.value_or(is_promised ? Qos::at_least_once : Qos::at_most_once);
-    if (!is_in_transaction) {
-        const AccessDecision access = authorize_publish(topic, qos, fields->retain);
-        if (access == AccessDecision::pending) {
-            pause(pause_for_access);
-            return Step::wait;
-        }
-        if (access == AccessDecision::deny) {
-            broker_.metrics().drop(DropReason::not_authorized_publish);
-            fail(ReasonCode::not_authorized, "no right to send to this destination");
-            return Step::done;
-        }
-    }
-    MessagePtr message =
-        Message::create({.topic = topic,
-                         .payload = frame.body,
-                         .properties = properties.view(),
-                         .qos = qos,
-                         .retain = fields->retain,
-                         .arrival = now(),
-                         .expires_at = fields->expires_in ? now() + *fields->expires_in : never,
-                         .publisher = session_->identity});
+    const PublishRequest request{
+        .topic = topic,
+        .payload = frame.body,
+        .properties = properties.view(),
+        .qos = qos,
+        .retain = fields->retain,
+        .expires_at = fields->expires_in ? now() + *fields->expires_in : never};
     if (transaction != nullptr) {
-        if (add_to(*transaction, {.message = std::move(message)})) {
+        if (add_to(*transaction, {.send = std::make_unique<KeptSend>(request)})) {
             // At once: the receipt says that the frame was understood, COMMIT's that it counts. A
             // client that waits for each receipt would else wait for ever.
             acknowledge_frame(frame, 0);
         }
         return Step::done;
     }
-    acknowledge_frame(frame, broker_.publish(*session_, std::move(message)).ticket);
-    return Step::done;
+    const PublishOutcome outcome = broker_.publish(*session_, request);
+    if (has_published(outcome, "no right to send to this destination")) {
+        acknowledge_frame(frame, outcome.ticket);
+    }
+    return outcome.is_pending ? Step::wait : Step::done;
 }
 
 /// While memory is nearly used up, what clients send stays with them: asked again a little later.
@@ -167,30 +156,6 @@ void ConnectionMachine::on_begin(const Frame& frame) {
     acknowledge_frame(frame, 0);
 }
 
-/// Asks for all messages before the first is published: all or nothing.
-ConnectionMachine::Step ConnectionMachine::authorize_all(const Transaction& transaction) {
-    bool is_pending = false;
-    for (const TransactionStep& step : transaction.steps) {
-        if (!step.message) {
-            continue;
-        }
-        const Message& message = *step.message;
-        const AccessDecision access =
-            authorize_publish(message.topic(), message.qos(), message.retain());
-        if (access == AccessDecision::deny) {
-            broker_.metrics().drop(DropReason::not_authorized_publish);
-            fail(ReasonCode::not_authorized, "no right to a destination of the transaction");
-            return Step::done;
-        }
-        is_pending = is_pending || access == AccessDecision::pending;
-    }
-    if (is_pending) {
-        pause(pause_for_access);
-        return Step::wait;
-    }
-    return Step::done;
-}
-
 ConnectionMachine::Step ConnectionMachine::on_commit(const Frame& frame) {
     bool is_named = false;
     Transaction* const transaction = transaction_of(frame, is_named);
@@ -200,23 +165,22 @@ ConnectionMachine::Step ConnectionMachine::on_commit(const Frame& frame) {
         }
         return Step::done;
     }
-    if (authorize_all(*transaction) == Step::wait) {
-        return Step::wait;
+    std::vector<PublishRequest> requests;
+    for (const TransactionStep& step : transaction->steps) {
+        if (step.send) {
+            requests.push_back(step.send->request());
+        }
     }
-    if (state_ != State::connected) {
-        return Step::done;
+    const PublishOutcome outcome = broker_.publish_all(*session_, requests);
+    if (!has_published(outcome, "no right to a destination of the transaction")) {
+        return outcome.is_pending ? Step::wait : Step::done;
     }
-    // All in one turn, so the store gets it in one piece: after a crash it is there, or it is not.
-    const std::vector<TransactionStep> steps = rare_->transactions.take(*transaction);
-    StoreTicket ticket = 0;
-    for (const TransactionStep& step : steps) {
-        if (step.message) {
-            ticket = std::max(ticket, broker_.publish(*session_, step.message).ticket);
-        } else {
+    for (const TransactionStep& step : rare_->transactions.take(*transaction)) {
+        if (!step.send) {
             acknowledge(step.number, step.is_refusal);
         }
     }
-    acknowledge_frame(frame, std::max(ticket, broker_.firm_ticket(*session_)));
+    acknowledge_frame(frame, std::max(outcome.ticket, broker_.firm_ticket(*session_)));
     return Step::done;
 }
 

@@ -28,20 +28,6 @@ std::string id_for_destination(std::string_view destination) {
 
 }  // namespace
 
-/// The filter as the broker knows it: behind the listener's mount point. Nothing when it is no
-/// valid filter.
-std::optional<TopicFilter> ConnectionMachine::mounted_filter(std::string_view destination) const {
-    auto filter = parse_topic_filter(without_alias(destination, options_->destination_alias),
-                                     options_->topic_limits);
-    if (filter && !options_->mountpoint.empty()) {
-        std::string mounted = filter->text;
-        mounted.insert(filter->filter_offset, options_->mountpoint);
-        filter = parse_topic_filter(
-            mounted, {.bytes_max = 65535 + options_->mountpoint.size(), .levels_max = 65535});
-    }
-    return filter ? std::optional{std::move(*filter)} : std::nullopt;
-}
-
 /// What SUBSCRIBE's headers say, but for the destination. False: the client was told why not.
 bool ConnectionMachine::read_subscription(const Frame& frame, Subscription& fields) {
     const auto destination = frame.find("destination");
@@ -85,21 +71,20 @@ ConnectionMachine::Step ConnectionMachine::on_subscribe(const Frame& frame) {
     if (!read_subscription(frame, fields)) {
         return Step::done;
     }
-    const auto filter = mounted_filter(*frame.find("destination"));
+    const auto filter =
+        parse_topic_filter(without_alias(*frame.find("destination"), options_->destination_alias),
+                           options_->topic_limits);
     if (!filter) {
         fail(ReasonCode::topic_filter_invalid, "the destination is no valid topic filter");
         return Step::done;
     }
-    const AccessDecision access = broker_.authorize(*session_, {.client = *session_->identity,
-                                                                .action = AccessAction::subscribe,
-                                                                .topic = filter->filter(),
-                                                                .qos = Qos::at_least_once,
-                                                                .retain = false});
-    if (access == AccessDecision::pending) {
+    const SubscribeAnswer checked =
+        broker_.check_subscribe(*session_, filter->filter(), Qos::at_least_once);
+    if (checked.is_pending) {
         pause(pause_for_access);
         return Step::wait;
     }
-    if (access == AccessDecision::deny) {
+    if (is_error(checked.reason)) {
         broker_.metrics().subscribes_refused.add();
         fail(ReasonCode::not_authorized, "no right to subscribe to this destination");
         return Step::done;
@@ -129,10 +114,12 @@ ConnectionMachine::Step ConnectionMachine::on_subscribe(const Frame& frame) {
 ReasonCode ConnectionMachine::subscribe_core(const FilterEntry& entry, std::uint32_t number,
                                              SubscribeRequest::Retained retained) {
     const auto options = SubscriptionOptions::with_private_identifier(number, entry.qos());
-    return broker_.subscribe(*session_, {.filter = entry.filter,
-                                         .options = options,
-                                         .retained = retained,
-                                         .is_passing = is_named_client_ && !entry.is_durable()});
+    return broker_
+        .subscribe(*session_, {.filter = entry.filter,
+                               .options = options,
+                               .retained = retained,
+                               .is_passing = is_named_client_ && !entry.is_durable()})
+        .reason;
 }
 
 void ConnectionMachine::on_unsubscribe(const Frame& frame) {

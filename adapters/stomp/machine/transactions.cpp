@@ -5,6 +5,29 @@
 
 namespace gw::stomp {
 
+KeptSend::KeptSend(const PublishRequest& request)
+    : topic_bytes_(static_cast<std::uint32_t>(request.topic.size())),
+      payload_bytes_(static_cast<std::uint32_t>(request.payload.size())),
+      qos_(request.qos),
+      retain_(request.retain),
+      expires_at_(request.expires_at) {
+    text_.reserve(request.topic.size() + request.payload.size() + request.properties.size());
+    text_.append(request.topic)
+        .append(as_text(request.payload))
+        .append(as_text(request.properties));
+}
+
+PublishRequest KeptSend::request() const {
+    const std::string_view text = text_;
+    PublishRequest request{.topic = text.substr(0, topic_bytes_)};
+    request.payload = as_bytes(text.substr(topic_bytes_, payload_bytes_));
+    request.properties = as_bytes(text.substr(topic_bytes_ + payload_bytes_));
+    request.qos = qos_;
+    request.retain = retain_;
+    request.expires_at = expires_at_;
+    return request;
+}
+
 Transactions::Outcome Transactions::begin(std::string_view name, MonotonicTime now) {
     if (find(name) != nullptr) {
         return Outcome::exists;
@@ -26,8 +49,7 @@ Transaction* Transactions::find(std::string_view name) {
 }
 
 Transactions::Outcome Transactions::add(Transaction& transaction, TransactionStep step) {
-    const std::size_t bytes =
-        sizeof(TransactionStep) + (step.message ? step.message->footprint() : 0);
+    const std::size_t bytes = sizeof(TransactionStep) + (step.send ? step.send->bytes() : 0);
     if (bytes_ + bytes > options_.transaction_bytes_max ||
         step_count_ >= options_.transaction_frame_count_max) {
         return Outcome::too_large;

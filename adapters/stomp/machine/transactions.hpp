@@ -1,20 +1,37 @@
 #pragma once
 
 #include "adapters/stomp/machine/options.hpp"
-#include "broker-core/message/message.hpp"
+#include "broker-core/broker/publish_request.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace gw::stomp {
 
+/// A SEND that waits in a transaction, with what it had borrowed from its frame.
+class KeptSend {
+public:
+    explicit KeptSend(const PublishRequest& request);
+    PublishRequest request() const;
+    std::size_t bytes() const { return sizeof(KeptSend) + text_.capacity(); }
+
+private:
+    std::string text_;  // topic, payload, properties
+    std::uint32_t topic_bytes_;
+    std::uint32_t payload_bytes_;
+    Qos qos_;
+    bool retain_;
+    MonotonicTime expires_at_;
+};
+
 /// One frame that waits in a transaction for COMMIT.
 struct TransactionStep {
-    MessagePtr message;        // of a SEND; null: an acknowledgement
-    std::uint64_t number = 0;  // of the MESSAGE that is acknowledged
-    bool is_refusal = false;   // NACK
+    std::unique_ptr<const KeptSend> send{};  // null: an acknowledgement
+    std::uint64_t number = 0;                // of the MESSAGE that is acknowledged
+    bool is_refusal = false;                 // NACK
 };
 
 struct Transaction {

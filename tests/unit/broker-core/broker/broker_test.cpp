@@ -83,20 +83,14 @@ struct Fixture {
         const auto filter = parse_topic_filter(text, {});
         SubscriptionOptions options;
         options.qos = static_cast<std::uint32_t>(qos) & 3U;
-        CHECK(broker.subscribe(session, {.filter = *filter, .options = options}) ==
+        CHECK(broker.subscribe(session, {.filter = *filter, .options = options}).reason ==
               static_cast<ReasonCode>(qos));
         broker.send_retained(session);
     }
     PublishOutcome publish(Session& session, std::string_view topic, std::string_view payload,
                            Qos qos, bool retain = false) {
-        return broker.publish(session, Message::create({.topic = topic,
-                                                        .payload = as_bytes(payload),
-                                                        .properties = {},
-                                                        .qos = qos,
-                                                        .retain = retain,
-                                                        .arrival = {},
-                                                        .expires_at = never,
-                                                        .publisher = session.identity}));
+        return broker.publish(
+            session, {.topic = topic, .payload = as_bytes(payload), .qos = qos, .retain = retain});
     }
 
     NullLog log;
@@ -288,10 +282,11 @@ TEST_CASE("the same filter again and again without reading what is retained is b
     link.is_output_blocked = true;
     const auto filter = parse_topic_filter("t", {});
     int granted_count = 0;
-    while (f.broker.subscribe(session, {.filter = *filter, .options = {}}) == ReasonCode::success) {
+    while (f.broker.subscribe(session, {.filter = *filter, .options = {}}).reason ==
+           ReasonCode::success) {
         REQUIRE(++granted_count < 1000);
     }
-    CHECK(f.broker.subscribe(session, {.filter = *filter, .options = {}}) ==
+    CHECK(f.broker.subscribe(session, {.filter = *filter, .options = {}}).reason ==
           ReasonCode::quota_exceeded);
 }
 

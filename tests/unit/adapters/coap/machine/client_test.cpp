@@ -556,7 +556,7 @@ TEST_CASE("a body in blocks counts once for a client's rate") {
 
 TEST_CASE("a mount point is put before topics and taken off") {
     coap::MachineOptions options = open_coap();
-    options.mountpoint = "site/";
+    options.origin = open_origin(false, "site/");
     CoapTest t{{}, options};
     const auto watcher = mqtt_client(t, "w", "site/#");
     t.ask({.code = Code::put, .message_id = 1, .path = "ps/a", .payload = "1"});

@@ -189,17 +189,12 @@ TEST_CASE("a subscribe decision that takes its time holds up what follows") {
 
 TEST_CASE("a mount point: publish, subscribe, delivery, retained, will, shared, unsubscribe") {
     SimWorld world{SimOptions{}};
-    mqtt::MachineOptions mounted = open_listener();
-    mounted.mountpoint = "site/";
-    const auto listener = std::make_shared<mqtt::MachineOptions>(mounted);
     const auto outside = subscribed(world, "outside", "#", Qos::at_most_once);
-    const auto inside = connected(
-        world, "inside", Version::v5,
-        [](mqtt::ConnectPacket& packet) {
-            packet.will.emplace();
-            packet.will->topic = "will";
-        },
-        listener);
+    world.set_mountpoint("site/");
+    const auto inside = connected(world, "inside", Version::v5, [](mqtt::ConnectPacket& packet) {
+        packet.will.emplace();
+        packet.will->topic = "will";
+    });
     inside->subscribe("+/x");
     inside->subscribe("$share/g/s");
     inside->take();
@@ -212,7 +207,7 @@ TEST_CASE("a mount point: publish, subscribe, delivery, retained, will, shared, 
     CHECK(inside->next() == "");
     outside->publish("site/s", "4");
     CHECK(inside->next() == "PUBLISH topic='s' payload='4'");
-    const auto second = connected(world, "second", Version::v5, nullptr, listener);
+    const auto second = connected(world, "second", Version::v5);
     second->subscribe("a/#");
     CHECK(second->take() ==
           Lines{"SUBACK id=1 reasons=00", "PUBLISH topic='a/x' payload='1' retain"});
@@ -228,10 +223,9 @@ TEST_CASE("a session that comes through another listener keeps whole topics whol
     auto client = connected(world, "c", Version::v5, keep_session);
     client->subscribe("t");
     client->close();
-    mqtt::MachineOptions mounted = open_listener();
-    mounted.mountpoint = "site/";
-    client = connected(world, "c", Version::v5, keep_session,
-                       std::make_shared<mqtt::MachineOptions>(mounted));
+    world.set_mountpoint("site/");
+    client = connected(world, "c", Version::v5, keep_session);
+    world.set_mountpoint("");
     connected(world, "p")->publish("t", "x");
     CHECK(client->next() == "PUBLISH topic='t' payload='x'");
 }

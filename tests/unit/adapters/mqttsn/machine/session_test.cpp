@@ -422,7 +422,7 @@ TEST_CASE("a rate above the client's is congestion") {
 
 TEST_CASE("the mount point is before every topic, and the client does not see it") {
     GatewayOptions options = open_gateway();
-    options.mountpoint = "site/";
+    options.origin = open_origin(false, "site/");
     SnFixture f{options};
     const auto client = f.connected("c");
     client->subscribe("+", 0);

@@ -86,7 +86,7 @@ TEST_CASE("the alias of destinations is taken off, and the mount point put befor
     mqtt->next();
     stomp::MachineOptions options = open_stomp_listener();
     options.destination_alias = "/topic/";
-    options.mountpoint = "site/";
+    world.set_mountpoint("site/");
     const auto client = logged_in(world, Version::v1_2, {}, options);
     client->subscribe("1", "/topic/a/#");
     client->publish("a/b", "x");
