@@ -153,9 +153,9 @@ class Options(IdentityTest):
             identity_matrix.cell("options-named", first.label, second.label, "of the other")
 
     def has_options_after(self, way, topic, sender):
-        """The same, with what has waited left out."""
-        sender.publish(topic, END, 1)
-        while way.wire.message().payload != END:
+        """The same, with what has waited left out: END, too, whose acknowledgement may have come too late."""
+        sender.publish(topic, b"after", 1)
+        while way.wire.message().payload != b"after":
             pass
         self.has_options(way, topic, sender)
 
