@@ -105,11 +105,7 @@ class Planner:
                 # Who is away must not get this when he is back, at a broker that knows him from the store only.
                 self._publish(at + self.rng.randint(500, 2000), 5, "nosub/0", 1)
             self._subscribe_before(at)
-            if self.rng.random() < 0.6:
-                self._bursts(at)
-            else:
-                # To a store that is idle: then what other parts of the broker have to store comes a commit later.
-                self._publish(at - self.rng.randint(5, 60), 1, None, self._burst_count())
+            self.rng.choice([self._bursts, self._single])(at)
 
     def _subscribe_before(self, kill):
         """What SUBACK promises outlives the kill, too."""
@@ -128,6 +124,23 @@ class Planner:
         promises there may be a millisecond only."""
         for early in (60, 30, 0, -30):
             self._publish(kill - early, 5, None, self._burst_count())
+
+    def _single(self, kill):
+        """A client with a session that lasts publishes once, to a store that is idle: then what other parts of the
+        broker have to store for it comes a commit later."""
+        lasting = []
+        for one in self.actors[1:]:
+            steps = [step for step in self.steps if step["actor"] == one["name"] and step["at"] < kill - 60
+                     and step["do"] in ("connect", "disconnect", "cut", "lapse")]
+            last = max(steps, key=lambda step: step["at"], default=None)
+            if last and last["do"] == "connect" and last["with"]["expiry"] != 0:
+                lasting.append(one)
+        if lasting:
+            one = self.rng.choice(lasting)
+            at = kill - self.rng.randint(5, 40)
+            qos = self.rng.choice([each for each in self.limits.protocol(one["protocol"])["qos"] if each] or [0])
+            for topic in self.rng.sample([f"t/{a}/{b}" for a in range(4) for b in range(3)], 4):
+                self.add(at, one["name"], "publish", qos=qos, topic="check/{R}/" + topic, count=1)
 
     def _publish(self, at, clients, topic, count):
         """So many clients publish at one time; without a topic each to one of its choice."""

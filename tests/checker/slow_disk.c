@@ -1,7 +1,7 @@
-// A disk as gateways have it, an SD card: the first write after a sync waits 15 ms for what went before. Loaded in
-// front of the C library (LD_PRELOAD), so that what lies between an acknowledgement and its commit, or between
-// one commit and the next, is long enough to be hit by a kill. (kill -9 leaves what was written and not synced:
-// a slow sync alone would show little.)
+// A disk as gateways have it, an SD card: the first write after a sync waits 15 ms for what went
+// before. Loaded in front of the C library (LD_PRELOAD), so that what lies between an
+// acknowledgement and its commit, or between one commit and the next, is long enough to be hit by a
+// kill. (kill -9 leaves what was written and not synced: a slow sync alone would show little.)
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <sys/types.h>
@@ -19,12 +19,14 @@ static void wait_for_disk(void) {
 
 ssize_t pwrite64(int file, const void* bytes, size_t size, off64_t at) {
     wait_for_disk();
-    return ((ssize_t(*)(int, const void*, size_t, off64_t))dlsym(RTLD_NEXT, "pwrite64"))(file, bytes, size, at);
+    return ((ssize_t(*)(int, const void*, size_t, off64_t))dlsym(RTLD_NEXT, "pwrite64"))(
+        file, bytes, size, at);
 }
 
 ssize_t pwrite(int file, const void* bytes, size_t size, off_t at) {
     wait_for_disk();
-    return ((ssize_t(*)(int, const void*, size_t, off_t))dlsym(RTLD_NEXT, "pwrite"))(file, bytes, size, at);
+    return ((ssize_t(*)(int, const void*, size_t, off_t))dlsym(RTLD_NEXT, "pwrite"))(file, bytes,
+                                                                                     size, at);
 }
 
 int fdatasync(int file) {
