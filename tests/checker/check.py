@@ -43,6 +43,9 @@ def arguments(description):
     add("--start-command", metavar="CMD", help="starts the broker in the foreground; the checker runs, kills and stops it")
     add("--kill-command", metavar="CMD", help="kills the broker at once (-9), where somebody else runs it")
     add("--restart-command", metavar="CMD", help="starts it again, and returns")
+    add("--forbid-command", metavar="CMD",
+        help="from its end on nobody may receive the topics that the limits call switched; the broker runs on")
+    add("--allow-command", metavar="CMD", help="takes that back")
     add("--ca", metavar="FILE", help="trusted certificates for mqtts, wss, stomps (default: nothing is verified)")
     add("--actors", type=int, default=20, help="clients in a round (default 20)")
     add("--round-seconds", type=float, default=8.0,
@@ -65,13 +68,15 @@ def arguments(description):
 
 def chosen_faults(wanted, broker):
     if wanted is None:
-        return [name for name in plans.FAULTS if name != "kill" or broker.can_be_killed()]
+        return [name for name in plans.FAULTS if broker.can(name)]
     names = [name for name in wanted.split(",") if name and name != "none"]
     for name in names:
         if name not in plans.FAULTS:
             raise CannotRun(f"unknown fault {name!r}; known: {', '.join(plans.FAULTS)}")
-    if "kill" in names and not broker.can_be_killed():
+    if "kill" in names and not broker.can("kill"):
         raise CannotRun("the fault 'kill' needs --start-command, or --kill-command and --restart-command")
+    if "reload" in names and not broker.can("reload"):
+        raise CannotRun("the fault 'reload' needs --forbid-command and --allow-command")
     return names
 
 
@@ -92,7 +97,8 @@ class Checker:
             raise CannotRun(str(error)) from error
         if not targets:
             raise CannotRun("no --target")
-        self.broker = Broker(targets, options.start_command, options.kill_command, options.restart_command)
+        self.broker = Broker(targets, options.start_command, options.kill_command, options.restart_command,
+                             options.forbid_command, options.allow_command)
         self.faults = chosen_faults(options.faults, self.broker)
         self.seed = random.SystemRandom().randrange(1 << 31) if options.seed is None else options.seed
         self.unique = f"{os.getpid() % 46656:x}"

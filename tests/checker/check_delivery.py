@@ -263,10 +263,15 @@ def forbidden(timeline):
     """Nothing that the target's rules forbid, to anybody."""
     for life in timeline.lives:
         for event in life.received:
-            for direction, text in (("publish", "nobody may publish"), ("receive", "nobody may receive")):
-                if timeline.forbidden(direction, event["topic"]):
-                    yield (f"session {life.name} got {event['op']} on {event['topic']}, which {text}",
-                           [event["op"]] if event["op"] else [], [event["conn"]])
+            texts = [text for direction, text in (("publish", "nobody may publish"), ("receive", "nobody may receive"))
+                     if any(matches(pattern, event["topic"]) for pattern in timeline.limits["forbidden"][direction])]
+            one = timeline.publications.get(event["op"])
+            since = timeline.forbidden_since(event["topic"], one.t_sent, event["t"]) if one else None
+            if since is not None:
+                texts.append(f"nobody may receive since {since:.3f} s")
+            for text in texts:
+                yield (f"session {life.name} got {event['op']} on {event['topic']}, which {text}",
+                       [event["op"]] if event["op"] else [], [event["conn"]])
 
 
 def shared(timeline):

@@ -43,6 +43,8 @@ times the broker did its part.
     asleep        conn                    MQTT-SN: the client sleeps; a clean session may be kept for it from then on
     lapse         conn                    from here on the client sends nothing at all, not even its keep alive
     kill, up      (no actor)              the broker was killed (recorded before); it accepts connections again
+    forbid, allow (no actor)              nobody may receive what the limits call switched (recorded after the command); the
+                  end of that (recorded before it)
     drained       conn                    the client has read all that there is, with a last exchange behind it
 """
 

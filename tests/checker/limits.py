@@ -46,7 +46,8 @@ DEFAULTS = {
     "survives_kill": True,
     # Topic filters (with wildcards) of what nobody may publish to, and of what nobody may receive. The plan names
     # such topics only where the filters are here; `check/+/...` because every topic begins `check/<round>/`.
-    "forbidden": {"publish": [], "receive": []},
+    # `switched`: what nobody may receive between --forbid-command and --allow-command.
+    "forbidden": {"publish": [], "receive": [], "switched": []},
     # How much earlier than due (a clock of whole seconds) and how much later a timed event may happen: what is
     # within may be so or so, what is three times later than that is a finding.
     "early_seconds": 0.1,
@@ -67,6 +68,7 @@ class Limits:
             if name not in DEFAULTS:
                 raise ValueError(f"unknown limit {name!r}; known: {', '.join(DEFAULTS)}")
             self.values[name] = value
+        self.values["forbidden"] = DEFAULTS["forbidden"] | self.values["forbidden"]
         for name, part in self.values["protocols"].items():
             for key in part:
                 if key not in PROTOCOL_DEFAULTS:

@@ -39,6 +39,7 @@ LIMITS = trees.HERE / "targets" / "mangrove.json"
 LISTENERS = {"mqtt": "tcp", "mqttsn": "mqttsn", "coap": "coap", "stomp": "stomp"}
 # What targets/mangrove.json says of forbidden topics.
 RULES = "deny = all publish check/+/nopub/#\ndeny = all receive check/+/nosub/#\n"
+SWITCHED_RULE = "deny = all receive check/+/late/#\n"
 FINDING = re.compile(r"^  (\w+): (.*)$")
 
 
@@ -88,6 +89,13 @@ def start_command(binary, folder, ports, preload=None):
     return shlex.join(map(str, command))
 
 
+def rule_commands(binary, folder):
+    """Arguments for the fault `reload`."""
+    reload = f"{shlex.quote(str(binary))} reload --data {folder}/data > {folder}/reload.log"
+    return [part for option, rules in (("--forbid-command", SWITCHED_RULE + RULES), ("--allow-command", RULES))
+            for part in (option, f"printf %s {shlex.quote(rules)} > {folder}/acl.conf && {reload}")]
+
+
 def check(binary, way, preload, seed, seconds):
     """Runs the checker against a program for at most so many seconds, or to its first finding."""
     outcome = Outcome(seed=seed)
@@ -97,7 +105,7 @@ def check(binary, way, preload, seed, seconds):
         command = [sys.executable, "-B", str(CHECKER), "--start-command", start_command(binary, folder, ports, preload if way.slow_disk else None),
                    "--limits", str(LIMITS), "--seed", str(seed), "--minutes", f"{seconds / 60:.3f}",
                    "--faults", ",".join(way.faults) or "none", "--findings", "1", "--no-shrink", "-v",
-                   *shlex.split(way.options)]
+                   *shlex.split(way.options), *(rule_commands(binary, folder) if "reload" in way.faults else [])]
         for scheme, port in ports.items():
             command += ["--target", f"{scheme}://127.0.0.1:{port}"]
         begin = time.monotonic()

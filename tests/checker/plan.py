@@ -2,7 +2,7 @@
 
 A plan is JSON: {"seed", "seconds", "actors": [{name, protocol, client_id}], "steps": [{at, actor, do, with}]}. `at` is in
 milliseconds. `{R}` in texts stands for the name of the round, which every run of the plan has anew. Steps of the actor
-"broker" are `kill` (with `down`, milliseconds); a step `stand_down` tells that an actor must not connect
+"broker" are `kill` (with `down`, milliseconds), `forbid` and `allow`; a step `stand_down` tells that an actor must not connect
 again by itself.
 """
 
@@ -19,6 +19,7 @@ FAULTS = {
     "lapse": "clients that say nothing any more, not even their keep alive",
     "expire": "sessions that end by their expiry while the client is away",
     "clean": "clean starts over sessions that are there",
+    "reload": "rules that come and go while the broker runs; needs commands for that",
     "kill": "the broker is killed (-9) and started again; needs a command for that",
 }
 
@@ -51,7 +52,9 @@ class Planner:
             protocol, targets = self.rng.choice(self.options["protocols"])
             Script(self, f"a{number}", protocol, targets).write(self.messages_left // count)
         self._twins()
+        self._returns()
         self._kills()
+        self._reloads()
         self.steps.sort(key=lambda step: step["at"])
         return {"seed": self.seed, "seconds": self.options["seconds"], "actors": self.actors, "steps": self.steps}
 
@@ -106,6 +109,43 @@ class Planner:
                 self._publish(at + self.rng.randint(500, 2000), 5, "nosub/0", 1)
             self._subscribe_before(at)
             self.rng.choice([self._bursts, self._single])(at)
+
+    def _returns(self):
+        """Clients with lasting sessions come back to a queue while others go on publishing: what is new must not come
+        before what has waited, though that may have to be read first."""
+        if "cut" not in self.faults:
+            return
+        for one in self.rng.sample(self.actors[1:], min(3, len(self.actors) - 1)):
+            connects = [step for step in self.steps if step["actor"] == one["name"] and step["do"] == "connect"]
+            away = self.rng.randint(self.length // 4, 3 * self.length // 4)
+            last = max((step for step in connects if step["at"] < away - 200), key=lambda step: step["at"], default=None)
+            part = self.limits.protocol(one["protocol"])
+            if last is None or (last["with"]["expiry"] is not None and last["with"]["expiry"] <= 30) or \
+                    not part["wildcards"] or not part["overlapping"]:
+                continue
+            back = away + self.rng.randint(200, 500)
+            self.add(away - 100, one["name"], "subscribe",
+                     filters=[{"filter": "check/{R}/t/#", "qos": max(part["qos"])}])
+            self.add(away, one["name"], "cut", how="rst")
+            self.add(back, one["name"], "connect", **dict(last["with"], clean=False))
+            for early in (100, 10, 0):
+                self._publish(back - early, 4, None, self._burst_count())
+
+    def _reloads(self):
+        """Now and then nobody may receive certain topics, to which some are subscribed."""
+        if not self.switches():
+            return
+        at = self.rng.randint(300, 800)
+        while at < self.length - 900:
+            until = at + self.rng.randint(500, 900)
+            self.add(at, "broker", "forbid")
+            self.add(until, "broker", "allow")
+            for when in (at - 150, (at + until) // 2, until - 100):
+                self._publish(when, 3, "late/0", 1)
+            at = until + self.rng.randint(300, 1500)
+
+    def switches(self):
+        return "reload" in self.faults and bool(self.limits["forbidden"]["switched"])
 
     def _subscribe_before(self, kill):
         """What SUBACK promises outlives the kill, too."""
@@ -283,6 +323,8 @@ class Script:
             choices += [(2, "$share/" + rng.choice(self.planner.groups) + "/check/{R}/g/#")]
         if self.planner.limits["forbidden"]["receive"]:
             choices += [(0.7, "check/{R}/nosub/0")]
+        if self.planner.switches():
+            choices += [(3, "check/{R}/late/#")]
         return choose(rng, choices)
 
     def subscribe(self, text=None):

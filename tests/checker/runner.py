@@ -145,11 +145,25 @@ class Round:
         return Worker(cls(setup), steps, self.history, self.up.is_set)
 
     def _play(self, workers):
-        kills = [step for step in self.plan["steps"] if step["actor"] == "broker"]
-        while kills or not all(one.done() or one.trouble for one in workers):
-            if kills and kills[0]["at"] / 1000 <= self.history.now():
-                self._kill(kills.pop(0)["with"].get("down", 0) / 1000)
+        events = [step for step in self.plan["steps"] if step["actor"] == "broker"]
+        while events or not all(one.done() or one.trouble for one in workers):
+            if events and events[0]["at"] / 1000 <= self.history.now():
+                event = events.pop(0)
+                if event["do"] == "kill":
+                    self._kill(event["with"].get("down", 0) / 1000)
+                else:
+                    self._change_rules(event["do"])
             time.sleep(0.02)
+        self._change_rules("allow")  # as the next round expects it
+
+    def _change_rules(self, how):
+        if not self.broker.can("reload"):
+            return
+        if how == "allow":
+            self.history.record("allow")
+        self.broker.change_rules(how)
+        if how == "forbid":
+            self.history.record("forbid")
 
     def _kill(self, down):
         if not self.broker.can_be_killed():

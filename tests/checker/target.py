@@ -15,12 +15,24 @@ class CannotRun(Exception):
 
 
 class Broker:
-    """`start`: a command that the checker runs and kills. Or `kill` and `restart`: commands that do it."""
+    """`start`: a command that the checker runs and kills. Or `kill` and `restart`: commands that do it. `forbid` and
+    `allow` change its rules while it runs."""
 
-    def __init__(self, targets, start=None, kill=None, restart=None):
+    def __init__(self, targets, start=None, kill=None, restart=None, forbid=None, allow=None):
         self.targets = targets
         self.start_command, self.kill_command, self.restart_command = start, kill, restart
+        self.rule_commands = {"forbid": forbid, "allow": allow}
         self.process = None
+
+    def can(self, fault):
+        """Whether there are commands for what it takes."""
+        if fault == "reload":
+            return all(self.rule_commands.values())
+        return fault != "kill" or self.can_be_killed()
+
+    def change_rules(self, how):
+        """`forbid` or `allow`; returns when they are in force."""
+        self._run(self.rule_commands[how])
 
     def can_be_killed(self):
         return bool(self.start_command or (self.kill_command and self.restart_command))

@@ -169,6 +169,7 @@ class Timeline:
         self.by_client = collections.defaultdict(list)
         self.publications = {}
         self.kills = [event["t"] for event in events if event["e"] == "kill"]
+        self.rule_changes = [event for event in events if event["e"] in ("forbid", "allow")]
         self.ups = [event["t"] for event in events if event["e"] == "up"]
         self.end = events[-1]["t"] if events else 0.0
         self.protocol_faults = []
@@ -482,4 +483,22 @@ class Timeline:
                 yield text, group, operations
 
     def forbidden(self, direction, topic):
-        return any(matches(pattern, topic) for pattern in self.limits["forbidden"][direction])
+        """Whether the rules forbid it, always or at times: nobody is owed it."""
+        patterns = self.limits["forbidden"][direction]
+        if direction == "receive":
+            patterns = patterns + self.limits["forbidden"]["switched"]
+        return any(matches(pattern, topic) for pattern in patterns)
+
+    def forbidden_since(self, topic, published, received):
+        """When rules came that have forbidden to receive it, from before it was published until it was received. None:
+        they were not always there."""
+        if not any(matches(pattern, topic) for pattern in self.limits["forbidden"]["switched"]):
+            return None
+        since = None
+        for event in self.rule_changes:
+            if event["t"] >= published:
+                if event["e"] == "allow" and event["t"] <= received:
+                    return None
+                continue
+            since = event["t"] if event["e"] == "forbid" else None
+        return since

@@ -354,6 +354,8 @@ class MqttActor(Actor):
             return
         one.accepted, self.discarded = True, False
         present = packet.session_present if one.version != wire.V31 else None
+        # 3.1 does not say it, but a session that was clean has ended with its connection.
+        is_gone = present is False or (present is None and self.session_expiry == 0)
         expiry = self.asked_expiry
         told = packet.properties.get("session_expiry")
         fields = {}
@@ -363,7 +365,7 @@ class MqttActor(Actor):
         one.window = packet.properties.get("receive_maximum", 65535)
         one.keep_alive = packet.properties.get("server_keep_alive", one.keep_alive)
         self.record("connected", conn=one.name, present=present, **fields)
-        if not present and present is not None:
+        if is_gone:
             self._lose_session()
         self._resend(one)
         self._send_waiting()
