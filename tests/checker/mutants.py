@@ -91,7 +91,9 @@ def start_command(binary, folder, ports, preload=None):
 
 def rule_commands(binary, folder):
     """Arguments for the fault `reload`."""
-    reload = f"{shlex.quote(str(binary))} reload --data {folder}/data > {folder}/reload.log"
+    # The program's own socket may be there a moment after its listeners.
+    reload = f"until {shlex.quote(str(binary))} reload --data {folder}/data > {folder}/reload.log 2>&1; do sleep 0.05; done"
+    reload = f"timeout 10 sh -c {shlex.quote(reload)}"
     return [part for option, rules in (("--forbid-command", SWITCHED_RULE + RULES), ("--allow-command", RULES))
             for part in (option, f"printf %s {shlex.quote(rules)} > {folder}/acl.conf && {reload}")]
 
