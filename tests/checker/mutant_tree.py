@@ -82,7 +82,7 @@ class Tree:
     last one is compiled."""
 
     def __init__(self, folder, jobs):
-        self.folder = pathlib.Path(folder)
+        self.folder = pathlib.Path(folder).resolve()
         self.sources = self.folder / "src"
         self.build_folder = self.sources / "build" / "release"  # the preset's: so that ccache knows its objects
         self.jobs = jobs
