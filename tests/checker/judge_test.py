@@ -277,6 +277,25 @@ class Content(JudgeTest):
             self.assert_clean(story.drained(5, "s#1"))
             self.assert_found("forbidden", story.message(2.1, "s#1", "p.1", topic))
 
+    def test_forbidden_while_the_rules_say_so(self):
+        limits = Limits({"forbidden": {"switched": ["late/#"]}})
+
+        def story(published, received, topic="late/x"):
+            found = pair().subscribe(1, "s#1", "#").add(2, "forbid").add(4, "allow").publish(
+                published, "p#1", "p.1", topic)
+            return found.message(received, "s#1", "p.1", topic)
+        self.assert_found("forbidden", story(2.5, 2.6), limits)
+        self.assert_clean(story(1.5, 1.6), limits)
+        self.assert_clean(story(1.5, 2.6), limits)  # on its way when the rules came
+        self.assert_clean(story(2.5, 4.1), limits)  # kept, and allowed again
+        self.assert_clean(story(4.5, 4.6), limits)
+        self.assert_clean(story(2.5, 2.6, "t"), limits)
+
+    def test_what_rules_forbid_now_and_then_is_owed_to_nobody(self):
+        limits = Limits({"forbidden": {"switched": ["late/#"]}})
+        story = pair().subscribe(1, "s#1", "#").add(2, "forbid").publish(2.5, "p#1", "p.1", "late/x")
+        self.assert_clean(story.drained(5, "s#1"), limits)
+
     def test_flags(self):
         def story(retain, message_retain, rap=False):
             return pair().subscribe(1, "s#1", "t", rap=rap).publish(2, "p#1", "p.1", retain=retain).message(

@@ -56,6 +56,18 @@ class Plans(unittest.TestCase):
         self.assertIn("check/{R}/nopub/0", text)
         self.assertIn("check/{R}/nosub/0", text)
 
+    def test_rules_change_where_the_target_has_such(self):
+        limits = {"forbidden": {"switched": ["check/+/late/#"]}}
+        plan = make(1, limits, faults=["reload"])
+        forbidden, allowed = ([step["at"] for step in steps_of(plan, do)] for do in ("forbid", "allow"))
+        self.assertTrue(forbidden)
+        self.assertEqual(len(forbidden), len(allowed))
+        for begin, end in zip(forbidden, allowed):
+            self.assertTrue(any(begin < step["at"] < end and "/late/" in step["with"]["topic"]
+                                for step in steps_of(plan, "publish")))
+        self.assertEqual(steps_of(make(1, limits, faults=["kill"]), "forbid"), [])
+        self.assertEqual(steps_of(make(1, faults=["reload"]), "forbid"), [])
+
     def test_a_round_gives_its_name_to_everything(self):
         text = json.dumps(plans.for_round(make(1), "r7"))
         self.assertNotIn("{R}", text)
