@@ -272,6 +272,8 @@ class Script:
                 table.append((weight, act))
         if self.protocol == "mqttsn":
             table.append((4, self.sleep))
+        if self.five and not self.plain and self.part["retain"]:
+            table.append((4, self.ask_for_retained))
         if self.lapses:
             table.append((2, self.lapse))
         if self.short:
@@ -327,7 +329,8 @@ class Script:
             choices += [(3, "check/{R}/late/#")]
         return choose(rng, choices)
 
-    def subscribe(self, text=None):
+    def subscribe(self, text=None, handling=None):
+        """`handling`: whether retained messages are asked for, as MQTT 5 says it; None: at random."""
         rng = self.rng
         text = text or self._new_filter()
         shared = text.startswith("$share/")
@@ -339,7 +342,7 @@ class Script:
         if shared:
             one["qos"] = max(self.part["qos"]) if rng.random() < 0.8 else one["qos"]
         if self.five and not self.plain:
-            one.update(rap=rng.random() < 0.25, rh=choose(rng, [(4, 0), (1, 1), (1, 2)]),
+            one.update(rap=rng.random() < 0.25, rh=choose(rng, [(4, 0), (1, 1), (1, 2)]) if handling is None else handling,
                        nl=not shared and rng.random() < 0.15)
             if self.part["subscription_ids"] and rng.random() < 0.5:
                 one["id"] = len(self.filters) + 1
@@ -347,6 +350,14 @@ class Script:
         self.add("subscribe", filters=[one])
         if text not in self.filters:
             self.filters.append(text)
+
+    def ask_for_retained(self):
+        """A new subscription where something is retained by now, with any retain handling."""
+        text = f"check/{{R}}/r/{self.rng.randrange(RETAINED_TOPICS)}"
+        if text in self.filters:
+            self.filters.remove(text)
+            self.add("unsubscribe", filters=[text])
+        self.subscribe(text, self.rng.choice([0, 1, 2]))
 
     def resubscribe(self):
         if self.filters:
