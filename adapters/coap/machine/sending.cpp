@@ -77,6 +77,9 @@ Response Machine::notification_of(const Observation& observation, const Message&
 /// for long (RFC 7641, 4.5).
 void Machine::send_notice(Endpoint& endpoint, Notice notice) {
     Observation& observation = *notice.observation;
+    if (client_of(observation).session == nullptr) {
+        return;  // its session was taken away, and it was told so
+    }
     if (notice.message->is_expired(now())) {
         metrics().drop(DropReason::expired);
         finish(client_of(observation), notice.packet_id, ReasonCode::success);

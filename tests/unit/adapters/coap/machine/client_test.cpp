@@ -408,6 +408,32 @@ TEST_CASE("a connection goes on at another address, with all that was under way"
     CHECK(t.world.sum([](const Metrics& m) { return m.coap_connections_moved.value(); }) == 1);
 }
 
+TEST_CASE("a session that is taken over leaves nothing to be sent to its observers") {
+    CoapTest t;
+    const std::string token = connect(t, "clientid=dev&keepalive=3600");
+    const std::string query = "clientid=dev&token=" + token;
+    for (const char* const path : {"ps/a/+", "ps/b/+", "ps/c/+"}) {
+        t.ask({.message_id = static_cast<std::uint16_t>(path[3]),
+               .token = path + 3,
+               .path = path,
+               .query = query,
+               .options = {{option::observe, ""}}});
+    }
+    for (const char* const topic : {"a/1", "b/1", "c/1", "a/2", "b/2", "c/2"}) {
+        t.publish(topic, "x");
+    }
+    CHECK(t.next().starts_with("CON 2.05"));  // not acknowledged: the others wait
+    connect(t, "clientid=dev&keepalive=3600", 9, 1001);
+    std::vector<std::string> last;
+    for (std::string text = t.take(); !text.empty(); text = t.take()) {
+        last.push_back(text);
+    }
+    CHECK(last.size() == 3);
+    for (const std::string& text : last) {
+        CHECK(text.starts_with("NON 5.03"));
+    }
+}
+
 TEST_CASE("what a connection does not acknowledge waits until it comes back") {
     CoapTest t;
     const std::string token = connect(t, "clientid=dev&keepalive=3600");
