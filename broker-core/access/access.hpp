@@ -70,7 +70,7 @@ private:
 
 /// What a client shows at the door; borrowed for the call.
 struct Credentials {
-    std::string_view client_id{};
+    std::string_view client_id{};  // the core's; an Authenticator sees the client's own
     std::optional<std::string_view> username{};
     std::optional<Bytes> password{};
     const PeerInfo& peer;

@@ -57,7 +57,7 @@ public:
             case Kind::user:
                 return checked(client_.principal(), is_first);
             case Kind::client:
-                return checked(client_.client_id, is_first);
+                return checked(client_.own_client_id(), is_first);
             case Kind::address:
                 if (client_.ip == IpAddress{}) {
                     return std::nullopt;  // a Unix socket has none

@@ -28,7 +28,7 @@ namespace gw {
 
 /// What a client asks for when it connects, once it is authenticated; borrowed for the call.
 struct OpenSession {
-    std::string_view client_id;  // not empty; Broker::make_client_id() makes one
+    std::string_view client_id;  // not empty; core_client_id() of the client's own
     std::string_view peer;       // PeerInfo::address; empty: address and port of `origin` say all
     Origin origin;
     std::string_view shown_username;  // what the client calls itself, proven or not
@@ -186,9 +186,10 @@ public:
 
     // --- for adapters: sessions
 
-    /// A random client id that this worker owns, for clients that bring none.
-    std::string make_client_id();
-    /// The worker that owns the client id; a connection must move there before open_session().
+    /// A random client id, for clients that bring none; core_client_id() of it is this worker's.
+    std::string make_client_id(const OriginRules* rules);
+    /// The worker that owns the core's client id; a connection must move there before
+    /// open_session().
     std::uint32_t worker_of(std::string_view client_id) const {
         return shared_.worker_of(client_id);
     }
@@ -231,9 +232,10 @@ public:
     /// Output has drained: goes on with deliveries. Clear is_output_blocked before.
     void on_writable(Session& session) { pump(session); }
     /// Why a login does not give the session: another user's, or a weaker proof than its own was;
-    /// or nothing. open_session() and reauthenticate() ask by themselves.
-    std::optional<DoorReason> refuse_takeover(const Session& session,
-                                              const AuthDecision& decision) const;
+    /// or nothing. `rules`: of the listener that it comes by; behind another mount point it is
+    /// another client. open_session() and reauthenticate() ask by themselves.
+    std::optional<DoorReason> refuse_takeover(const Session& session, const AuthDecision& decision,
+                                              const OriginRules* rules) const;
     /// Puts another proof of its user in place, and with `here` the place that it comes from now.
     /// False: it does not give the session, and nothing has changed.
     bool reauthenticate(Session& session, const AuthDecision& decision,
@@ -459,6 +461,8 @@ private:
         metrics_.door_refused_by_reason[static_cast<std::size_t>(why)].add();
     }
     static ReasonCode reason_of(DoorReason why);
+    /// The client's own id in the core's.
+    static std::string_view own_id(const OriginRules* rules, std::string_view client_id);
     bool is_refusal_logged(std::optional<DoorReason> why, std::uint64_t& passed_over);
 
     // broker_access.cpp

@@ -5,6 +5,11 @@
 
 namespace gw {
 
+std::string_view Broker::own_id(const OriginRules* rules, std::string_view client_id) {
+    const std::size_t bytes = rules != nullptr ? rules->mountpoint.size() : 0;
+    return client_id.substr(std::min(bytes, client_id.size()));
+}
+
 ReasonCode Broker::reason_of(DoorReason why) {
     switch (why) {
         case DoorReason::banned:
@@ -22,7 +27,8 @@ ReasonCode Broker::reason_of(DoorReason why) {
 std::optional<ReasonCode> Broker::refuse_at_door(const Credentials& credentials) {
     const std::string_view username = credentials.username.value_or(std::string_view{});
     std::optional<DoorReason> why;
-    if (is_reserved_name(credentials.client_id) || is_reserved_name(username)) {
+    if (is_reserved_name(own_id(credentials.peer.rules.get(), credentials.client_id)) ||
+        is_reserved_name(username)) {
         why = DoorReason::reserved_name;
     } else {
         why = judge_origin(credentials.peer.origin(),
@@ -52,7 +58,8 @@ void Broker::note_failed_login(const Credentials& credentials) {
 std::optional<DoorReason> Broker::refuse_login(const OpenSession& request,
                                                const AuthDecision& auth) {
     // A session that the store has kept was judged when it was made.
-    const bool is_reserved = is_reserved_name(request.client_id) || is_reserved_name(auth.username);
+    const bool is_reserved = is_reserved_name(own_id(request.origin.rules, request.client_id)) ||
+                             is_reserved_name(auth.username);
     if (is_reserved && !request.is_restored) {
         return DoorReason::reserved_name;
     }
@@ -115,9 +122,11 @@ IdentityPtr Broker::unowned_identity(const OpenSession& request, std::string_vie
 }
 
 std::optional<DoorReason> Broker::refuse_takeover(const Session& session,
-                                                  const AuthDecision& decision) const {
+                                                  const AuthDecision& decision,
+                                                  const OriginRules* rules) const {
     const ClientIdentity& owner = *session.identity;
-    if (owner.is_anonymous != decision.is_anonymous ||
+    if ((rules != nullptr && owner.mountpoint.view() != rules->mountpoint) ||
+        owner.is_anonymous != decision.is_anonymous ||
         (!decision.is_anonymous && owner.username != std::string_view{decision.username})) {
         return DoorReason::other_principal;
     }

@@ -102,7 +102,7 @@ std::string unix_seconds(WallTime time) {
 
 // ----------------------------------------------------------------------------- authentication
 
-std::string Broker::make_client_id() {
+std::string Broker::make_client_id(const OriginRules* rules) {
     constexpr std::string_view digits = "0123456789abcdefghijklmnopqrstuv";
     for (;;) {
         std::string id = "mangrove-";
@@ -110,7 +110,8 @@ std::string Broker::make_client_id() {
         for (int i = 0; i < 12; ++i, bits >>= 5) {
             id += digits[bits & 31];
         }
-        if (worker_of(id) == worker_ && sessions_.find(id) == nullptr) {
+        const std::string known = core_client_id(rules, id);
+        if (worker_of(known) == worker_ && sessions_.find(known) == nullptr) {
             return id;
         }
     }
@@ -144,6 +145,8 @@ std::optional<AuthDecision> Broker::authenticate(const Credentials& credentials,
         return proven;
     }
     Credentials judged = credentials;
+    // Who decides knows the client by its own id.
+    judged.client_id = own_id(credentials.peer.rules.get(), credentials.client_id);
     judged.allow_anonymous =
         judge_origin(credentials.peer.origin(), {.client_id = credentials.client_id})
             .allows_anonymous;
@@ -237,7 +240,7 @@ std::unique_ptr<AuthExchange> Broker::begin_enhanced_auth(std::string_view metho
 
 bool Broker::reauthenticate(Session& session, const AuthDecision& decision,
                             const OpenSession* here) {
-    auto why = refuse_takeover(session, decision);
+    auto why = refuse_takeover(session, decision, here != nullptr ? here->origin.rules : nullptr);
     if (!why && here != nullptr) {
         why = judge_origin(here->origin, {.client_id = session.client_id(),
                                           .username = decision.username,
@@ -375,8 +378,8 @@ void Broker::tell_refusal(const OpenSession& request, ReasonCode reason,
         why = DoorReason::banned;
     } else if (!why && reason == ReasonCode::connection_rate_exceeded) {
         why = DoorReason::login_delay;
-    } else if (!why &&
-               (is_reserved_name(request.client_id) || is_reserved_name(request.shown_username))) {
+    } else if (!why && (is_reserved_name(own_id(request.origin.rules, request.client_id)) ||
+                        is_reserved_name(request.shown_username))) {
         why = DoorReason::reserved_name;
     }
     std::uint64_t passed_over = 0;
@@ -436,7 +439,7 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
     bool is_changing = request.will != nullptr;
     bool has_ended_stored = false;
     if (session != nullptr) {
-        if (const auto why = refuse_takeover(*session, auth)) {
+        if (const auto why = refuse_takeover(*session, auth, request.origin.rules)) {
             return refuse(request, *why);
         }
         if (session->link != nullptr) {

@@ -148,6 +148,8 @@ struct ClientIdentity : RefCounted<ClientIdentity> {
 
     /// "address:port", or "unix".
     std::string peer() const;
+    /// Its id as it says it itself: without its mount point, which the core's id has before it.
+    std::string_view own_client_id() const { return own_topic(client_id); }
     /// A topic of the broker as this client knows it: without its mount point.
     std::string_view own_topic(std::string_view topic) const {
         const std::string_view mount = mountpoint.view();

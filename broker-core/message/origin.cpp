@@ -11,4 +11,13 @@ bool OriginRules::lets_in(const IpAddress& ip) const {
     return true;
 }
 
+std::string core_client_id(const OriginRules* rules, std::string_view own) {
+    std::string id;
+    if (rules != nullptr) {
+        id = rules->mountpoint;
+    }
+    id += own;
+    return id;
+}
+
 }  // namespace gw

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace gw {
@@ -29,6 +30,10 @@ struct OriginRules {
     /// Put before every topic, filter and client id of those who come here; empty: nothing.
     std::string mountpoint;
 };
+
+/// The core's id of a client who calls himself `own`: behind the mount point, so that equal ids
+/// behind two of them are two clients. Null: no rules, no mount point.
+std::string core_client_id(const OriginRules* rules, std::string_view own);
 
 using OriginRulesPtr = std::shared_ptr<const OriginRules>;
 

@@ -13,8 +13,9 @@ import time
 import auth_tools
 import harness
 import mqtt_wire as wire
+import stomp_wire
 from auth_tools import QUICK, add_user, command, metrics
-from harness import Broker, MqttTest, versions, wait_until, waits
+from harness import Broker, MqttTest, free_port, versions, wait_until, waits
 from mqtt_wire import V311, V5
 
 BANNED = {V311: 5, V5: 0x8A}
@@ -174,6 +175,26 @@ class Limits(DoorTest):
         self.assertEqual(codes, [0x86] * 4 + [0x9F] * 2)
         self.assertEqual(attempt("127.0.0.50", "secret"), 0x9F)
         self.assertEqual(attempt("127.0.0.30", "secret"), 0)
+
+    def test_stomp_counts_by_the_name_that_is_shown(self):
+        """The client id is the guesser's to choose: under ever new ones he could guess for ever."""
+        port = free_port()
+        broker = self.own(allow_anonymous="false", door__exempt="none", door__login__free_failures="3",
+                          door__login__delay="60s", listener__stomp__default=f"127.0.0.1:{port}")
+        add_user(broker, "ann", "secret")
+
+        def attempt(passcode, **more):
+            client = stomp_wire.Client(("127.0.0.1", port))
+            self.addCleanup(client.close)
+            client.raw(stomp_wire.encode("CONNECT", {"accept-version": "1.2", "host": "x", "login": "ann",
+                                                     "passcode": passcode, **more}))
+            return client.recv().command
+
+        for number in range(6):
+            more = {"client-id": f"new{number}"} if number % 2 else {}
+            self.assertEqual(attempt("wrong", **more), "ERROR")
+        self.assertEqual(attempt("secret"), "ERROR")
+        self.assertGreaterEqual(metrics(broker)["door/refused/login_delay"], 1)
 
     def test_scram_counts_by_the_name_it_is_about(self):
         """Whose password is guessed stands in the exchange, not in CONNECT."""

@@ -62,15 +62,16 @@ void Machine::connect(Incoming& in) {
         refuse(in, Code::bad_request, "will");
         return;
     }
-    const auto decision = decide(in, *query.client_id);
+    const std::string client_id = core_id(*query.client_id);
+    const auto decision = decide(in, client_id);
     if (!decision) {
         return;
     }
     if (decision->reason != ReasonCode::success) {
-        refuse_login(in, *query.client_id, decision->reason);
+        refuse_login(in, client_id, decision->reason);
         return;
     }
-    OpenSession request = open_request(in, *query.client_id);
+    OpenSession request = open_request(in, client_id);
     request.clean_start = query.clean_start.value_or(false);
     const auto expiry = options_->session_expiry.count();
     request.expiry_interval = query.session_expiry.value_or(

@@ -68,6 +68,15 @@ std::uint64_t Machine::asker_of(const DatagramSource& source, const MessageView&
     return queries_hash(message, hash_identity(source, hash_key_));
 }
 
+/// The core's id of who calls himself so here.
+std::string Machine::core_id(std::string_view client_id) const {
+    return core_client_id(options_->origin.get(), client_id);
+}
+
+std::string Machine::new_id() {
+    return core_id(broker_.make_client_id(options_->origin.get()));
+}
+
 Client* Machine::find_client(std::string_view client_id) {
     Session* const session = broker_.find_session(client_id);
     if (session == nullptr || session->link == nullptr ||
@@ -91,7 +100,7 @@ Client* Machine::login(Incoming& in) {
             refuse(in, Code::bad_request, "client id");
             return nullptr;
         }
-        present = find_client(*query.client_id);
+        present = find_client(core_id(*query.client_id));
     } else if (const Endpoint* const endpoint = find_endpoint(in.source.peer)) {
         present = endpoint->own_client;
     }
@@ -102,9 +111,9 @@ Client* Machine::login(Incoming& in) {
         touch(*present);
         return present;
     }
-    std::string client_id = query.client_id      ? *query.client_id
+    std::string client_id = query.client_id      ? core_id(*query.client_id)
                             : present != nullptr ? present->session->client_id()
-                                                 : broker_.make_client_id();
+                                                 : new_id();
     const auto decision = decide(in, client_id);
     if (!decision) {
         return nullptr;
@@ -116,9 +125,9 @@ Client* Machine::login(Incoming& in) {
     // The client may have gone, or come, while this was decided.
     present = query.client_id ? find_client(client_id) : present;
     if (!query.client_id && present != nullptr &&
-        broker_.refuse_takeover(*present->session, *decision)) {
+        broker_.refuse_takeover(*present->session, *decision, options_->origin.get())) {
         leave_endpoint(*std::exchange(present, nullptr));
-        client_id = broker_.make_client_id();
+        client_id = new_id();
     }
     if (present != nullptr) {
         return accept(in, present, *decision);
@@ -285,7 +294,7 @@ Client* Machine::login_by_token(Incoming& in) {
     const Query& query = in.target.query;
     Client* const client = find_by_token(*query.token);
     if (client == nullptr ||
-        (query.client_id && client->session->client_id() != std::string_view{*query.client_id})) {
+        (query.client_id && client->session->client_id() != core_id(*query.client_id))) {
         refuse(in, Code::unauthorized, "no connection has this token");
         return nullptr;
     }

@@ -105,7 +105,7 @@ DatagramRoute Machine::route(Bytes datagram) {
     }
     const RouteHint hint = decode_route_hint(*message, route_scratch_);
     if (!hint.client_id.empty()) {
-        route.worker = broker_.worker_of(hint.client_id);
+        route.worker = broker_.worker_of(core_id(hint.client_id));
     } else if (hint.token.size() > 2) {
         // A connection's token says first which worker has it.
         std::uint32_t worker = 0;
@@ -233,7 +233,7 @@ void Machine::repeat_answer(Incoming& in, Code code) {
     if (code == Code::created) {
         auto target = decode_target(in.request.message);
         if (target && target->place == Place::connection && target->query.client_id) {
-            Client* const client = find_client(*target->query.client_id);
+            Client* const client = find_client(core_id(*target->query.client_id));
             const Client::Connection* const connection =
                 client != nullptr ? client->connection() : nullptr;
             if (connection != nullptr && connection->made_from == in.source.peer &&

@@ -118,6 +118,8 @@ private:
     Client* open(Incoming& in, OpenSession&& request, const AuthDecision& decision,
                  OpenedSession& opened);
     void refuse_login(Incoming& in, std::string_view client_id, ReasonCode reason);
+    std::string core_id(std::string_view client_id) const;
+    std::string new_id();
     Client* find_client(std::string_view client_id);
     OpenSession open_request(const Incoming& in, std::string_view client_id) const;
     void touch(Client& client);

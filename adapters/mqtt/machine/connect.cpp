@@ -86,13 +86,15 @@ ConnectionMachine::Step ConnectionMachine::begin_connect(const ConnectPacket& pa
     const bool may_be_empty = is_v5() || (packet.version == Version::v3_1_1 && packet.clean_start);
     if (packet.client_id.empty() && may_be_empty && connecting_->assigned_id.empty()) {
         const std::string& proven = connecting_->peer.client_id;
-        connecting_->assigned_id = proven.empty() ? broker_.make_client_id() : proven;
+        connecting_->assigned_id =
+            proven.empty() ? broker_.make_client_id(connecting_->peer.rules.get()) : proven;
     }
     const std::string_view client_id = client_id_of(packet);
     if (!check_connect(packet, client_id)) {
         return Step::done;
     }
-    const std::uint32_t owner = broker_.worker_of(client_id);
+    connecting_->core_id = core_client_id(connecting_->peer.rules.get(), client_id);
+    const std::uint32_t owner = broker_.worker_of(connecting_->core_id);
     if (owner != broker_.worker()) {
         connection_.move_to(owner);
         return Step::wait;
@@ -101,7 +103,7 @@ ConnectionMachine::Step ConnectionMachine::begin_connect(const ConnectPacket& pa
         start_enhanced_auth(packet, client_id, body);
         return Step::done;
     }
-    return authenticate(packet, client_id);
+    return authenticate(packet);
 }
 
 /// What the transport has proven comes first, then the client's own word, then ours.
@@ -152,10 +154,9 @@ bool ConnectionMachine::check_will(const ConnectPacket& packet) {
     return true;
 }
 
-Credentials ConnectionMachine::credentials_of(const ConnectPacket& packet,
-                                              std::string_view client_id) const {
+Credentials ConnectionMachine::credentials_of(const ConnectPacket& packet) const {
     const PeerInfo& peer = connecting_->peer;
-    return {.client_id = client_id,
+    return {.client_id = connecting_->core_id,
             .username = peer.username.empty() ? packet.username
                                               : std::optional<std::string_view>{peer.username},
             .password = packet.password,
@@ -163,12 +164,10 @@ Credentials ConnectionMachine::credentials_of(const ConnectPacket& packet,
             .protocol = protocol_of(packet.version)};
 }
 
-ConnectionMachine::Step ConnectionMachine::authenticate(const ConnectPacket& packet,
-                                                        std::string_view client_id) {
+ConnectionMachine::Step ConnectionMachine::authenticate(const ConnectPacket& packet) {
     std::optional<AuthDecision> decision = std::move(connecting_->decision);
     if (!decision) {
-        decision =
-            broker_.authenticate(credentials_of(packet, client_id), *this, connecting_->token);
+        decision = broker_.authenticate(credentials_of(packet), *this, connecting_->token);
     }
     if (!decision) {
         // The packet is given again once the answer is there; what follows it waits unread.
@@ -189,10 +188,9 @@ void ConnectionMachine::on_auth_decided(AuthToken token, const AuthDecision& dec
     connection_.resume_reading();
 }
 
-OpenSession ConnectionMachine::open_request(const ConnectPacket& packet,
-                                            std::string_view client_id) const {
+OpenSession ConnectionMachine::open_request(const ConnectPacket& packet) const {
     OpenSession request;
-    request.client_id = client_id;
+    request.client_id = connecting_->core_id;
     request.peer = connecting_->peer.address;
     request.origin = connecting_->peer.origin();
     request.shown_username = shown_name(packet);
@@ -219,9 +217,7 @@ OpenSession ConnectionMachine::open_request(const ConnectPacket& packet,
 void ConnectionMachine::finish_connect(const ConnectPacket& packet, const AuthDecision& decision,
                                        std::string_view auth_data) {
     const std::string assigned_id = connecting_->assigned_id;
-    const std::string client_id{client_id_of(packet)};
-    const OpenedSession opened =
-        broker_.open_session(open_request(packet, client_id), decision, *this);
+    const OpenedSession opened = broker_.open_session(open_request(packet), decision, *this);
     if (opened.session == nullptr) {
         // The broker has counted the refusal.
         refuse_connect(packet.version, opened.reason, {});
@@ -322,8 +318,9 @@ void ConnectionMachine::encode_connack_to(ByteBuffer& out, const ConnectPacket& 
 
 void ConnectionMachine::refuse_connect(const ConnectPacket& packet, std::string_view client_id,
                                        ReasonCode reason, std::string_view text) {
+    const std::string core_id = core_client_id(connecting_->peer.rules.get(), client_id);
     OpenSession request;
-    request.client_id = client_id;
+    request.client_id = core_id;
     request.peer = connecting_->peer.address;
     request.origin = connecting_->peer.origin();
     request.shown_username = shown_name(packet);
@@ -361,7 +358,7 @@ void ConnectionMachine::refuse_connect(Version version, ReasonCode reason, std::
 
 void ConnectionMachine::start_enhanced_auth(const ConnectPacket& packet, std::string_view client_id,
                                             Bytes body) {
-    const Credentials credentials = credentials_of(packet, client_id);
+    const Credentials credentials = credentials_of(packet);
     if (const auto refused = broker_.refuse_at_door(credentials)) {
         refuse_connect(packet, client_id, *refused, {});
         return;
@@ -427,7 +424,7 @@ void ConnectionMachine::take_connect_step(const ConnectPacket& packet, const Aut
     connecting_->exchange_name = step.decision.username;
     switch (step.kind) {
         case AuthStep::Kind::continue_exchange: {
-            Credentials credentials = credentials_of(packet, client_id_of(packet));
+            Credentials credentials = credentials_of(packet);
             credentials.username = shown_name(packet);
             if (const auto refused = broker_.refuse_at_door(credentials)) {
                 refuse_connect(packet, client_id_of(packet), *refused, {});
@@ -462,7 +459,7 @@ void ConnectionMachine::on_auth_step(AuthToken token, const AuthStep& step) {
         const auto packet = decode_connect(connecting_->connect_body.view(), scratch);
         GW_ASSERT(packet.has_value());  // it was, when it came
         take_connect_step(*packet, step);
-        if (state_ != State::closed) {
+        if (state_ != State::closed && state_ != State::opening) {  // that waits for the store
             connection_.resume_reading();
         }
     } else if (state_ == State::connected && rare_ && token == rare_->reauthentication_token) {

@@ -47,6 +47,7 @@ private:
         PeerInfo peer;
         ByteBuffer connect_body;  // kept during an enhanced authentication
         std::string assigned_id;
+        std::string core_id;  // core_client_id() of the id that counts
         std::unique_ptr<AuthExchange> exchange;
         std::string exchange_name;  // that the client wants to prove by it; empty: not known yet
         std::optional<AuthDecision> decision;
@@ -112,12 +113,12 @@ private:
     bool check_connect(const ConnectPacket& packet, std::string_view client_id);
     bool check_will(const ConnectPacket& packet);
     Step begin_connect(const ConnectPacket& packet, Bytes body);
-    Credentials credentials_of(const ConnectPacket& packet, std::string_view client_id) const;
-    Step authenticate(const ConnectPacket& packet, std::string_view client_id);
+    Credentials credentials_of(const ConnectPacket& packet) const;
+    Step authenticate(const ConnectPacket& packet);
     void start_enhanced_auth(const ConnectPacket& packet, std::string_view client_id, Bytes body);
     void finish_connect(const ConnectPacket& packet, const AuthDecision& decision,
                         std::string_view auth_data);
-    OpenSession open_request(const ConnectPacket& packet, std::string_view client_id) const;
+    OpenSession open_request(const ConnectPacket& packet) const;
     void keep_connection_settings(const ConnectPacket& packet);
     void on_connack_stored(StoreOutcome outcome);
     void encode_connack_to(ByteBuffer& out, const ConnectPacket& packet,

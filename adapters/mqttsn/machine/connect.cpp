@@ -25,6 +25,10 @@ ReturnCode refusal_of(ReasonCode reason) {
 
 }  // namespace
 
+std::string_view Connection::own_client_id() const {
+    return std::string_view{client_id()}.substr(gateway_.core_id({}).size());
+}
+
 const std::string& Connection::client_id() const {
     static const std::string nobody;
     if (session_ != nullptr) {
@@ -41,7 +45,7 @@ void Connection::on_connect(const Connect& packet, const DatagramSource& source)
     gateway_.shared().client_count.fetch_add(1, std::memory_order_relaxed);
     is_counted_ = true;
     connecting_ = std::make_unique<Connecting>();
-    connecting_->client_id = std::string{packet.client_id};
+    connecting_->client_id = gateway_.core_id(packet.client_id);
     connecting_->flags = packet.flags;
     connecting_->duration = packet.duration;
     connecting_->peer = gateway_.peer_info(source);
@@ -241,7 +245,8 @@ void Connection::refuse_connect(ReasonCode reason, ReturnCode code) {
 void Connection::finish_connect() {
     Session* const present = broker().find_session(connecting_->client_id);
     const bool is_owner =
-        present != nullptr && !broker().refuse_takeover(*present, *connecting_->decision);
+        present != nullptr &&
+        !broker().refuse_takeover(*present, *connecting_->decision, connecting_->peer.rules.get());
     if (is_owner) {
         keep_sleeper(*present);
         prepare_takeover(*present);

@@ -134,7 +134,7 @@ DatagramRoute Gateway::route(Bytes datagram) {
     if (frame && frame->body.size() > fixed_bytes) {
         // The session's owner, wherever the client is now.
         route.kind = DatagramRoute::Kind::owner;
-        route.worker = broker_.worker_of(as_text(frame->body.subspan(fixed_bytes)));
+        route.worker = broker_.worker_of(core_id(as_text(frame->body.subspan(fixed_bytes))));
     }
     return route;
 }
@@ -226,8 +226,8 @@ void Gateway::on_connect(const DatagramSource& source, const Frame& frame) {
     }
     const auto& packet = std::get<Connect>(*decoded);
     Connection* const present = find(source);
-    const bool is_same =
-        present != nullptr && present->client_id() == packet.client_id && !packet.client_id.empty();
+    const bool is_same = present != nullptr && present->client_id() == core_id(packet.client_id) &&
+                         !packet.client_id.empty();
     if (is_same && present->repeats_connect(packet)) {
         broker_.metrics().packets_received.add();
         return;
@@ -245,8 +245,9 @@ void Gateway::on_connect(const DatagramSource& source, const Frame& frame) {
 bool Gateway::may_connect(const DatagramSource& source, const Connect& packet) {
     const auto refuse = [&](ReasonCode reason, ReturnCode code) {
         const PeerInfo peer = peer_info(source);
+        const std::string id = core_id(packet.client_id);
         OpenSession request;
-        request.client_id = packet.client_id;
+        request.client_id = id;
         request.peer = peer.address;
         request.origin = peer.origin();
         request.protocol = Protocol::mqtt_sn;
@@ -276,8 +277,12 @@ bool Gateway::may_connect(const DatagramSource& source, const Connect& packet) {
     return true;
 }
 
+std::string Gateway::core_id(std::string_view client_id) const {
+    return core_client_id(options_->origin.get(), client_id);
+}
+
 void Gateway::on_client_ping(const DatagramSource& source, std::string_view client_id) {
-    Connection* const connection = connection_of(broker_.find_session(client_id));
+    Connection* const connection = connection_of(broker_.find_session(core_id(client_id)));
     if (connection != nullptr && &connection->gateway() == this) {
         connection->on_client_ping(source);
         return;

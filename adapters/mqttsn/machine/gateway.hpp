@@ -57,6 +57,8 @@ public:
     void add_gone(Connection& connection) { gone_.push_back(connection.handle()); }
     /// The MQTT-SN connection of a session, or null when it has none or speaks another protocol.
     static Connection* connection_of(const Session* session);
+    /// The core's id of who calls himself so here.
+    std::string core_id(std::string_view client_id) const;
     PeerInfo peer_info(const DatagramSource& source) const;
     Origin origin_of(const DatagramPeer& peer) const;
     /// What proves a client beyond its address, "" when nothing does.

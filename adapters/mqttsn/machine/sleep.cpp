@@ -129,7 +129,8 @@ void Connection::on_client_ping(const DatagramSource& source) {
 
 /// Whether a peer is the client of this session.
 bool Connection::may_move(const PeerInfo& peer, const AuthDecision& decision) const {
-    if (decision.reason != ReasonCode::success || broker().refuse_takeover(*session_, decision)) {
+    if (decision.reason != ReasonCode::success ||
+        broker().refuse_takeover(*session_, decision, nullptr)) {
         return false;
     }
     // What a certificate or key has proven, nothing less can prove.

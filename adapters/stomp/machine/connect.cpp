@@ -69,16 +69,21 @@ ConnectionMachine::Step ConnectionMachine::begin_connect(const Frame& frame) {
     const auto own_id = peer.client_id.empty() ? find_filled(frame, "client-id")
                                                : std::optional<std::string_view>{peer.client_id};
     if (!own_id && connecting_->assigned_id.empty()) {
-        connecting_->assigned_id = broker_.make_client_id();
+        connecting_->assigned_id = broker_.make_client_id(peer.rules.get());
     }
     is_named_client_ = own_id.has_value();
-    const std::string client_id{own_id ? *own_id : std::string_view{connecting_->assigned_id}};
+    const std::string_view own{own_id ? *own_id : std::string_view{connecting_->assigned_id}};
+    const std::string client_id = core_client_id(peer.rules.get(), own);
+    const std::optional<std::string_view> login =
+        peer.username.empty() ? find_filled(frame, "login")
+                              : std::optional<std::string_view>{peer.username};
+    connecting_->login = login.value_or(std::string_view{});
     if (peer.lacks_name) {
         refuse_connect(client_id, ReasonCode::not_authorized,
                        "the certificate lacks the name wanted");
         return Step::done;
     }
-    if (client_id.size() > options_->client_id_bytes_max) {
+    if (own.size() > options_->client_id_bytes_max) {
         refuse_connect(client_id, ReasonCode::client_identifier_not_valid, "client-id too long");
         return Step::done;
     }
@@ -92,8 +97,7 @@ ConnectionMachine::Step ConnectionMachine::begin_connect(const Frame& frame) {
         const auto passcode = find_filled(frame, "passcode");
         const Credentials credentials{
             .client_id = client_id,
-            .username = peer.username.empty() ? find_filled(frame, "login")
-                                              : std::optional<std::string_view>{peer.username},
+            .username = login,
             .password = passcode ? std::optional{as_bytes(*passcode)} : std::nullopt,
             .peer = peer,
             .protocol = Protocol::stomp};
@@ -123,6 +127,7 @@ void ConnectionMachine::finish_connect(std::string_view client_id, const AuthDec
     request.client_id = client_id;
     request.peer = connecting_->peer.address;
     request.origin = connecting_->peer.origin();
+    request.shown_username = connecting_->login;
     request.protocol = Protocol::stomp;
     request.clean_start = !is_named_client_;
     request.inflight_max = options_->unacked_max;
@@ -189,7 +194,7 @@ void ConnectionMachine::collect_unnamed() {
 void ConnectionMachine::send_connected(bool session_present) {
     FrameWriter frame{output(), version_, Command::connected};
     frame.plain("version", version_text(version_));
-    frame.header("session", session_->client_id());
+    frame.header("session", session_->identity->own_client_id());
     frame.plain("server", options_->server_name);
     if (is_named_client_) {
         frame.plain("session-present", session_present ? "true" : "false");
@@ -208,6 +213,7 @@ void ConnectionMachine::refuse_connect(std::string_view client_id, ReasonCode re
     request.client_id = client_id;
     request.peer = connecting_->peer.address;
     request.origin = connecting_->peer.origin();
+    request.shown_username = connecting_->login;
     request.protocol = Protocol::stomp;
     broker_.refuse_connect(request, reason);
     say_goodbye(reason, text);

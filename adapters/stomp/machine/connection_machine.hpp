@@ -62,6 +62,7 @@ private:
     struct Connecting {
         PeerInfo peer;
         std::string assigned_id;
+        std::string login;  // the user name that is shown or proven
         std::optional<AuthDecision> decision;
         AuthToken token = 0;
         bool is_waiting = false;  // for on_auth_decided()

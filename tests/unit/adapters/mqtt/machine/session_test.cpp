@@ -613,6 +613,36 @@ TEST_CASE("enhanced authentication whose answers come later") {
     }
 }
 
+TEST_CASE("what follows an enhanced authentication waits for the store as CONNACK does") {
+    SimOptions options;
+    options.storage_delay_max = 200ms;
+    SimWorld world{options};
+    const auto methods = std::make_shared<FakeAuthMethods>();
+    methods->answers_later = true;
+    world.shared().auth_methods = methods;
+    TestClient client{world, Version::v5};
+    const auto answer = [&] {
+        REQUIRE(methods->waiting.size() == 1);
+        const auto one = std::exchange(methods->waiting, {}).front();
+        world.turn(one.worker, [&](Broker& broker) { broker.on_auth_step(one.token, one.step); });
+    };
+    client.connect("c", [&](mqtt::ConnectPacket& packet) {
+        keep_session(packet);
+        packet.authentication_method = "ask";
+        packet.authentication_data = as_bytes("ann");
+    });
+    client.next();
+    answer();
+    CHECK(client.next().starts_with("AUTH reason=18"));
+    client.auth(ReasonCode::continue_authentication, "ask", "yes");
+    CHECK(client.next() == "");
+    client.ping();
+    answer();
+    world.run_for(1s);
+    CHECK(client.next().starts_with("CONNACK"));
+    CHECK(client.next() == "PINGRESP");
+}
+
 TEST_CASE("limits at the door: sessions, memory, user properties, what the server does not have") {
     SimOptions options;
     options.broker.sessions_max = 1;

@@ -218,16 +218,29 @@ TEST_CASE("a mount point: publish, subscribe, delivery, retained, will, shared, 
     CHECK(outside->next() == "PUBLISH topic='site/will' payload=''");
 }
 
-TEST_CASE("a session that comes through another listener keeps whole topics whole") {
+TEST_CASE("sessions behind different mount points are different sessions") {
     SimWorld world{SimOptions{}};
-    auto client = connected(world, "c", Version::v5, keep_session);
-    client->subscribe("t");
-    client->close();
+    const auto plain = connected(world, "c", Version::v5, keep_session);
+    plain->subscribe("t");
+    plain->take();
     world.set_mountpoint("site/");
-    client = connected(world, "c", Version::v5, keep_session);
+    const auto inside = connected(world, "c", Version::v5, keep_session);
+    CHECK_FALSE(plain->is_closed());
+    CHECK(world.sum([](const Metrics& m) { return m.sessions.value(); }) == 2);
     world.set_mountpoint("");
     connected(world, "p")->publish("t", "x");
-    CHECK(client->next() == "PUBLISH topic='t' payload='x'");
+    CHECK(plain->next() == "PUBLISH topic='t' payload='x'");
+    CHECK(inside->next() == "");
+    // The id that the core knows the other one by gives nobody its session.
+    TestClient thief{world, Version::v5, world.broker().worker_of("site/c")};
+    thief.connect("site/c", keep_session);
+    CHECK(thief.next() == "CONNACK reason=85");
+    CHECK_FALSE(inside->is_closed());
+    world.set_mountpoint("site/");
+    inside->close();
+    TestClient again{world, Version::v5, world.broker().worker_of("site/c")};
+    again.connect("c", keep_session);
+    CHECK(again.next().find("session_present") != std::string::npos);
 }
 
 TEST_CASE("a bridge hears no echo and keeps the retain flag") {
