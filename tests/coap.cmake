@@ -11,7 +11,7 @@ gw_test(coap_codec_test
 
 gw_test(coap_machine_test
   SOURCES support/doctest_main.cpp ${here}/machine/message_test.cpp
-    ${here}/machine/observe_test.cpp ${here}/machine/origin_test.cpp ${here}/machine/block_test.cpp
+    ${here}/machine/filter_test.cpp ${here}/machine/observe_test.cpp ${here}/machine/origin_test.cpp ${here}/machine/block_test.cpp
     ${here}/machine/client_test.cpp
   DEPS coap_support)
 

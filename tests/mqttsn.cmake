@@ -14,7 +14,7 @@ gw_test(mqttsn_codec_test
 
 gw_test(mqttsn_machine_test
   SOURCES support/doctest_main.cpp ${here}/machine/dialogue_test.cpp ${here}/machine/origin_test.cpp
-    ${here}/machine/session_test.cpp ${here}/machine/state_test.cpp
+    ${here}/machine/filter_test.cpp ${here}/machine/session_test.cpp ${here}/machine/state_test.cpp
     ${here}/machine/time_test.cpp
   DEPS sn_support)
 

@@ -11,7 +11,7 @@ gw_precompiled(stomp_support)
 set(here unit/adapters/stomp/machine)
 gw_test(stomp_machine_test
   SOURCES support/doctest_main.cpp ${here}/ack_test.cpp ${here}/connect_test.cpp
-    ${here}/durable_test.cpp ${here}/message_test.cpp ${here}/table_test.cpp
+    ${here}/durable_test.cpp ${here}/filter_test.cpp ${here}/message_test.cpp ${here}/table_test.cpp
     ${here}/transaction_test.cpp ${here}/translation_test.cpp
   DEPS stomp_support)
 

@@ -32,7 +32,10 @@ struct AccessRequest {
 };
 
 /// `pending`: the answer comes later through Broker::on_access_decided() of the session's worker,
-/// and the policy then knows it without asking again. Allowed for publish and subscribe only.
+/// and the policy then knows it without asking again. Allowed for publish and subscribe only: what
+/// has to be asked elsewhere is not asked at delivery. Who loses a right when rules change is asked
+/// so too, and keeps it until the answer is there. Where nobody is left to wait (a will that is
+/// due, a publisher without a session) it counts as a refusal.
 enum class AccessDecision : std::uint8_t { allow, deny, pending };
 
 /// Who may do what. Called by all workers at once; must not block.

@@ -23,6 +23,7 @@ Broker::Broker(BrokerShared& shared, const BrokerOptions& options, std::uint32_t
       timers_(start.monotonic),
       sessions_(worker, shared.hash_key),
       outgoing_(shared.worker_count),
+      hooks_(shared.hooks ? shared.hooks : std::make_shared<const HookSet>()),
       // Never used before: the time in microseconds goes up faster than messages come.
       next_message_id_(
           static_cast<std::uint64_t>(worker) << 56 |
@@ -451,9 +452,8 @@ bool Broker::send(Session& session, const Delivery& delivery) {
     }
     metrics_.messages_sent.add();
     metrics_.messages_sent_by_qos[static_cast<std::size_t>(delivery.qos)].add();
-    for (const auto& hook : shared_.hooks) {
-        hook->on_message_delivered(*session.identity, *delivery.message);
-    }
+    tell(HookPoint::message_delivered,
+         [&](Observer& one) { one.on_message_delivered(*session.identity, *delivery.message); });
     return true;
 }
 
@@ -618,9 +618,8 @@ bool Broker::on_puback(Session& session, std::uint16_t packet_id, ReasonCode rea
         (delivery->is_resend && session.unsent_resends != 0)) {
         return false;
     }
-    for (const auto& hook : shared_.hooks) {
-        hook->on_message_acked(*session.identity, *delivery->message);
-    }
+    tell(HookPoint::message_acked,
+         [&](Observer& one) { one.on_message_acked(*session.identity, *delivery->message); });
     if (is_error(reason)) {
         metrics_.drop(DropReason::refused_by_client);
     }

@@ -245,21 +245,27 @@ public:
 
     void on_access_decided(SessionRef ref);
 
-    /// Publishes for the session's client, in the one order that there is: mount point, QoS 2
-    /// repetition, right, hooks, retained, subscribers.
+    /// Publishes for the session's client, in the one order that there is: rewriting, mount point,
+    /// QoS 2 repetition, right, filters, right again where they changed the topic, retained,
+    /// subscribers.
     PublishOutcome publish(Session& session, const PublishRequest& request);
     /// Whether publish() would refuse it, or ask it to wait; without any effect.
     PublishOutcome check_publish(const Session& session, const PublishRequest& request);
     /// All of them or none: the right to each is asked for before the first is published. The
     /// outcome is that of all, or of the one that was refused.
     PublishOutcome publish_all(Session& session, std::span<const PublishRequest> requests);
-    /// As publish() at QoS 0, for somebody without a session.
-    PublishOutcome publish_unowned(const IdentityPtr& publisher, const PublishRequest& request);
+    /// As publish(), for somebody without a session: no packet id, and nobody to wait for an answer
+    /// that is pending. Where the outcome has a ticket, `when_stored` is called once, when what was
+    /// published is stored or could not be.
+    PublishOutcome publish_unowned(const IdentityPtr& publisher, const PublishRequest& request,
+                                   WhenPublished when_stored = {});
     /// Whether the client repeats a message at QoS 2 that it has not released, where a protocol has
     /// to know before it comes to publish().
     bool is_repeated(Session& session, const PublishRequest& request);
-    /// The retained message of a topic as the session's client knows it; null: none.
+    /// The retained message that the client reads under this topic, as it writes it; null: none.
     MessagePtr find_retained(const Session& session, std::string_view topic) const;
+    /// The one that publish() would replace.
+    MessagePtr find_retained_before(const Session& session, const PublishRequest& request) const;
     /// RetainedStore::next() by a filter as the session's client knows it.
     bool next_retained(const Session& session, std::string_view filter, RetainedCursor& cursor,
                        std::size_t count, std::vector<MessagePtr>& out) const;
@@ -274,8 +280,8 @@ public:
     void publish_internal(std::string_view topic, std::string_view payload, bool retain,
                           Qos qos = Qos::at_most_once);
 
-    /// Adds or replaces a subscription, in the one order that there is: mount point, right, limits,
-    /// router. Retained messages follow at send_retained().
+    /// Adds or replaces a subscription, in the one order that there is: rewriting, mount point,
+    /// filters, right, limits, router. Retained messages follow at send_retained().
     SubscribeAnswer subscribe(Session& session, const SubscribeRequest& request);
     /// Whether the client may subscribe to it, or to read what is retained of it; without any
     /// effect. A filter without `$share/<group>/` and the like, as the client knows it.
@@ -351,6 +357,10 @@ public:
     std::size_t end_clients(const std::function<bool(const ClientIdentity&)>& is_meant, EndOf what,
                             ReasonCode reason);
     Session* find_session(std::string_view client_id);
+    /// Null: it has ended.
+    Session* find_session(SessionRef ref);
+    /// Puts other observers and filters in the place of the present ones. Between turns.
+    void set_hooks(HookSetPtr hooks) { hooks_ = std::move(hooks); }
     /// How many of its subscriptions end with its connection (SubscribeRequest::is_passing).
     std::size_t passing_subscription_count(const Session& session) const;
     template <class Visit>
@@ -425,6 +435,42 @@ private:
         std::vector<HandedOn> claimed;
         std::vector<std::uint64_t> to_load;  // message ids
     };
+    /// A publish on its way from what the client wrote to the message that is made of it.
+    struct Passing {
+        const PublishRequest* request = nullptr;  // what has come, or what filters have left of it
+        std::string_view topic;                   // as the broker has it
+        std::string_view written;                 // the same before rules have changed it
+        MessageFilter* taker = nullptr;
+        bool is_dropped = false;
+        struct Changed {
+            PublishDraft draft;
+            PublishRequest request;
+        };
+        std::unique_ptr<Changed> changed;  // where a filter was asked
+
+        PublishDraft& change();
+        void take_change();
+    };
+    /// The same of a filter, without `$share/<group>/` and the like.
+    struct AskedFilter {
+        std::string_view text;
+        Qos qos = Qos::at_most_once;
+        std::string changed{};  // holds `text` where it is not the client's
+        bool is_rewritten = false;
+    };
+    struct SendOn {
+        bool is_counted = false;
+        bool is_refusable = false;
+        bool is_to_hold = false;
+    };
+    struct Sent {
+        ReasonCode reason = ReasonCode::success;
+        bool is_stored = false;  // or may be, by another worker
+    };
+    struct UnownedWait {
+        StoreTicket ticket;
+        WhenPublished tell;
+    };
     struct HowDelivered {
         bool is_refusable = false;  // see Passage
         bool is_checked = false;    // what checks_delivery() said of the message
@@ -433,7 +479,6 @@ private:
     // broker_sessions.cpp
     IdentityPtr make_identity(const OpenSession& request, const AuthDecision& auth,
                               SessionRef ref) const;
-    bool may_leave_will(const OpenSession& request, const AuthDecision& auth);
     OpenedSession refuse(const OpenSession& request, ReasonCode reason);
     OpenedSession refuse(const OpenSession& request, DoorReason why);
     void tell_refusal(const OpenSession& request, ReasonCode reason, std::optional<DoorReason> why);
@@ -447,7 +492,6 @@ private:
     Session& create_session(const OpenSession& request, const AuthDecision& auth,
                             std::uint64_t store_id);
     void end_session(Session& session, ReasonCode reason);
-    void publish_will(Session& session);
     void schedule(Session& session);
     void emit_connected(const Session& session, bool clean_start, ReasonCode reason);
     void emit_disconnected(const ClientIdentity& identity, ReasonCode reason);
@@ -483,21 +527,44 @@ private:
     // broker_publish.cpp
     static std::string_view mounted(const ClientIdentity& client, std::string_view topic,
                                     std::string& scratch);
-    PublishOutcome judge_publish(const ClientIdentity& client, std::string_view topic,
-                                 const PublishRequest& request);
-    PublishOutcome take_publish(Session& session, std::string_view topic,
-                                const PublishRequest& request);
+    static Passing passing_of(const ClientIdentity& client, const PublishRequest& request,
+                              std::string& scratch);
+    PublishOutcome judge_publish(const ClientIdentity& client, Passing& passing);
+    PublishOutcome ask_publish(const ClientIdentity& client, const Passing& passing);
+    bool rewrite_topic(const ClientIdentity& client, Passing& passing) const;
+    void rewrite_text(const ClientIdentity& client, HookPoint point, std::string_view written,
+                      std::optional<std::string>& text) const;
+    PublishOutcome filter_publish(const ClientIdentity& client, Passing& passing);
+    PublishOutcome take_publish(Session& session, const PublishRequest& written,
+                                const Passing& passing);
+    Sent send_on(const IdentityPtr& publisher, const Passing& passing, SendOn how);
+    void publish_will(Session& session);
+    ReasonCode admit_will(const ClientIdentity& client, Will& will);
     MessagePtr make_message(const IdentityPtr& publisher, std::string_view topic,
                             const PublishRequest& request) const;
     void note_refused(const PublishOutcome& outcome);
     void count_received(const Message& message);
-    bool pass_hooks(MessagePtr& message);
+    template <class Visit>
+    void tell(HookPoint point, const Visit& visit) const {
+        if (hooks_->wants(point)) [[unlikely]] {
+            hooks_->tell(point, visit);
+        }
+    }
 
     // broker_subscriptions.cpp
     ReasonCode add_subscription(Session& session, const SubscribeRequest& request,
                                 const TopicFilter& filter, bool& is_new);
     ReasonCode remove_subscription(Session& session, const TopicFilter& filter);
-    SubscribeAnswer judge_subscribe(const ClientIdentity& client, std::string_view filter, Qos qos);
+    SubscribeAnswer judge_subscribe(const ClientIdentity& client, AskedFilter& asked);
+    SubscribeAnswer resolve_filter(const ClientIdentity& client, AskedFilter& asked) const;
+    SubscribeAnswer filter_subscribe(const ClientIdentity& client, AskedFilter& asked) const;
+    const TopicFilter* filter_in_force(const Session& session, const TopicFilter& filter,
+                                       std::optional<TopicFilter>& scratch) const;
+    std::string written_filter(const Session& session, const std::string& text) const;
+    void note_written(Session& session, const TopicFilter& written, const TopicFilter& in_force,
+                      bool is_rewritten);
+    void forget_written(Session& session, const TopicFilter& written);
+    ReasonCode remove_in_force(Session& session, const TopicFilter& filter);
     /// The client has lost its right to it, and is told.
     void end_subscription(Session& session, const TopicFilter& filter);
 
@@ -598,7 +665,9 @@ private:
     std::unordered_map<AuthToken, PendingAuth> pending_auths_;
     std::deque<AuthDeadline> auth_deadlines_;  // ascending; answered ones leave when they are due
     AuthToken next_auth_token_ = 1;
+    HookSetPtr hooks_;  // never null
     std::deque<StoreWait> store_waits_;
+    std::deque<UnownedWait> unowned_waits_;
     std::deque<WhenStored> when_stored_;
     std::deque<InboundWait> inbound_waits_;
     std::deque<Held> held_;
@@ -607,6 +676,8 @@ private:
     std::map<std::uint64_t, LoadingHandOn> loading_hand_ons_;  // by message id
     /// Subscriptions that end with the connection although the session goes on, by their text.
     std::unordered_map<const Session*, std::unordered_map<std::string, TopicFilter>> passing_;
+    /// Filters that rules have changed: by what the client wrote, what is in force.
+    std::unordered_map<const Session*, std::map<std::string, std::string>> rewritten_;
     struct UnknownGroup {
         SessionRef session;
         std::uint64_t sequence;

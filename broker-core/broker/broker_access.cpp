@@ -52,7 +52,11 @@ bool Broker::may_deliver(const Session& session, const Message& message) {
 }
 
 void Broker::on_access_decided(SessionRef ref) {
-    Session* const session = sessions_.find(ref);
+    Session* session = sessions_.find(ref);
+    if (session != nullptr && session->is_revision_pending) {
+        revise_session(*session);
+        session = sessions_.find(ref);
+    }
     if (session != nullptr && session->link != nullptr) {
         session->link->on_access_decided();
     }
@@ -81,6 +85,7 @@ void Broker::revise_session(Session& session) {
 bool Broker::revoke_subscriptions(Session& session) {
     constexpr std::size_t page_count = 1000;
     const TopicLimits any{.bytes_max = 200000, .levels_max = 65536};
+    session.is_revision_pending = false;
     std::vector<TopicFilter> lost, kept;
     std::vector<SubscriptionInfo> page;
     for (std::size_t first = 0; first < session.subscriptions.size(); first += page_count) {
@@ -93,7 +98,11 @@ bool Broker::revoke_subscriptions(Session& session) {
             const AccessRequest request{.client = *session.identity,
                                         .action = AccessAction::subscribe,
                                         .topic = filter->filter()};
-            const bool is_kept = authorize(session, request) == AccessDecision::allow;
+            const AccessDecision decision = authorize(session, request);
+            // No answer is no refusal: asked again when it is there.
+            const bool is_pending = decision == AccessDecision::pending;
+            session.is_revision_pending = session.is_revision_pending || is_pending;
+            const bool is_kept = decision == AccessDecision::allow || is_pending;
             (is_kept ? kept : lost).push_back(std::move(*filter));
         }
     }

@@ -158,9 +158,8 @@ bool Broker::on_pubrec(Session& session, std::uint16_t packet_id, ReasonCode rea
         return false;
     }
     if (delivery->state == DeliveryState::published) {
-        for (const auto& hook : shared_.hooks) {
-            hook->on_message_acked(*session.identity, *delivery->message);
-        }
+        tell(HookPoint::message_acked,
+             [&](Observer& one) { one.on_message_acked(*session.identity, *delivery->message); });
     }
     if (is_error(reason)) {
         metrics_.drop(DropReason::refused_by_client);

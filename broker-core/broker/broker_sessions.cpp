@@ -70,15 +70,6 @@ AuthDecision weighed(const AuthDecision& decision, bool is_fixed_user) {
     return weighed;
 }
 
-/// Puts the mount point before a will's topic. False: it is too long for one then.
-bool mount_will(std::string_view mountpoint, Will& will) {
-    if (mountpoint.size() + will.topic.size() > 65535) {
-        return false;
-    }
-    will.topic.insert(0, mountpoint);
-    return true;
-}
-
 /// Whether subscriptions that another login has made must be looked at: there are rules that refuse
 /// some, or the login brought rights of its own, beside which nothing is allowed.
 bool may_have_lost_rights(const AccessPolicy& access, std::uint32_t worker,
@@ -392,20 +383,8 @@ void Broker::tell_refusal(const OpenSession& request, ReasonCode reason,
                            {"detail", why ? door_reason_name(*why) : std::string_view{}},
                            {"not_logged", passed_over}});
     }
-    for (const auto& hook : shared_.hooks) {
-        hook->on_client_connect(*identity, reason);
-    }
-}
-
-/// A will is judged when its client connects, so that the client hears of it, and again when it is
-/// published.
-bool Broker::may_leave_will(const OpenSession& request, const AuthDecision& auth) {
-    const IdentityPtr client = make_identity(request, auth, SessionRef{worker_, 0, 0});
-    return authorize(*client, {.client = *client,
-                               .action = AccessAction::publish,
-                               .topic = request.will->topic,
-                               .qos = request.will->qos,
-                               .retain = request.will->retain}) != AccessDecision::deny;
+    tell(HookPoint::client_connect,
+         [&](Observer& one) { one.on_client_connect(*identity, reason); });
 }
 
 OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& auth,
@@ -427,12 +406,13 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
             std::min<std::int64_t>(request.expiry_interval, options_.expiry_interval_max.count()));
     }
     OpenedSession opened;
-    if (request.will && !request.is_restored && request.origin.rules != nullptr &&
-        !mount_will(request.origin.rules->mountpoint, *request.will)) {
-        return refuse(request, ReasonCode::topic_name_invalid);
-    }
-    if (request.will && !request.is_restored && !may_leave_will(request, auth)) {
-        return refuse(request, ReasonCode::not_authorized);
+    if (request.will && !request.is_restored) {
+        // Judged here, so that the client hears of it, and again when it is published.
+        const IdentityPtr client = make_identity(request, auth, SessionRef{worker_, 0, 0});
+        const ReasonCode reason = admit_will(*client, *request.will);
+        if (reason != ReasonCode::success) {
+            return refuse(request, reason);
+        }
     }
     Session* session = sessions_.find(request.client_id);
     // The answer rests on the store where it changes what a restart would find.
@@ -508,10 +488,11 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
     }
     opened.session = session;
     opened.expiry_interval = session->expiry_interval;
-    for (const auto& hook : shared_.hooks) {
-        hook->on_client_connect(*session->identity, ReasonCode::success);
-        hook->on_client_connected(*session->identity, opened.session_present);
-    }
+    tell(HookPoint::client_connect,
+         [&](Observer& one) { one.on_client_connect(*session->identity, ReasonCode::success); });
+    tell(HookPoint::client_connected, [&](Observer& one) {
+        one.on_client_connected(*session->identity, opened.session_present);
+    });
     emit_connected(*session, request.clean_start, ReasonCode::success);
     return opened;
 }
@@ -526,9 +507,8 @@ Session& Broker::create_session(const OpenSession& request, const AuthDecision& 
     shared_.session_count.fetch_add(1, std::memory_order_relaxed);
     metrics_.sessions_created.add();
     metrics_.sessions.add();
-    for (const auto& hook : shared_.hooks) {
-        hook->on_session_created(*session.identity);
-    }
+    tell(HookPoint::session_created,
+         [&](Observer& one) { one.on_session_created(*session.identity); });
     return session;
 }
 
@@ -565,9 +545,8 @@ void Broker::close_connection(Session& session, const ConnectionEnd& end) {
                 session.expiry_interval, options_.expiry_interval_max.count()));
         }
     }
-    for (const auto& hook : shared_.hooks) {
-        hook->on_client_disconnected(*session.identity, end.reason);
-    }
+    tell(HookPoint::client_disconnected,
+         [&](Observer& one) { one.on_client_disconnected(*session.identity, end.reason); });
     emit_disconnected(*session.identity, end.reason);
     note_disconnected(*session.identity);
     if (end.discard_will) {
@@ -621,39 +600,6 @@ void Broker::on_deadline() {
     }
 }
 
-void Broker::publish_will(Session& session) {
-    const std::unique_ptr<Will> will = std::move(session.will);
-    const ClientIdentity& client = *session.identity;
-    const AccessRequest request{.client = client,
-                                .action = AccessAction::publish,
-                                .topic = will->topic,
-                                .qos = will->qos,
-                                .retain = will->retain};
-    // The client is gone, so nobody could wait for an answer that is pending: refused.
-    if (authorize(session, request) != AccessDecision::allow) {
-        metrics_.drop(DropReason::not_authorized_publish);
-        shared_.log->warning("will.not_authorized",
-                             {{"client_id", client.client_id}, {"topic", will->topic}});
-        return;
-    }
-    MessagePtr message = make_message(
-        session.identity, will->topic,
-        {.topic = will->topic,
-         .payload = as_bytes(will->payload),
-         .properties = as_bytes(will->properties),
-         .qos = will->qos,
-         .retain = will->retain,
-         .expires_at = will->has_expiry ? now_.monotonic + will->expiry_interval : never});
-    if (!pass_hooks(message)) {
-        return;
-    }
-    metrics_.wills_published.add();
-    // What the store has of the session forgets the will in this turn.
-    if (!route(message, false, is_stored(session)).matched) {
-        metrics_.messages_without_subscriber.add();
-    }
-}
-
 void Broker::end_session(Session& session, ReasonCode reason) {
     GW_ASSERT(session.link == nullptr);
     timers_.cancel(session);
@@ -671,13 +617,13 @@ void Broker::end_session(Session& session, ReasonCode reason) {
     });
     metrics_.drop(DropReason::session_ended, session.queue.count());
     session.queue.for_each([&](const Delivery& delivery) { settle(session, delivery); });
-    for (const auto& hook : shared_.hooks) {
-        hook->on_session_ended(*session.identity, reason);
-    }
+    tell(HookPoint::session_ended,
+         [&](Observer& one) { one.on_session_ended(*session.identity, reason); });
     if (is_stored(session)) {
         storage_.remove_session(session.store_id);
     }
     passing_.erase(&session);
+    rewritten_.erase(&session);
     sessions_.remove(session);
     shared_.session_count.fetch_sub(1, std::memory_order_relaxed);
     metrics_.sessions_removed.add();
@@ -696,8 +642,11 @@ void Broker::set_adapter_state(Session& session, std::string state) {
 }
 
 bool Broker::set_will(Session& session, std::unique_ptr<Will> will) {
-    if (will && !mount_will(session.identity->mountpoint.view(), *will)) {
-        return false;
+    if (will) {
+        const ReasonCode reason = admit_will(*session.identity, *will);
+        if (reason != ReasonCode::success) {
+            return false;
+        }
     }
     session.will = std::move(will);
     keep_state(session);
@@ -743,6 +692,10 @@ std::size_t Broker::end_clients(const std::function<bool(const ClientIdentity&)>
 
 Session* Broker::find_session(std::string_view client_id) {
     return sessions_.find(client_id);
+}
+
+Session* Broker::find_session(SessionRef ref) {
+    return sessions_.find(ref);
 }
 
 // ------------------------------------------------------------------------------------- events

@@ -126,6 +126,11 @@ void Broker::report_stored(StoreTicket ticket, StoreOutcome outcome) {
             session->link->on_stored(ticket, outcome);
         }
     }
+    while (!unowned_waits_.empty() && unowned_waits_.front().ticket <= ticket) {
+        const WhenPublished tell_publisher = std::move(unowned_waits_.front().tell);
+        unowned_waits_.pop_front();
+        tell_publisher(outcome);
+    }
 }
 
 void Broker::settle_stored(StoreTicket ticket) {
@@ -312,6 +317,9 @@ void Broker::keep_state(Session& session) {
         state.will = std::make_unique<Will>(*session.will);
     }
     state.mountpoint = session.identity->mountpoint.str();
+    if (const auto rewritten = rewritten_.find(&session); rewritten != rewritten_.end()) {
+        state.rewritten.assign(rewritten->second.begin(), rewritten->second.end());
+    }
     if (session.adapter_state) {
         state.adapter_state = *session.adapter_state;
     }
@@ -336,6 +344,9 @@ void Broker::restore_session(StoredSession&& restored) {
     session.expiry_interval = state.expiry_interval;
     session.last_sequence = state.last_sequence;
     session.inflight_max = options_.inflight_max;
+    if (!state.rewritten.empty()) {
+        rewritten_[&session].insert(state.rewritten.begin(), state.rewritten.end());
+    }
     for (const auto& [filter, options] : restored.subscriptions) {
         if (filter.kind == FilterKind::shared && !session.load) {
             session.load = SessionLoadPtr{new SessionLoad};

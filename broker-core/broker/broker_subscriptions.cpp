@@ -10,59 +10,176 @@ namespace gw {
 
 namespace {
 
-/// The filter as the broker has it; `scratch` holds it where it is another. Null: it is too long.
-const TopicFilter* mounted_filter(const ClientIdentity& client, const TopicFilter& filter,
-                                  std::optional<TopicFilter>& scratch) {
-    const std::string_view mountpoint = client.mountpoint.view();
-    if (mountpoint.empty()) {
-        return &filter;
-    }
-    std::string text = filter.text;
-    text.insert(filter.filter_offset, mountpoint);
-    auto mounted =
-        parse_topic_filter(text, {.bytes_max = 65535 + mountpoint.size(), .levels_max = 65535});
-    if (!mounted) {
-        return nullptr;
-    }
-    scratch = std::move(*mounted);
-    return &*scratch;
-}
+/// What the broker has made of filters: longer than a client may write them.
+constexpr TopicLimits in_force_limits{.bytes_max = 200000, .levels_max = 65536};
 
-/// A filter of the broker as the client knows it.
-std::string own_filter(const ClientIdentity& client, const std::string& text) {
-    if (client.mountpoint.view().empty()) {
-        return text;
-    }
-    const auto filter = parse_topic_filter(text, {.bytes_max = 200000, .levels_max = 65536});
-    if (!filter) {
-        return text;
-    }
-    return text.substr(0, filter->filter_offset) + std::string{client.own_topic(filter->filter())};
+/// `filter` with another text behind `$share/<group>/` and the like. Nothing: that is no filter, or
+/// a topic of MQTT has no room for it.
+std::optional<TopicFilter> with_text(const TopicFilter& filter, std::string_view text,
+                                     std::size_t bytes_max) {
+    auto other = parse_topic_filter(filter.text.substr(0, filter.filter_offset) + std::string{text},
+                                    {.bytes_max = bytes_max, .levels_max = 65535});
+    return other ? std::optional{std::move(*other)} : std::nullopt;
 }
 
 }  // namespace
 
-SubscribeAnswer Broker::subscribe(Session& session, const SubscribeRequest& request) {
-    std::optional<TopicFilter> scratch;
-    const TopicFilter* const filter = mounted_filter(*session.identity, request.filter, scratch);
-    if (filter == nullptr) {
-        return {.reason = ReasonCode::topic_filter_invalid};
+// --------------------------------------------------------- what clients write, what is in force
+
+/// From what the client wrote to what is to be in force: rewriting, mount point, filters. Without
+/// any effect.
+SubscribeAnswer Broker::resolve_filter(const ClientIdentity& client, AskedFilter& asked) const {
+    std::optional<std::string> text;
+    if (hooks_->wants(HookPoint::rewrite_subscribe)) [[unlikely]] {
+        rewrite_text(client, HookPoint::rewrite_subscribe, asked.text, text);
+        asked.is_rewritten = text && *text != asked.text;
     }
-    SubscribeAnswer answer =
-        judge_subscribe(*session.identity, filter->filter(), request.options.max_qos());
-    if (!answer.is_pending && !is_error(answer.reason)) {
-        answer.reason = add_subscription(session, request, *filter, answer.is_new);
+    if (const std::string_view mountpoint = client.mountpoint.view(); text || !mountpoint.empty()) {
+        asked.changed = mountpoint;
+        asked.changed += text ? std::string_view{*text} : asked.text;
+        asked.text = asked.changed;
+    }
+    return hooks_->wants(HookPoint::filter_subscribe) ? filter_subscribe(client, asked)
+                                                      : SubscribeAnswer{};
+}
+
+SubscribeAnswer Broker::filter_subscribe(const ClientIdentity& client, AskedFilter& asked) const {
+    SubscribeDraft draft{std::string{asked.text}, asked.qos};
+    SubscribeAnswer answer;
+    hooks_->ask(HookPoint::filter_subscribe, [&](MessageFilter& filter) {
+        const FilterAnswer said = filter.on_subscribe(client, draft);
+        if (said.kind == FilterAnswer::Kind::pending) {
+            answer.is_pending = true;
+        } else if (said.kind != FilterAnswer::Kind::pass) {
+            answer.reason =
+                is_error(said.reason) ? said.reason : ReasonCode::implementation_specific_error;
+        }
+        return said.kind == FilterAnswer::Kind::pass;
+    });
+    if (draft.filter != asked.text) {
+        asked.is_rewritten = true;
+        asked.changed = std::move(draft.filter);
+        asked.text = asked.changed;
+    }
+    asked.qos = std::min(asked.qos, draft.qos);
+    return answer;
+}
+
+/// The filter in force for one that the client wrote; `scratch` holds it where it is another. Null:
+/// there cannot be one.
+const TopicFilter* Broker::filter_in_force(const Session& session, const TopicFilter& filter,
+                                           std::optional<TopicFilter>& scratch) const {
+    if (const auto of_session = rewritten_.find(&session); of_session != rewritten_.end()) {
+        if (const auto found = of_session->second.find(filter.text);
+            found != of_session->second.end()) {
+            auto parsed = parse_topic_filter(found->second, in_force_limits);
+            GW_ASSERT(parsed.has_value());  // it was, when it was subscribed
+            scratch = std::move(*parsed);
+            return &*scratch;
+        }
+    }
+    const std::string_view mountpoint = session.identity->mountpoint.view();
+    if (mountpoint.empty()) {
+        return &filter;
+    }
+    scratch = with_text(filter, std::string{mountpoint} + std::string{filter.filter()},
+                        65535 + mountpoint.size());
+    return scratch ? &*scratch : nullptr;
+}
+
+/// What the client wrote for a filter in force.
+std::string Broker::written_filter(const Session& session, const std::string& text) const {
+    if (const auto of_session = rewritten_.find(&session); of_session != rewritten_.end()) {
+        for (const auto& [written, in_force] : of_session->second) {
+            if (in_force == text) {
+                return written;
+            }
+        }
+    }
+    if (session.identity->mountpoint.view().empty()) {
+        return text;
+    }
+    const auto filter = parse_topic_filter(text, in_force_limits);
+    if (!filter) {
+        return text;
+    }
+    return text.substr(0, filter->filter_offset) +
+           std::string{session.identity->own_topic(filter->filter())};
+}
+
+/// Keeps what the client wrote where rules have made another filter of it. What they made of the
+/// same before is not subscribed to any more.
+void Broker::note_written(Session& session, const TopicFilter& written, const TopicFilter& in_force,
+                          bool is_rewritten) {
+    std::optional<TopicFilter> scratch;
+    const TopicFilter* const before = filter_in_force(session, written, scratch);
+    if (before != nullptr && before->text != in_force.text) {
+        forget_written(session, written);
+        remove_in_force(session, *before);
+    }
+    if (is_rewritten) {
+        rewritten_[&session].insert_or_assign(written.text, in_force.text);
+    } else {
+        forget_written(session, written);
+    }
+}
+
+void Broker::forget_written(Session& session, const TopicFilter& written) {
+    if (const auto of_session = rewritten_.find(&session); of_session != rewritten_.end()) {
+        of_session->second.erase(written.text);
+        if (of_session->second.empty()) {
+            rewritten_.erase(of_session);
+        }
+    }
+}
+
+/// Unless something else that the client wrote has become the same filter.
+ReasonCode Broker::remove_in_force(Session& session, const TopicFilter& filter) {
+    const auto of_session = rewritten_.find(&session);
+    const bool is_needed =
+        of_session != rewritten_.end() &&
+        std::any_of(of_session->second.begin(), of_session->second.end(),
+                    [&filter](const auto& one) { return one.second == filter.text; });
+    return is_needed ? ReasonCode::success : remove_subscription(session, filter);
+}
+
+// -------------------------------------------------------------------------- for adapters
+
+SubscribeAnswer Broker::subscribe(Session& session, const SubscribeRequest& request) {
+    AskedFilter asked{.text = request.filter.filter(), .qos = request.options.max_qos()};
+    SubscribeAnswer answer = judge_subscribe(*session.identity, asked);
+    if (answer.is_pending || is_error(answer.reason)) {
+        return answer;
+    }
+    std::optional<TopicFilter> changed;
+    if (asked.text.data() == asked.changed.data()) {
+        changed = with_text(request.filter, asked.text,
+                            65535 + session.identity->mountpoint.view().size());
+        if (!changed) {
+            return {.reason = ReasonCode::topic_filter_invalid};
+        }
+    }
+    const TopicFilter& filter = changed ? *changed : request.filter;
+    SubscribeRequest wanted = request;
+    wanted.options.qos = static_cast<std::uint32_t>(asked.qos) & 3U;
+    answer.reason = add_subscription(session, wanted, filter, answer.is_new);
+    if (!is_error(answer.reason) && (asked.is_rewritten || rewritten_.contains(&session))) {
+        note_written(session, request.filter, filter, asked.is_rewritten);
+        keep_state(session);
     }
     return answer;
 }
 
-SubscribeAnswer Broker::judge_subscribe(const ClientIdentity& client, std::string_view filter,
-                                        Qos qos) {
-    SubscribeAnswer answer;
+/// Leaves in `asked` what is to be in force.
+SubscribeAnswer Broker::judge_subscribe(const ClientIdentity& client, AskedFilter& asked) {
+    SubscribeAnswer answer = resolve_filter(client, asked);
+    if (answer.is_pending || is_error(answer.reason)) {
+        return answer;
+    }
     switch (authorize(client, {.client = client,
                                .action = AccessAction::subscribe,
-                               .topic = filter,
-                               .qos = qos,
+                               .topic = asked.text,
+                               .qos = asked.qos,
                                .retain = false})) {
         case AccessDecision::allow:
             break;
@@ -77,14 +194,14 @@ SubscribeAnswer Broker::judge_subscribe(const ClientIdentity& client, std::strin
 }
 
 SubscribeAnswer Broker::check_subscribe(const Session& session, std::string_view filter, Qos qos) {
-    std::string scratch;
-    return judge_subscribe(*session.identity, mounted(*session.identity, filter, scratch), qos);
+    AskedFilter asked{.text = filter, .qos = qos};
+    return judge_subscribe(*session.identity, asked);
 }
 
 std::optional<SubscriptionOptions> Broker::find_subscription(const Session& session,
                                                              const TopicFilter& filter) const {
     std::optional<TopicFilter> scratch;
-    const TopicFilter* const known = mounted_filter(*session.identity, filter, scratch);
+    const TopicFilter* const known = filter_in_force(session, filter, scratch);
     return known != nullptr ? shared_.router.find_subscription(session.ref(), *known)
                             : std::nullopt;
 }
@@ -94,24 +211,39 @@ std::size_t Broker::list_filters(const Session& session, std::size_t first, std:
     std::vector<SubscriptionInfo> page;
     shared_.router.list_subscriptions(session.subscriptions, session.ref(), first, count, page);
     for (const SubscriptionInfo& one : page) {
-        out.push_back(own_filter(*session.identity, one.filter));
+        out.push_back(written_filter(session, one.filter));
     }
     return page.size();
 }
 
 ReasonCode Broker::unsubscribe(Session& session, const TopicFilter& filter) {
     std::optional<TopicFilter> scratch;
-    const TopicFilter* const known = mounted_filter(*session.identity, filter, scratch);
-    return known != nullptr ? remove_subscription(session, *known)
-                            : ReasonCode::no_subscription_existed;
+    const TopicFilter* const known = filter_in_force(session, filter, scratch);
+    if (known == nullptr) {
+        return ReasonCode::no_subscription_existed;
+    }
+    if (rewritten_.contains(&session)) [[unlikely]] {
+        forget_written(session, filter);
+        keep_state(session);
+    }
+    return remove_in_force(session, *known);
 }
 
+/// A filter in force that the client has lost its right to.
 void Broker::end_subscription(Session& session, const TopicFilter& filter) {
+    const std::string written = written_filter(session, filter.text);
+    if (const auto of_session = rewritten_.find(&session); of_session != rewritten_.end()) {
+        std::erase_if(of_session->second,
+                      [&filter](const auto& one) { return one.second == filter.text; });
+        keep_state(session);
+    }
     remove_subscription(session, filter);
     if (session.link != nullptr) {
-        session.link->on_subscription_lost(own_filter(*session.identity, filter.text));
+        session.link->on_subscription_lost(written);
     }
 }
+
+// ------------------------------------------------------------------------------- in force
 
 /// `filter` as the broker has it.
 ReasonCode Broker::add_subscription(Session& session, const SubscribeRequest& request,
@@ -156,9 +288,8 @@ ReasonCode Broker::add_subscription(Session& session, const SubscribeRequest& re
         storage_.remove_subscription(session.store_id, filter.text);
     }
     note_passing(session, filter, request.is_passing);
-    for (const auto& hook : shared_.hooks) {
-        hook->on_session_subscribed(*session.identity, filter.text);
-    }
+    tell(HookPoint::session_subscribed,
+         [&](Observer& one) { one.on_session_subscribed(*session.identity, filter.text); });
     using Retained = SubscribeRequest::Retained;
     const bool due =
         request.retained == Retained::send ||
@@ -199,9 +330,8 @@ ReasonCode Broker::remove_subscription(Session& session, const TopicFilter& filt
     if (is_stored(session)) {
         storage_.remove_subscription(session.store_id, filter.text);
     }
-    for (const auto& hook : shared_.hooks) {
-        hook->on_session_unsubscribed(*session.identity, filter.text);
-    }
+    tell(HookPoint::session_unsubscribed,
+         [&](Observer& one) { one.on_session_unsubscribed(*session.identity, filter.text); });
     return ReasonCode::success;
 }
 
@@ -229,6 +359,10 @@ std::size_t Broker::passing_subscription_count(const Session& session) const {
 void Broker::end_passing_subscriptions(Session& session) {
     if (const auto ended = passing_.extract(&session)) {
         for (const auto& [text, filter] : ended.mapped()) {
+            if (const auto of_session = rewritten_.find(&session); of_session != rewritten_.end()) {
+                std::erase_if(of_session->second,
+                              [&text](const auto& one) { return one.second == text; });
+            }
             remove_subscription(session, filter);
         }
     }

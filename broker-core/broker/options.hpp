@@ -4,7 +4,7 @@
 #include "broker-core/base/clock.hpp"
 #include "broker-core/base/log.hpp"
 #include "broker-core/door/door.hpp"
-#include "broker-core/hooks/hook_points.hpp"
+#include "broker-core/hooks/hook_set.hpp"
 #include "broker-core/retained/retained_store.hpp"
 #include "broker-core/router/router.hpp"
 #include "broker-core/session/outbound_queue.hpp"
@@ -60,7 +60,7 @@ struct BrokerShared {
     std::shared_ptr<Authenticator> authenticator;
     std::shared_ptr<AuthMethods> auth_methods;  // null: none
     std::shared_ptr<Door> door;                 // null: nobody is kept out
-    HookList hooks;
+    HookSetPtr hooks;                           // that brokers start with; null: none
     Log* log = nullptr;
     std::atomic<MemoryGrade> memory_grade{MemoryGrade::normal};
     std::atomic<std::uint64_t> session_count{0};

@@ -61,6 +61,7 @@ struct Session : TimerNode {
     bool is_starting : 1 = false;  // between open_session() and start_delivery(): nothing goes out
     bool is_pumping : 1 = false;
     bool is_loading : 1 = false;  // bodies of queued messages are on their way from the store
+    bool is_revision_pending : 1 = false;   // some of its subscriptions wait for an access answer
     bool is_identity_restored : 1 = false;  // from the store, which does not know all of its rights
 
     SessionRef ref() const { return identity->session; }

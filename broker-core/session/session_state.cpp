@@ -7,10 +7,16 @@ namespace gw {
 
 namespace {
 
-/// 2: adapter_state at the end. 3: `sent_sequence`. 4: the mount point behind it; written where
-/// there is one.
-constexpr std::uint8_t format_version = 4;
-constexpr std::uint8_t format_version_unmounted = 3;
+/// 2: adapter_state at the end. 3: `sent_sequence`. 4: the mount point behind it. 5: the rewritten
+/// filters behind that. Each is written where there is something of it.
+constexpr std::uint8_t format_version = 5;
+
+std::uint8_t version_for(const SessionState& state) {
+    if (!state.rewritten.empty()) {
+        return format_version;
+    }
+    return state.mountpoint.empty() ? 3 : 4;
+}
 
 // Bits of the flags.
 constexpr unsigned anonymous = 1;
@@ -55,7 +61,8 @@ void encode_session_state(ByteBuffer& out, const SessionState& state) {
         flags |= state.will->retain ? will_retain : 0U;
         flags |= state.will->has_expiry ? will_expires : 0U;
     }
-    out.u8(state.mountpoint.empty() ? format_version_unmounted : format_version);
+    const std::uint8_t version = version_for(state);
+    out.u8(version);
     out.u8(static_cast<std::uint8_t>(flags));
     out.u8(static_cast<std::uint8_t>(state.protocol));
     out.u32_be(state.expiry_interval);
@@ -74,8 +81,15 @@ void encode_session_state(ByteBuffer& out, const SessionState& state) {
         put_text(out, state.will->properties);
     }
     put_text(out, state.adapter_state);
-    if (!state.mountpoint.empty()) {
+    if (version >= 4) {
         put_text(out, state.mountpoint);
+    }
+    if (version >= 5) {
+        out.u32_be(static_cast<std::uint32_t>(state.rewritten.size()));
+        for (const auto& [written, in_force] : state.rewritten) {
+            put_text(out, written);
+            put_text(out, in_force);
+        }
     }
 }
 
@@ -116,6 +130,12 @@ Result<SessionState> decode_session_state(Bytes bytes) {
     }
     if (version >= 4) {
         state.mountpoint = get_text(in);
+    }
+    if (version >= 5) {
+        for (std::uint32_t left = in.u32_be(); left != 0 && !in.failed(); --left) {
+            std::string written = get_text(in);
+            state.rewritten.emplace_back(std::move(written), get_text(in));
+        }
     }
     if (in.failed() || !in.at_end() || version == 0 ||
         protocol > static_cast<std::uint8_t>(Protocol::stomp)) {

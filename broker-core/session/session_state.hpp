@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace gw {
 
@@ -27,7 +29,9 @@ struct SessionState {
     std::uint64_t sent_sequence = 0;    // while offline: deliveries up to it may have been sent
     std::unique_ptr<Will> will;         // to be published after its delay, or when it was online
     std::string mountpoint;             // of its client; older stores do not say it
-    std::string adapter_state;          // what the client's adapter keeps; its own format
+    /// Of filters that rules have changed: what the client wrote, and what is in force.
+    std::vector<std::pair<std::string, std::string>> rewritten;
+    std::string adapter_state;  // what the client's adapter keeps; its own format
 };
 
 void encode_session_state(ByteBuffer& out, const SessionState& state);

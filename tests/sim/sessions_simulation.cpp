@@ -21,19 +21,18 @@ void SimWitness::on_client_disconnected(const ClientIdentity& client, ReasonCode
     }
 }
 
-bool SimWitness::on_message_publish(MessagePtr& message) {
-    const std::string topic{message->topic()};
-    if (message->retain()) {
-        if (message->payload().empty()) {
+void SimWitness::on_message_published(const Message& message) {
+    const std::string topic{message.topic()};
+    if (message.retain()) {
+        if (message.payload().empty()) {
             retained.erase(topic);
         } else {
-            retained[topic] = std::string{as_text(message->payload())};
+            retained[topic] = std::string{as_text(message.payload())};
         }
     }
-    if (topic.starts_with("s/") && message->qos() != Qos::at_most_once) {
-        ++group_routed[std::string{as_text(message->payload())}];
+    if (topic.starts_with("s/") && message.qos() != Qos::at_most_once) {
+        ++group_routed[std::string{as_text(message.payload())}];
     }
-    return true;
 }
 
 void SimWitness::on_message_acked(const ClientIdentity& receiver, const Message& message) {
@@ -83,7 +82,7 @@ SessionsSimulation::SessionsSimulation(std::uint64_t seed, Trouble trouble)
       world_(make_options(seed, trouble)),
       witness_(std::make_shared<SimWitness>(failures_)) {
     witness_->may_restart = trouble == Trouble::crashes;
-    world_.shared().hooks.push_back(witness_);
+    world_.add_observer(witness_);
     world_.on_turn_end = [this](std::uint32_t worker) {
         check_bounds(worker);
     };

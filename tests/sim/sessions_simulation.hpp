@@ -12,15 +12,15 @@
 
 namespace gw::test {
 
-/// What the brokers' hooks have seen, checked on the way: one connection for each client id, and
+/// What the brokers have told of, checked on the way: one connection for each client id, and
 /// one acknowledgement in a shared group for each message.
-class SimWitness final : public HookPoints {
+class SimWitness final : public Observer {
 public:
     explicit SimWitness(std::vector<std::string>& failures) : failures_(failures) {}
 
     void on_client_connected(const ClientIdentity& client, bool session_present) override;
     void on_client_disconnected(const ClientIdentity& client, ReasonCode reason) override;
-    bool on_message_publish(MessagePtr& message) override;
+    void on_message_published(const Message& message) override;
     void on_message_acked(const ClientIdentity& receiver, const Message& message) override;
     /// The process died; nobody told.
     void forget_connections() { online_.clear(); }

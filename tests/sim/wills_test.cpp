@@ -23,7 +23,7 @@ struct Publication {
 };
 
 /// Says what has to be published, from connections and their ends alone.
-class WillModel final : public HookPoints {
+class WillModel final : public Observer {
 public:
     struct Terms {
         Milliseconds delay{0};
@@ -51,9 +51,8 @@ public:
                 connection.payload, world_.now() + std::min(connection.delay, connection.expiry)};
         }
     }
-    bool on_message_publish(MessagePtr& message) override {
-        published.push_back({std::string{as_text(message->payload())}, world_.now()});
-        return true;
+    void on_message_published(const Message& message) override {
+        published.push_back({std::string{as_text(message.payload())}, world_.now()});
     }
     /// Moves on what has become due without another connection.
     void finish() {
@@ -85,7 +84,7 @@ class WillSimulation {
 public:
     explicit WillSimulation(std::uint64_t seed)
         : world_(options_for(seed)), model_(std::make_shared<WillModel>(world_)) {
-        world_.shared().hooks.push_back(model_);
+        world_.add_observer(model_);
         for (std::size_t i = 0; i < 5; ++i) {
             SimClientOptions options;
             options.client_id = "w" + std::to_string(i);

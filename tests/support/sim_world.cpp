@@ -60,6 +60,13 @@ void SimWorld::make_core() {
     }
 }
 
+void SimWorld::put_hooks() {
+    const auto hooks = std::make_shared<const HookSet>(filters_, observers_);
+    for (const auto& broker : brokers_) {
+        broker->set_hooks(hooks);
+    }
+}
+
 void SimWorld::restore_core() {
     std::vector<Broker*> brokers;
     for (const auto& broker : brokers_) {
@@ -75,8 +82,9 @@ void SimWorld::restore_core() {
 
 void SimWorld::crash() {
     GW_ASSERT(disk_);
-    HookList hooks = std::move(shared_->hooks);
-    shared_->hooks.clear();
+    for (const auto& broker : brokers_) {
+        broker->set_hooks(std::make_shared<const HookSet>());  // a dying process tells nobody
+    }
     for (const auto& link : links_) {
         if (!link->is_cut) {
             break_link(*link);
@@ -94,7 +102,7 @@ void SimWorld::crash() {
     last_commit_ = now_;
     make_core();
     restore_core();
-    shared_->hooks = std::move(hooks);
+    put_hooks();
 }
 
 SimWorld::~SimWorld() {

@@ -3,6 +3,7 @@
 #include "adapters/mqtt/machine/connection_machine.hpp"
 #include "broker-core/base/random.hpp"
 #include "broker-core/broker/broker.hpp"
+#include "broker-core/broker/session_actions.hpp"
 #include "broker-core/storage/log_storage.hpp"
 #include "tests/support/fake_connection.hpp"
 #include "tests/support/sim_disk.hpp"
@@ -103,6 +104,20 @@ public:
     // --- what is inside
 
     BrokerShared& shared() { return *shared_; }
+    /// One more that is told, or asked, from now on.
+    void add_observer(std::shared_ptr<Observer> observer) {
+        observers_.push_back(std::move(observer));
+        put_hooks();
+    }
+    void add_filter(std::shared_ptr<MessageFilter> filter) {
+        filters_.push_back(std::move(filter));
+        put_hooks();
+    }
+    void clear_filters() {
+        filters_.clear();
+        put_hooks();
+    }
+    SessionActions actions() { return SessionActions{*this}; }
     /// What the transport says of all clients from now on.
     PeerInfo& peer_template() { return peer_template_; }
     Broker& broker(std::uint32_t worker = 0) { return *brokers_[worker]; }
@@ -156,6 +171,7 @@ private:
 
     void post(std::uint32_t from, std::uint32_t to, CrossBatch& batch, StoreTicket ticket) override;
     void make_core();
+    void put_hooks();
     void restore_core();
     void commit_one();
     void load(std::uint32_t worker, SessionRef ref, const std::vector<LoadedMessage>& messages);
@@ -186,6 +202,8 @@ private:
     Nobody nobody_;
     MonotonicTime now_{};
     std::unique_ptr<BrokerShared> shared_;
+    HookSet::Filters filters_;
+    HookSet::Observers observers_;
     NullLog log_;
     PeerInfo peer_template_;
     std::string mountpoint_;

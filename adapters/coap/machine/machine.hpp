@@ -139,6 +139,7 @@ private:
     void publish(Incoming& in);
     bool check_topic(Incoming& in);
     bool may_publish(Incoming& in, Client& client, const PublishRequest& wanted);
+    void refuse_publish(Incoming& in, const PublishOutcome& outcome);
     bool is_over_rate(Client& client);
     bool meets_conditions(Incoming& in, const MessagePtr& retained);
     std::optional<Bytes> body_of(Incoming& in);

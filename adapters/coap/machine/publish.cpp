@@ -64,7 +64,7 @@ void Machine::publish(Incoming& in) {
     }
     MessagePtr retained;
     if (request.has_if_match || request.if_none_match || (retain && options_->tells_created)) {
-        retained = broker_.find_retained(*client->session, in.target.topic);
+        retained = broker_.find_retained_before(*client->session, wanted);
     }
     if (!meets_conditions(in, retained)) {
         return;
@@ -79,7 +79,7 @@ void Machine::publish(Incoming& in) {
     forget_upload(upload_key(in));
     const Code code = is_delete ? Code::deleted : is_created ? Code::created : Code::changed;
     if (is_error(outcome.reason)) {
-        refuse(in, Code::internal_server_error, reason_text(outcome.reason));
+        refuse_publish(in, outcome);
         return;
     }
     if (outcome.ticket != 0 && options_->waits_for_store) {
@@ -111,19 +111,19 @@ bool Machine::may_publish(Incoming& in, Client& client, const PublishRequest& wa
         std::any_of(extra->waiting.begin(), extra->waiting.end(), [this](std::uint32_t index) {
             return deferred_.find(index)->wait == Deferred::Wait::access;
         });
+    PublishRequest checked = wanted;
+    checked.is_body_complete = false;
     const PublishOutcome outcome = is_behind ? PublishOutcome{.is_pending = true}
-                                             : broker_.check_publish(*client.session, wanted);
+                                             : broker_.check_publish(*client.session, checked);
     if (outcome.is_pending) {
         defer(in, Deferred::Wait::access, &client);
         return false;
     }
     if (outcome.reason == ReasonCode::not_authorized) {
         metrics().drop(DropReason::not_authorized_publish);
-        refuse(in, Code::forbidden, "not authorized");
-        return false;
     }
     if (is_error(outcome.reason)) {
-        refuse(in, Code::bad_request, "invalid topic");
+        refuse_publish(in, outcome);
         return false;
     }
     // A body in blocks is one message.
@@ -134,6 +134,35 @@ bool Machine::may_publish(Incoming& in, Client& client, const PublishRequest& wa
         return false;
     }
     return true;
+}
+
+/// What the broker says no to, in the words of CoAP.
+void Machine::refuse_publish(Incoming& in, const PublishOutcome& outcome) {
+    switch (outcome.reason) {
+        case ReasonCode::not_authorized:
+            refuse(in, Code::forbidden, "not authorized");
+            return;
+        case ReasonCode::topic_name_invalid:
+            refuse(in, Code::bad_request, "invalid topic");
+            return;
+        case ReasonCode::payload_format_invalid:
+            refuse(in, Code::unsupported_content_format, {});
+            return;
+        case ReasonCode::packet_too_large:
+            refuse(in, Code::request_entity_too_large, {});
+            return;
+        case ReasonCode::quota_exceeded:
+        case ReasonCode::message_rate_too_high:
+            refuse(in, Code::too_many_requests, {});
+            return;
+        case ReasonCode::server_busy:
+        case ReasonCode::server_unavailable:
+            refuse(in, Code::service_unavailable, {});
+            return;
+        default:
+            refuse(in, Code::forbidden, reason_text(outcome.reason));
+            return;
+    }
 }
 
 bool Machine::is_over_rate(Client& client) {

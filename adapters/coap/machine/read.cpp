@@ -68,7 +68,9 @@ bool Machine::may_read(Incoming& in, Client& client, std::string_view filter) {
     }
     if (is_error(answer.reason)) {
         metrics().subscribes_refused.add();
-        refuse(in, Code::forbidden, "not authorized");
+        refuse(in, Code::forbidden,
+               answer.reason == ReasonCode::not_authorized ? std::string_view{"not authorized"}
+                                                           : reason_text(answer.reason));
         return false;
     }
     return true;

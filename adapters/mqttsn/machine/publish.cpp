@@ -8,6 +8,23 @@
 
 namespace gw::mqttsn {
 
+namespace {
+
+/// Congestion asks the client to try later, all else not to (MQTT-SN 1.2, 5.3.10).
+ReturnCode return_code_of(ReasonCode reason) {
+    switch (reason) {
+        case ReasonCode::quota_exceeded:
+        case ReasonCode::message_rate_too_high:
+        case ReasonCode::server_busy:
+        case ReasonCode::server_unavailable:
+            return ReturnCode::congestion;
+        default:
+            return ReturnCode::not_supported;
+    }
+}
+
+}  // namespace
+
 /// The topic's name, which may live in `short_name`; empty when the id means nothing.
 std::string_view Connection::topic_of(const Publish& packet, std::array<char, 2>& short_name) {
     std::string_view name;
@@ -92,9 +109,8 @@ void Connection::on_publish(const Publish& packet, Bytes body) {
         wait_for_access(MessageType::publish, body);
         return;
     }
-    if (outcome.reason == ReasonCode::not_authorized ||
-        outcome.reason == ReasonCode::topic_name_invalid) {
-        refuse_publish(packet, ReturnCode::not_supported);
+    if (is_error(outcome.reason)) {
+        refuse_publish(packet, return_code_of(outcome.reason));
         return;
     }
     // A hook or a will may have ended the session meanwhile.
@@ -104,23 +120,16 @@ void Connection::on_publish(const Publish& packet, Bytes body) {
 }
 
 void Connection::answer_publish(const Publish& packet, const PublishOutcome& outcome, Bytes body) {
-    PendingReply answer{
+    const PendingReply answer{
         .ticket = outcome.ticket,
         .type = packet.flags.qos() == WireQos::qos_2 ? MessageType::pubrec : MessageType::puback,
         .topic_id = packet.topic_id,
         .message_id = packet.message_id};
-    if (is_error(outcome.reason)) {
-        answer.type = MessageType::puback;
-        answer.code = outcome.reason == ReasonCode::quota_exceeded ? ReturnCode::congestion
-                                                                   : ReturnCode::not_supported;
+    auto& recent = work().recent_publishes;
+    if (!recent) {
+        recent = std::make_unique<RecentPublishes>();
     }
-    if (answer.code == ReturnCode::accepted) {
-        auto& recent = work().recent_publishes;
-        if (!recent) {
-            recent = std::make_unique<RecentPublishes>();
-        }
-        recent->add(packet.message_id, request_hash(body));
-    }
+    recent->add(packet.message_id, request_hash(body));
     reply(answer);
 }
 

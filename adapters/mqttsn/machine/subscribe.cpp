@@ -224,10 +224,14 @@ void Connection::on_will_topic_update(const WillTopicUpdate& packet) {
 }
 
 void Connection::on_will_message_update(const WillMessageUpdate& packet) {
-    WillData& will = work().client.will;
+    WillData will = work().client.will;
     will.message = std::string{as_text(packet.message)};
+    if (!broker().set_will(*session_, make_will(will))) {
+        send(WillMessageResponse{ReturnCode::not_supported});
+        return;
+    }
+    work().client.will = std::move(will);
     save_state();
-    broker().set_will(*session_, make_will(will));
     reply({.ticket = broker().store_ticket(*session_), .type = MessageType::willmsgresp});
 }
 

@@ -537,3 +537,35 @@ TEST_CASE("a message that the retained store refuses is delivered all the same, 
     CHECK(broker.metrics().retained_refused.value() == 1);
     CHECK(shared.retained.count() == 1);
 }
+
+TEST_CASE("a publisher without a session hears by a call that what it said is stored") {
+    Fixture f;
+    FakeLink link;
+    Session& session = f.open("c", link, 100);
+    f.subscribe(session, "t", Qos::exactly_once);
+    f.broker.flush();
+    f.broker.on_store_progress({.own_ticket = f.last_write, .covers = {}});
+    link.take();
+    const IdentityPtr nobody{new ClientIdentity};
+    std::vector<StoreOutcome> heard;
+    const auto publish = [&](std::string_view topic, Qos qos) {
+        return f.broker.publish_unowned(
+            nobody, {.topic = topic, .payload = as_bytes("x"), .qos = qos},
+            [&heard](StoreOutcome outcome) { heard.push_back(outcome); });
+    };
+    CHECK(publish("t", Qos::at_most_once).ticket == 0);
+    CHECK(publish("nobody", Qos::at_least_once).reason == ReasonCode::no_matching_subscribers);
+    CHECK(publish("t", Qos::at_least_once).ticket != 0);
+    CHECK(publish("t", Qos::exactly_once).ticket != 0);
+    CHECK(heard.empty());
+    f.broker.flush();
+    CHECK(heard.empty());
+    f.broker.on_store_progress({.own_ticket = f.last_write, .covers = {}});
+    CHECK(heard == std::vector<StoreOutcome>{StoreOutcome::stored, StoreOutcome::stored});
+    CHECK(publish("t", Qos::at_least_once).ticket != 0);
+    f.broker.flush();
+    f.broker.on_store_progress(
+        {.own_ticket = f.last_write, .outcome = StoreOutcome::failed, .covers = {}});
+    REQUIRE(heard.size() == 3);
+    CHECK(heard[2] == StoreOutcome::failed);
+}

@@ -285,4 +285,14 @@ TEST_CASE("stored state: how strong the proof was is kept, and older files are r
     CHECK(read->strength == ProofStrength::listed);
     state = {};
     CHECK(decode_session_state(bytes_of(state))->strength == ProofStrength::none);
+    state.adapter_state = "own";
+    state.rewritten = {{"a", "m/b"}, {"$share/g/a", "$share/g/m/b"}};
+    for (const std::string_view mountpoint : {"", "m/"}) {
+        state.mountpoint = mountpoint;
+        const auto again = decode_session_state(bytes_of(state));
+        REQUIRE(again.has_value());
+        CHECK(again->rewritten == state.rewritten);
+        CHECK(again->mountpoint == mountpoint);
+        CHECK(again->adapter_state == "own");
+    }
 }

@@ -100,18 +100,17 @@ TEST_CASE("the alias of destinations is taken off, and the mount point put befor
 TEST_CASE("what STOMP sends becomes a message with MQTT 5 properties") {
     SimWorld world{SimOptions{}};
     std::vector<MessagePtr> seen;
-    class Spy final : public HookPoints {
+    class Spy final : public Observer {
     public:
         explicit Spy(std::vector<MessagePtr>& messages) : messages_(messages) {}
-        bool on_message_publish(MessagePtr& message) override {
-            messages_.push_back(message);
-            return true;
+        void on_message_published(const Message& message) override {
+            messages_.push_back(message.copy());
         }
 
     private:
         std::vector<MessagePtr>& messages_;
     };
-    world.shared().hooks.push_back(std::make_shared<Spy>(seen));
+    world.add_observer(std::make_shared<Spy>(seen));
     const auto client = logged_in(world);
     client->publish("t", "x",
                     {{"content-type", "text/plain"},

@@ -1,0 +1,63 @@
+// Filters, as CoAP clients see what they do.
+#include "tests/support/coap_test.hpp"
+#include "tests/support/scripted_filter.hpp"
+
+namespace gw::test {
+
+namespace {
+
+struct FilteredTest : CoapTest {
+    FilteredTest() { world.add_filter(filter); }
+    std::string put(std::string_view path, std::string_view payload, std::uint16_t id) {
+        return ask({.code = Code::put,
+                    .message_id = id,
+                    .path = path,
+                    .query = "c=me",
+                    .payload = payload});
+    }
+    std::shared_ptr<ScriptedFilter> filter = std::make_shared<ScriptedFilter>();
+};
+
+}  // namespace
+
+TEST_CASE("what a filter refuses has a code; what it holds up is answered later, once") {
+    FilteredTest t;
+    FilterAnswer answer = FilterAnswer::refuse(ReasonCode::administrative_action);
+    t.filter->publish = [&](PublishDraft&) {
+        return answer;
+    };
+    CHECK(t.put("ps/a", "1", 1).substr(4, 4) == "4.03");
+    answer = FilterAnswer::refuse(ReasonCode::quota_exceeded);
+    CHECK(t.put("ps/a", "1", 2).substr(4, 4) == "4.29");
+    answer = {FilterAnswer::Kind::pending};
+    CHECK(t.put("ps/a", "1", 3) == "");
+    answer = {};
+    t.world.turn(
+        0, [](Broker& broker) { broker.on_access_decided(broker.find_session("me")->ref()); });
+    t.world.settle();
+    CHECK(t.next() == "ACK 2.04 #3");
+    t.filter->subscribe = [](SubscribeDraft&) {
+        return FilterAnswer::refuse(ReasonCode::administrative_action);
+    };
+    CHECK(
+        t.ask({.code = Code::get, .message_id = 4, .path = "ps/a", .query = "c=me"}).substr(4, 4) ==
+        "4.03");
+}
+
+TEST_CASE("a topic that is rewritten is read under what the client calls it") {
+    FilteredTest t;
+    t.filter->rewritten = {{"old", "new"}};
+    CHECK(t.ask({.code = Code::put,
+                 .message_id = 1,
+                 .path = "ps/old",
+                 .query = "c=me&r=true",
+                 .payload = "x"})
+              .substr(4, 2) == "2.");
+    const std::string read =
+        t.ask({.code = Code::get, .message_id = 2, .path = "ps/old", .query = "c=me"});
+    CHECK(read.substr(4, 4) == "2.05");
+    CHECK(t.world.shared().retained.find("new", MonotonicTime{}) != nullptr);
+    CHECK(t.world.shared().retained.find("old", MonotonicTime{}) == nullptr);
+}
+
+}  // namespace gw::test

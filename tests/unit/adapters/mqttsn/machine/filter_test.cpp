@@ -1,0 +1,39 @@
+// Filters, as MQTT-SN clients see what they do.
+#include "tests/support/scripted_filter.hpp"
+#include "tests/unit/adapters/mqttsn/machine/sn_support.hpp"
+
+using namespace gw;
+using namespace gw::test;
+
+TEST_CASE("what a filter refuses has a return code; what it holds up is answered later, once") {
+    SnFixture f;
+    const auto filter = std::make_shared<ScriptedFilter>();
+    f.world.add_filter(filter);
+    FilterAnswer answer = FilterAnswer::refuse(ReasonCode::quota_exceeded);
+    filter->publish = [&](PublishDraft&) {
+        return answer;
+    };
+    filter->subscribe = [&](SubscribeDraft&) {
+        return answer;
+    };
+    const auto client = f.connected("c");
+    client->send(mqttsn::Register{0, 1, "topic"});
+    client->take();
+    client->publish(1, "a", 1, 10);
+    CHECK(client->take() == Lines{"PUBACK topic=1 id=10 code=1"});
+    client->publish(1, "a", 0);
+    CHECK(client->take() == Lines{"PUBACK topic=1 id=0 code=1"});
+    answer = FilterAnswer::refuse(ReasonCode::not_authorized);
+    client->publish(1, "a", 2, 11);
+    CHECK(client->take() == Lines{"PUBACK topic=1 id=11 code=3"});
+    client->subscribe("topic", 1, 12);
+    CHECK(client->next().find("code=3") != std::string::npos);
+    answer = {FilterAnswer::Kind::pending};
+    client->publish(1, "a", 2, 11);
+    CHECK(client->take() == Lines{});
+    answer = {};
+    f.world.turn(0,
+                 [](Broker& broker) { broker.on_access_decided(broker.find_session("c")->ref()); });
+    f.world.settle();
+    CHECK(client->take() == Lines{"PUBREC id=11"});
+}
