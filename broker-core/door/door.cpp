@@ -60,11 +60,9 @@ std::uint64_t Door::user_key(const Visitor& visitor) const {
     return hash_text(visitor.username, key_);
 }
 
-/// A name at an address; of a client that shows none, its id.
+/// A name at an address.
 std::uint64_t Door::pair_key(const Visitor& visitor) const {
-    const std::uint64_t place = address_key(visitor.ip);
-    return visitor.username.empty() ? hash_text(visitor.client_id, ~place)
-                                    : hash_text(visitor.username, place);
+    return hash_text(visitor.username, address_key(visitor.ip));
 }
 
 void Door::fill(Bucket& bucket, std::uint32_t rate, std::uint32_t burst, MonotonicTime now) {
@@ -135,6 +133,12 @@ std::optional<DoorReason> Door::check_login(const Visitor& visitor, Now now) {
     if (options_.free_failure_count == 0 || is_exempt(visitor.ip)) {
         return std::nullopt;
     }
+    // Who shows no name chooses his client id: he is known by his address, and as nobody there.
+    if (visitor.username.empty()) {
+        const bool is_waiting =
+            is_blocked(address_failures_.find(address_key(visitor.ip)), now.monotonic);
+        return is_waiting ? std::optional{DoorReason::login_delay} : std::nullopt;
+    }
     if (is_blocked(pair_failures_.find(pair_key(visitor)), now.monotonic)) {
         return DoorReason::login_delay;
     }
@@ -142,8 +146,7 @@ std::optional<DoorReason> Door::check_login(const Visitor& visitor, Now now) {
     // where he has logged in before.
     const bool is_blocked_by_others =
         is_blocked(address_failures_.find(address_key(visitor.ip)), now.monotonic) ||
-        (!visitor.username.empty() &&
-         is_blocked(user_failures_.find(user_key(visitor)), now.monotonic));
+        is_blocked(user_failures_.find(user_key(visitor)), now.monotonic);
     if (is_blocked_by_others && known_.find(pair_key(visitor)) == nullptr) {
         return DoorReason::login_delay;
     }
@@ -176,6 +179,11 @@ void Door::on_login_failed(const Visitor& visitor, Now now) {
     if (free_count == 0 || is_exempt(visitor.ip)) {
         return;
     }
+    if (visitor.username.empty()) {
+        fail(address_failures_.get(address_key(visitor.ip), now.monotonic),
+             options_.address_failure_count, now.monotonic);
+        return;
+    }
     Failures& pair = pair_failures_.get(pair_key(visitor), now.monotonic);
     fail(pair, free_count, now.monotonic);
     // One device that tries an old password for ever says nothing of its neighbours.
@@ -183,9 +191,7 @@ void Door::on_login_failed(const Visitor& visitor, Now now) {
         fail(address_failures_.get(address_key(visitor.ip), now.monotonic),
              options_.address_failure_count, now.monotonic);
     }
-    if (!visitor.username.empty()) {
-        fail(user_failures_.get(user_key(visitor), now.monotonic), free_count, now.monotonic);
-    }
+    fail(user_failures_.get(user_key(visitor), now.monotonic), free_count, now.monotonic);
 }
 
 void Door::on_login_succeeded(const Visitor& visitor, Now now) {
@@ -194,11 +200,11 @@ void Door::on_login_succeeded(const Visitor& visitor, Now now) {
         return;
     }
     // One good login does not wash away what others try from the same address.
-    pair_failures_.erase(pair_key(visitor));
     if (!visitor.username.empty()) {
+        pair_failures_.erase(pair_key(visitor));
         user_failures_.erase(user_key(visitor));
+        known_.get(pair_key(visitor), now.monotonic);
     }
-    known_.get(pair_key(visitor), now.monotonic);
     known_.get(address_key(visitor.ip), now.monotonic);
 }
 

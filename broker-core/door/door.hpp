@@ -24,8 +24,8 @@ struct DoorOptions {
     /// one IPv4 /24 or IPv6 /48.
     std::uint32_t address_rate = 0, address_burst = 0;
     std::uint32_t network_rate = 0, network_burst = 0;
-    /// Failed logins before one has to wait, of a user name (or, without one, a client id) and of
-    /// an address; and how long: the first time, and at most.
+    /// Failed logins before one has to wait, of a user name and of an address (without a name it
+    /// is all that counts: one chooses one's client id); and how long: the first time, and at most.
     std::uint32_t free_failure_count = 0;
     std::uint32_t address_failure_count = 50;
     Milliseconds login_delay{1000}, login_delay_max{300000};

@@ -113,9 +113,8 @@ constexpr Key keys[] = {
      .value_default = "10",
      .value_max = "1000000",
      .on_reload = Reload::live,
-     .summary =
-         "Failed logins with a user name, or without one of a client id, before the next one has "
-         "to wait; MQTT 5 clients are told 0x9F. 0: nobody waits.",
+     .summary = "Failed logins with a user name before the next one has "
+                "to wait; MQTT 5 clients are told 0x9F. 0: nobody waits.",
      .why = "A person mistypes a few times; a device with an old password tries for ever.",
      .store = into<&Config::door, &Door::free_failure_count>},
     {.name = "door.login.address_failures",

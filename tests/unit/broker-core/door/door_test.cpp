@@ -161,6 +161,29 @@ TEST_CASE("a user waits wherever he comes from, but for places where he has logg
     CHECK(door.check_login({elsewhere, "c", "eve"}, at(0)).has_value());
 }
 
+TEST_CASE("who shows no name is known by his address alone, since he chooses his client id") {
+    DoorOptions options;
+    options.free_failure_count = 3;
+    options.address_failure_count = 20;
+    Door door{options, 7};
+    const IpAddress site = ip("203.0.113.1");
+    // A few failures under a neighbour's id are nobody's.
+    for (int i = 0; i < 10; ++i) {
+        door.on_login_failed({site, "meter", ""}, at(0));
+    }
+    CHECK_FALSE(door.check_login({site, "meter", ""}, at(0)).has_value());
+    // A token was good here once: its client's id does not open the door to who goes on guessing.
+    door.on_login_succeeded({site, "meter", ""}, at(0));
+    int tries = 10;
+    while (tries < 100 && !door.check_login({site, "meter", ""}, at(0))) {
+        door.on_login_failed({site, tries % 2 == 0 ? "meter" : "x" + std::to_string(tries), ""},
+                             at(0));
+        ++tries;
+    }
+    CHECK(tries == 21);
+    CHECK(door.check_login({site, "another", ""}, at(0)) == DoorReason::login_delay);
+}
+
 TEST_CASE("bans: addresses by range, users, clients; they end, and are bounded") {
     DoorOptions options;
     options.exempt = {*IpRange::parse("127.0.0.0/8")};
