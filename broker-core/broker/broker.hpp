@@ -2,7 +2,9 @@
 
 #include "broker-core/base/random.hpp"
 #include "broker-core/base/timer_wheel.hpp"
+#include "broker-core/broker/connect_request.hpp"
 #include "broker-core/broker/exchange.hpp"
+#include "broker-core/broker/logins.hpp"
 #include "broker-core/broker/options.hpp"
 #include "broker-core/broker/publish_request.hpp"
 #include "broker-core/broker/session_link.hpp"
@@ -25,40 +27,6 @@
 #include <vector>
 
 namespace gw {
-
-/// What a client asks for when it connects, once it is authenticated; borrowed for the call.
-struct OpenSession {
-    std::string_view client_id;  // not empty; core_client_id() of the client's own
-    std::string_view peer;       // PeerInfo::address; empty: address and port of `origin` say all
-    Origin origin;
-    std::string_view shown_username;  // what the client calls itself, proven or not
-    /// The adapter continues a session of the store whose client has not been heard yet: its rights
-    /// are looked at when reauthenticate() tells of it.
-    bool is_restored = false;
-    /// Without rules of `origin`: the mount point that the session of the store has.
-    std::string_view restored_mountpoint{};
-    Protocol protocol = Protocol::internal;
-    bool is_bridge = false;
-    bool clean_start = true;
-    std::uint32_t expiry_interval = 0;  // seconds, or session_never_expires
-    std::uint16_t receive_maximum = 65535;
-    /// Deliveries in flight, where the protocol has a limit of its own; 0: BrokerOptions' one.
-    std::uint16_t inflight_max = 0;
-    bool waits_for_store = true;  // the client is told only of what is stored
-    std::unique_ptr<Will> will;   // taken over when the session opens
-};
-
-struct OpenedSession {
-    ReasonCode reason = ReasonCode::success;
-    Session* session = nullptr;  // null when refused
-    bool session_present = false;
-    std::uint32_t expiry_interval = 0;  // granted; may be less than asked for
-    /// When not 0, what the answer promises is not stored yet: the client may be told only after
-    /// SessionLink::on_stored() named a ticket as high.
-    StoreTicket ticket = 0;
-    /// Whether the session cannot be opened if that fails; else a restart would find it as it is.
-    bool must_be_stored = false;
-};
 
 /// By what the one who speaks from a place is known so far.
 struct OriginSpeaker {
@@ -146,8 +114,7 @@ public:
     void set_now(Now now) { now_ = now; }
     const Now& now() const { return now_; }
     MonotonicTime next_deadline() const {
-        const MonotonicTime next = timers_.next_deadline();
-        return auth_deadlines_.empty() ? next : std::min(next, auth_deadlines_.front().at);
+        return std::min(timers_.next_deadline(), logins_.next_deadline());
     }
     /// Expires sessions and publishes delayed wills that are due.
     void on_deadline();
@@ -184,12 +151,11 @@ public:
     void forget_stored_session(std::uint64_t store_id) { storage_.remove_session(store_id); }
     void set_options(const BrokerOptions& options) { options_ = options; }
 
-    // --- for adapters: sessions
+    // --- for adapters: who clients are, and their sessions
 
     /// A random client id, for clients that bring none; core_client_id() of it is this worker's.
     std::string make_client_id(const OriginRules* rules);
-    /// The worker that owns the core's client id; a connection must move there before
-    /// open_session().
+    /// The worker that owns the core's client id; a connection must move there before connect().
     std::uint32_t worker_of(std::string_view client_id) const {
         return shared_.worker_of(client_id);
     }
@@ -199,47 +165,37 @@ public:
     OriginVerdict judge_origin(const Origin& origin, const OriginSpeaker& who) const;
     /// judge_origin() for a datagram: false, counted and logged when it is to be dropped.
     bool lets_in(const Origin& origin, const OriginSpeaker& who);
-    /// Asks who the client is. Nothing: the answer comes to `link` as on_auth_decided() with the
-    /// token that `token` was set to; a link that goes before must call forget_auth().
-    std::optional<AuthDecision> authenticate(const Credentials& credentials, SessionLink& link,
-                                             AuthToken& token);
-    void on_auth_decided(AuthToken token, const AuthDecision& decision);
-    /// Whether the client is banned or has to wait after failed logins: the reason to refuse it
-    /// with. authenticate() asks by itself; to be called before begin_enhanced_auth().
-    std::optional<ReasonCode> refuse_at_door(const Credentials& credentials);
-    /// Tells the door of a client that could not prove what it showed, where neither
-    /// open_session() nor refuse_connect() does: on a connection that is in.
-    void note_failed_login(const Credentials& credentials);
-    /// The link, or its wish to know, is gone. An unknown token does no harm.
-    void forget_auth(AuthToken token);
-    std::unique_ptr<AuthExchange> begin_enhanced_auth(std::string_view method,
-                                                      const Credentials& credentials);
-    /// Gives a client's data to an exchange. Nothing: the answer comes to `link` as on_auth_step()
-    /// with the token, at the latest after BrokerOptions::auth_timeout.
-    std::optional<AuthStep> step_auth(AuthExchange& exchange, Bytes data, SessionLink& link,
-                                      AuthToken& token);
-    void on_auth_step(AuthToken token, const AuthStep& step);
 
-    /// Gives the client its session, ended or resumed as asked, and ends its older connection. When
-    /// accepted, `link` is the session's until close_connection() or on_session_lost().
-    OpenedSession open_session(OpenSession&& request, const AuthDecision& auth, SessionLink& link);
-    /// Tells hooks, events and counters of a CONNECT that was refused.
-    void refuse_connect(const OpenSession& request, ReasonCode reason);
+    /// A client connects, and its protocol has all that it asks for: finds out who it is, and gives
+    /// it its session, ended or resumed as asked; its older connection ends. Once opened, `link` is
+    /// the session's until close_connection() or on_session_lost(). While the login is pending, or
+    /// the client is asked, it is kept here; a link that goes before must call forget_login().
+    LoginAnswer connect(ConnectRequest&& request, SessionLink& link);
+    /// The client of a connected session, or whoever says to be, shows a proof anew, from the place
+    /// that `shown` names: what it may is judged anew, and no session is lost by a refusal.
+    LoginAnswer prove_again(Session& session, const Credentials& shown, SessionLink& link);
+    /// The same by an exchange, on the session's connection, where it is.
+    LoginAnswer begin_reauthentication(Session& session, std::string_view method, Bytes data,
+                                       SessionLink& link);
+    /// The client's answer to what LoginAnswer::Kind::asked has asked.
+    LoginAnswer continue_login(AuthToken token, Bytes data);
+    /// The link, or its wish to know, is gone. An unknown token does no harm.
+    void forget_login(AuthToken token);
+    /// Tells hooks, events and counters of a client that was refused for what connect() did not get
+    /// to see.
+    void refuse_connect(const Credentials& shown, ReasonCode reason);
+    /// Answers of the authenticator, and of exchanges.
+    void on_auth_decided(AuthToken token, const AuthDecision& decision);
+    void on_auth_step(AuthToken token, const AuthStep& step);
+    /// Continues a session of the store whose client has not been heard yet, as it was; its rights
+    /// are looked at when it shows again who it is.
+    OpenedSession continue_restored(Session& session, SessionTerms&& terms, SessionLink& link);
     /// After CONNACK was sent: sends again what is in flight, then what waited.
     void start_delivery(Session& session);
     /// The link is gone. The session ends, or waits for its client.
     void close_connection(Session& session, const ConnectionEnd& end);
     /// Output has drained: goes on with deliveries. Clear is_output_blocked before.
     void on_writable(Session& session) { pump(session); }
-    /// Why a login does not give the session: another user's, or a weaker proof than its own was;
-    /// or nothing. `rules`: of the listener that it comes by; behind another mount point it is
-    /// another client. open_session() and reauthenticate() ask by themselves.
-    std::optional<DoorReason> refuse_takeover(const Session& session, const AuthDecision& decision,
-                                              const OriginRules* rules) const;
-    /// Puts another proof of its user in place, and with `here` the place that it comes from now.
-    /// False: it does not give the session, and nothing has changed.
-    bool reauthenticate(Session& session, const AuthDecision& decision,
-                        const OpenSession* here = nullptr);
 
     // --- for adapters: publish and subscribe
 
@@ -330,13 +286,13 @@ public:
     /// The client of a connected session, known by what only that client has, speaks from another
     /// place: what it may because of its place is judged anew; nobody is told. False: the place is
     /// kept out, and nothing has changed.
-    bool move_session(Session& session, const OpenSession& here);
+    bool move_session(Session& session, const Origin& here);
     /// As whom somebody without a session publishes (publish_unowned()), once lets_in() has let him
     /// in: a user that the listener has for all, or nobody.
-    IdentityPtr unowned_identity(const OpenSession& request, std::string_view username) const;
+    IdentityPtr unowned_identity(const Credentials& shown) const;
 
     /// Lets a session that would end with its connection outlive it, for at least a second, and
-    /// puts it in the store with all that it has: its client has changed its mind. open_session()
+    /// puts it in the store with all that it has: its client has changed its mind. connect()
     /// then gives it the time that the client asks for.
     void make_persistent(Session& session);
 
@@ -375,17 +331,6 @@ public:
     Random& random() { return random_; }
 
 private:
-    /// An answer of the authenticator, or of an exchange, that is awaited.
-    struct PendingAuth {
-        SessionLink* link;
-        bool is_step;
-        bool is_fixed_user;
-        CountTicketPtr unauthenticated;
-    };
-    struct AuthDeadline {
-        MonotonicTime at;
-        AuthToken token;
-    };
     struct StoreWait {
         StoreTicket ticket;
         SessionRef session;
@@ -476,7 +421,24 @@ private:
         bool is_checked = false;    // what checks_delivery() said of the message
     };
 
+    // broker_logins.cpp
+    std::optional<AuthDecision> decide_login(const Credentials& shown, AuthToken token);
+    LoginAnswer finish_login(Login& login, const AuthDecision& decision);
+    LoginAnswer proven_again(Session* session, const OpenSession& here,
+                             const AuthDecision& decision, bool is_moving);
+    LoginAnswer begin_exchange(AuthToken token, ConnectRequest&& request, SessionLink& link);
+    LoginAnswer step_exchange(AuthToken token, Login& login, Bytes data);
+    LoginAnswer take_step(AuthToken token, const AuthStep& step);
+    std::unique_ptr<AuthExchange> begin_enhanced_auth(std::string_view method,
+                                                      const Credentials& credentials);
+    void expire_logins();
+    bool reauthenticate(Session& session, const AuthDecision& decision, const OpenSession* here);
+    bool may_have_lost_rights(const Session& session) const;
+    void put_identity(Session& session, std::unique_ptr<ClientIdentity> identity,
+                      const OpenSession* here);
+
     // broker_sessions.cpp
+    OpenedSession open_session(OpenSession&& request, const AuthDecision& auth, SessionLink& link);
     IdentityPtr make_identity(const OpenSession& request, const AuthDecision& auth,
                               SessionRef ref) const;
     OpenedSession refuse(const OpenSession& request, ReasonCode reason);
@@ -484,11 +446,7 @@ private:
     void tell_refusal(const OpenSession& request, ReasonCode reason, std::optional<DoorReason> why);
     void take_over(Session& session);
     void disconnect(Session& session, ReasonCode reason);
-    void await_auth(AuthToken token, PendingAuth pending);
-    void expire_auths();
     void schedule_login_end(Session& session);
-    void put_identity(Session& session, std::unique_ptr<ClientIdentity> identity,
-                      const OpenSession* here);
     Session& create_session(const OpenSession& request, const AuthDecision& auth,
                             std::uint64_t store_id);
     void end_session(Session& session, ReasonCode reason);
@@ -498,6 +456,12 @@ private:
     void emit_event(const ClientIdentity& identity, std::string_view event, std::string json);
 
     // broker_door.cpp
+    std::optional<ReasonCode> refuse_at_door(const Credentials& credentials);
+    /// Why a login does not give the session: another user's, or a weaker proof than its own was;
+    /// or nothing. `rules`: of the listener that it comes by; behind another mount point it is
+    /// another client.
+    std::optional<DoorReason> refuse_takeover(const Session& session, const AuthDecision& decision,
+                                              const OriginRules* rules) const;
     std::optional<DoorReason> refuse_login(const OpenSession& request, const AuthDecision& auth);
     void note_login(const OpenSession& request, ReasonCode outcome);
     void note_disconnected(const ClientIdentity& client);
@@ -662,10 +626,8 @@ private:
     SessionTable sessions_;
     Metrics metrics_;
     std::vector<CrossBatch> outgoing_;  // by worker
-    std::unordered_map<AuthToken, PendingAuth> pending_auths_;
-    std::deque<AuthDeadline> auth_deadlines_;  // ascending; answered ones leave when they are due
-    AuthToken next_auth_token_ = 1;
-    HookSetPtr hooks_;  // never null
+    HookSetPtr hooks_;                  // never null
+    Logins logins_;
     std::deque<StoreWait> store_waits_;
     std::deque<UnownedWait> unowned_waits_;
     std::deque<WhenStored> when_stored_;

@@ -36,22 +36,15 @@ std::optional<ReasonCode> Broker::refuse_at_door(const Credentials& credentials)
                   .refusal;
     }
     if (!why && shared_.door) {
-        why =
-            shared_.door->check_login({credentials.peer.ip, credentials.client_id, username}, now_);
+        why = shared_.door->check_login({credentials.peer.ip, credentials.client_id,
+                                         credentials.is_fixed_user ? std::string_view{} : username},
+                                        now_);
     }
     if (!why) {
         return std::nullopt;
     }
     count(*why);
     return reason_of(*why);
-}
-
-void Broker::note_failed_login(const Credentials& credentials) {
-    if (shared_.door) {
-        shared_.door->on_login_failed({credentials.peer.ip, credentials.client_id,
-                                       credentials.username.value_or(std::string_view{})},
-                                      now_);
-    }
 }
 
 /// What speaks against a client whose name is proven.
@@ -112,15 +105,22 @@ bool Broker::lets_in(const Origin& origin, const OriginSpeaker& who) {
     return false;
 }
 
-IdentityPtr Broker::unowned_identity(const OpenSession& request, std::string_view username) const {
+IdentityPtr Broker::unowned_identity(const Credentials& shown) const {
+    OpenSession request;
+    request.client_id = shown.client_id;
+    request.peer = shown.peer.port != 0 ? std::string_view{} : shown.peer.address;
+    request.origin = shown.peer.origin();
+    request.protocol = shown.protocol;
     AuthDecision auth;
-    auth.username = std::string{username};
-    auth.is_anonymous = username.empty();
-    auth.strength = username.empty() ? ProofStrength::none : ProofStrength::listed;
+    auth.username = std::string{shown.username.value_or(std::string_view{})};
+    auth.is_anonymous = auth.username.empty();
+    auth.strength = auth.is_anonymous ? ProofStrength::none : ProofStrength::listed;
     // No session, but its worker's.
     return make_identity(request, auth, SessionRef{worker_, 0, 0});
 }
 
+/// Why a login does not give the session: another user's, or a weaker proof than its own was; or
+/// nothing.
 std::optional<DoorReason> Broker::refuse_takeover(const Session& session,
                                                   const AuthDecision& decision,
                                                   const OriginRules* rules) const {
@@ -140,7 +140,9 @@ void Broker::note_login(const OpenSession& request, ReasonCode outcome) {
     if (!shared_.door) {
         return;
     }
-    const Visitor visitor{request.origin.ip, request.client_id, request.shown_username};
+    // A name that stands for all clients of a listener is not what any of them has shown.
+    const Visitor visitor{request.origin.ip, request.client_id,
+                          request.is_fixed_user ? std::string_view{} : request.shown_username};
     if (outcome == ReasonCode::success) {
         shared_.door->on_login_succeeded(visitor, now_);
     } else if (outcome == ReasonCode::bad_user_name_or_password ||

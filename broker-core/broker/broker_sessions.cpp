@@ -61,24 +61,6 @@ void append_protocol(std::string& json, Protocol protocol) {
     }
 }
 
-/// The user that a listener has for all its clients says little of any of them, whatever proves it.
-AuthDecision weighed(const AuthDecision& decision, bool is_fixed_user) {
-    AuthDecision weighed = decision;
-    if (is_fixed_user) {
-        weighed.strength = std::min(weighed.strength, ProofStrength::listed);
-    }
-    return weighed;
-}
-
-/// Whether subscriptions that another login has made must be looked at: there are rules that refuse
-/// some, or the login brought rights of its own, beside which nothing is allowed.
-bool may_have_lost_rights(const AccessPolicy& access, std::uint32_t worker,
-                          const Session& session) {
-    const AuthGrantsPtr& grants = session.identity->grants;
-    return access.refuses_subscriptions(worker) ||
-           (grants && (grants->has_rules || !grants->rules.empty()));
-}
-
 /// The address without the port: what follows the last colon.
 std::string_view address_of(std::string_view peer) {
     const std::size_t colon = peer.rfind(':');
@@ -106,197 +88,6 @@ std::string Broker::make_client_id(const OriginRules* rules) {
             return id;
         }
     }
-}
-
-std::optional<AuthDecision> Broker::authenticate(const Credentials& credentials, SessionLink& link,
-                                                 AuthToken& token) {
-    token = next_auth_token_++;
-    if (const auto reason = refuse_at_door(credentials)) {
-        AuthDecision refusal;
-        refusal.reason = *reason;
-        return refusal;
-    }
-    if (credentials.peer.lacks_name) {
-        return AuthDecision{};  // its certificate says nothing of what the listener wants to know
-    }
-    const CountTicketPtr& unauthenticated = credentials.peer.unauthenticated;
-    if (!credentials.peer.username.empty()) {
-        AuthDecision proven;
-        proven.reason = ReasonCode::success;
-        proven.username = credentials.peer.username;
-        proven.is_anonymous = false;
-        proven.source =
-            credentials.peer.identity && !credentials.peer.identity->psk_identity.empty()
-                ? AuthSource::psk
-                : AuthSource::certificate;
-        proven.strength = strength_of(proven.source);
-        if (unauthenticated) {
-            unauthenticated->release();
-        }
-        return proven;
-    }
-    Credentials judged = credentials;
-    // Who decides knows the client by its own id.
-    judged.client_id = own_id(credentials.peer.rules.get(), credentials.client_id);
-    judged.allow_anonymous =
-        judge_origin(credentials.peer.origin(), {.client_id = credentials.client_id})
-            .allows_anonymous;
-    auto decision = shared_.authenticator->authenticate(judged, worker_, token);
-    if (!decision) {
-        await_auth(token, {&link, false, credentials.is_fixed_user, unauthenticated});
-        return std::nullopt;
-    }
-    if (decision->reason == ReasonCode::success && unauthenticated) {
-        unauthenticated->release();
-    }
-    return weighed(*decision, credentials.is_fixed_user);
-}
-
-void Broker::await_auth(AuthToken token, PendingAuth pending) {
-    pending_auths_.emplace(token, std::move(pending));
-    auth_deadlines_.push_back({now_.monotonic + options_.auth_timeout, token});
-}
-
-void Broker::on_auth_decided(AuthToken token, const AuthDecision& decision) {
-    const auto pending = pending_auths_.find(token);
-    if (pending == pending_auths_.end() || pending->second.is_step) {
-        return;  // the client has gone meanwhile, or the answer came too late
-    }
-    SessionLink* const link = pending->second.link;
-    const bool is_fixed_user = pending->second.is_fixed_user;
-    if (decision.reason == ReasonCode::success && pending->second.unauthenticated) {
-        pending->second.unauthenticated->release();
-    }
-    pending_auths_.erase(pending);
-    link->on_auth_decided(token, weighed(decision, is_fixed_user));
-}
-
-void Broker::forget_auth(AuthToken token) {
-    const auto pending = pending_auths_.find(token);
-    if (pending == pending_auths_.end()) {
-        return;
-    }
-    const bool is_step = pending->second.is_step;
-    pending_auths_.erase(pending);
-    if (!is_step) {
-        shared_.authenticator->cancel(worker_, token);
-    }
-}
-
-std::optional<AuthStep> Broker::step_auth(AuthExchange& exchange, Bytes data, SessionLink& link,
-                                          AuthToken& token) {
-    token = next_auth_token_++;
-    auto step = exchange.step(data, worker_, token);
-    if (!step) {
-        await_auth(token, {&link, true, false, {}});
-    }
-    return step;
-}
-
-void Broker::on_auth_step(AuthToken token, const AuthStep& step) {
-    const auto pending = pending_auths_.find(token);
-    if (pending == pending_auths_.end() || !pending->second.is_step) {
-        return;
-    }
-    SessionLink* const link = pending->second.link;
-    pending_auths_.erase(pending);
-    link->on_auth_step(token, step);
-}
-
-/// Whoever has not answered in time has refused: a broken backend lets nobody in.
-void Broker::expire_auths() {
-    while (!auth_deadlines_.empty() && auth_deadlines_.front().at <= now_.monotonic) {
-        const AuthToken token = auth_deadlines_.front().token;
-        auth_deadlines_.pop_front();
-        const auto pending = pending_auths_.find(token);
-        if (pending == pending_auths_.end()) {
-            continue;
-        }
-        metrics_.auth_timeouts.add();
-        AuthDecision refusal;
-        refusal.reason = ReasonCode::server_unavailable;
-        if (pending->second.is_step) {
-            on_auth_step(token, {AuthStep::Kind::refused, {}, refusal});
-        } else {
-            shared_.authenticator->cancel(worker_, token);
-            on_auth_decided(token, refusal);
-        }
-    }
-}
-
-std::unique_ptr<AuthExchange> Broker::begin_enhanced_auth(std::string_view method,
-                                                          const Credentials& credentials) {
-    return shared_.auth_methods ? shared_.auth_methods->begin(method, credentials) : nullptr;
-}
-
-bool Broker::reauthenticate(Session& session, const AuthDecision& decision,
-                            const OpenSession* here) {
-    auto why = refuse_takeover(session, decision, here != nullptr ? here->origin.rules : nullptr);
-    if (!why && here != nullptr) {
-        why = judge_origin(here->origin, {.client_id = session.client_id(),
-                                          .username = decision.username,
-                                          .is_anonymous = decision.is_anonymous})
-                  .refusal;
-    }
-    if (why) {
-        count(*why);
-        return false;
-    }
-    auto identity = std::make_unique<ClientIdentity>(*session.identity);
-    identity->is_superuser = decision.is_superuser;
-    identity->grants = decision.grants;
-    identity->source = decision.source;
-    identity->strength = decision.strength;
-    session.is_identity_restored = false;
-    put_identity(session, std::move(identity), here);
-    schedule_login_end(session);
-    return true;
-}
-
-bool Broker::move_session(Session& session, const OpenSession& here) {
-    const ClientIdentity& client = *session.identity;
-    if (!lets_in(here.origin, {client.client_id, client.principal(), client.is_anonymous})) {
-        return false;
-    }
-    put_identity(session, std::make_unique<ClientIdentity>(client), &here);
-    return true;
-}
-
-/// Puts a changed identity in the place of a session's, `here` the place that its client speaks
-/// from now, and takes away what it has no right to any more.
-void Broker::put_identity(Session& session, std::unique_ptr<ClientIdentity> identity,
-                          const OpenSession* here) {
-    const bool was_administrator = identity->is_administrator;
-    if (here != nullptr) {
-        identity->peer_name = here->peer;
-        identity->ip = here->origin.ip;
-        identity->port = here->origin.port;
-        if (here->origin.rules != nullptr) {
-            identity->mountpoint = here->origin.rules->mountpoint;
-        }
-        identity->is_administrator =
-            judge_origin(here->origin,
-                         {identity->client_id, identity->username.view(), identity->is_anonymous})
-                .is_administrator;
-    }
-    const bool has_lost = was_administrator && !identity->is_administrator;
-    session.identity = IdentityPtr{identity.release()};
-    if (has_lost || may_have_lost_rights(*shared_.access, worker_, session)) {
-        revoke_subscriptions(session);
-        drop_unauthorized(session);
-    }
-}
-
-void Broker::revise_administrators() {
-    sessions_.for_each([this](Session& session) {
-        const ClientIdentity& client = *session.identity;
-        if (client.is_administrator && client.is_anonymous && shared_.authenticator->has_proofs()) {
-            auto identity = std::make_unique<ClientIdentity>(client);
-            identity->is_administrator = false;
-            session.identity = IdentityPtr{identity.release()};
-            revise_session(session);
-        }
-    });
 }
 
 /// While a session has a connection its timer is the end of what the login was granted for. The
@@ -355,11 +146,6 @@ OpenedSession Broker::refuse(const OpenSession& request, DoorReason why) {
     return opened;
 }
 
-void Broker::refuse_connect(const OpenSession& request, ReasonCode reason) {
-    note_login(request, reason);
-    tell_refusal(request, reason, std::nullopt);
-}
-
 void Broker::tell_refusal(const OpenSession& request, ReasonCode reason,
                           std::optional<DoorReason> why) {
     metrics_.connects_refused_by_reason[static_cast<std::size_t>(reason)].add();
@@ -406,22 +192,27 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
             std::min<std::int64_t>(request.expiry_interval, options_.expiry_interval_max.count()));
     }
     OpenedSession opened;
+    Session* session = sessions_.find(request.client_id);
+    if (session != nullptr) {
+        if (const auto why = refuse_takeover(*session, auth, request.origin.rules)) {
+            return refuse(request, *why);
+        }
+        link.on_session_found(*session, request);
+    }
     if (request.will && !request.is_restored) {
         // Judged here, so that the client hears of it, and again when it is published.
         const IdentityPtr client = make_identity(request, auth, SessionRef{worker_, 0, 0});
         const ReasonCode reason = admit_will(*client, *request.will);
         if (reason != ReasonCode::success) {
-            return refuse(request, reason);
+            OpenedSession refused = refuse(request, reason);
+            refused.lacks_right = reason == ReasonCode::not_authorized;
+            return refused;
         }
     }
-    Session* session = sessions_.find(request.client_id);
     // The answer rests on the store where it changes what a restart would find.
     bool is_changing = request.will != nullptr;
     bool has_ended_stored = false;
     if (session != nullptr) {
-        if (const auto why = refuse_takeover(*session, auth, request.origin.rules)) {
-            return refuse(request, *why);
-        }
         if (session->link != nullptr) {
             take_over(*session);
         }
@@ -457,7 +248,7 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
         change_packet_ids(*session, request.protocol);
         session->identity = make_identity(request, auth, session->ref());
         session->is_identity_restored = request.is_restored;
-        if (!request.is_restored && may_have_lost_rights(*shared_.access, worker_, *session)) {
+        if (!request.is_restored && may_have_lost_rights(*session)) {
             revise_session(*session);  // it may have come with other rights than it went with
         }
         session->will.reset();  // not published: the client came back within its delay
@@ -495,6 +286,21 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
     });
     emit_connected(*session, request.clean_start, ReasonCode::success);
     return opened;
+}
+
+OpenedSession Broker::continue_restored(Session& session, SessionTerms&& terms, SessionLink& link) {
+    const IdentityPtr client = session.identity;
+    OpenSession request{std::move(terms)};
+    request.client_id = client->client_id;  // from where it comes shows when it is heard
+    request.protocol = client->protocol;
+    request.restored_mountpoint = client->mountpoint.view();
+    request.is_restored = true;
+    AuthDecision decision;
+    decision.reason = ReasonCode::success;
+    decision.username = client->username.str();
+    decision.is_anonymous = client->is_anonymous;
+    decision.strength = client->strength;
+    return open_session(std::move(request), decision, link);
 }
 
 Session& Broker::create_session(const OpenSession& request, const AuthDecision& auth,
@@ -574,7 +380,7 @@ void Broker::schedule(Session& session) {
 }
 
 void Broker::on_deadline() {
-    expire_auths();
+    expire_logins();
     while (TimerNode* const node = timers_.pop_expired(now_.monotonic)) {
         Session& session = static_cast<Session&>(*node);
         if (session.link != nullptr) {
@@ -679,6 +485,12 @@ std::size_t Broker::end_clients(const std::function<bool(const ClientIdentity&)>
             meant.push_back(session.ref());
         }
     });
+    // What one of them leaves to others of its groups must not go to the next one.
+    for (const SessionRef ref : meant) {
+        if (Session* const session = sessions_.find(ref); session && session->link != nullptr) {
+            session->link->is_output_blocked = true;
+        }
+    }
     for (const SessionRef ref : meant) {
         if (Session* const session = sessions_.find(ref); session && session->link != nullptr) {
             disconnect(*session, reason);

@@ -22,6 +22,15 @@ std::optional<TopicFilter> with_text(const TopicFilter& filter, std::string_view
     return other ? std::optional{std::move(*other)} : std::nullopt;
 }
 
+/// The same options with another QoS.
+SubscriptionOptions at_qos(SubscriptionOptions options, Qos qos) {
+    if (options.is_private()) {
+        return SubscriptionOptions::with_private_identifier(options.identifier, qos);
+    }
+    options.qos = static_cast<std::uint32_t>(qos) & 3U;
+    return options;
+}
+
 }  // namespace
 
 // --------------------------------------------------------- what clients write, what is in force
@@ -161,7 +170,9 @@ SubscribeAnswer Broker::subscribe(Session& session, const SubscribeRequest& requ
     }
     const TopicFilter& filter = changed ? *changed : request.filter;
     SubscribeRequest wanted = request;
-    wanted.options.qos = static_cast<std::uint32_t>(asked.qos) & 3U;
+    if (asked.qos != request.options.max_qos()) {
+        wanted.options = at_qos(request.options, asked.qos);
+    }
     answer.reason = add_subscription(session, wanted, filter, answer.is_new);
     if (!is_error(answer.reason) && (asked.is_rewritten || rewritten_.contains(&session))) {
         note_written(session, request.filter, filter, asked.is_rewritten);
@@ -204,6 +215,18 @@ std::optional<SubscriptionOptions> Broker::find_subscription(const Session& sess
     const TopicFilter* const known = filter_in_force(session, filter, scratch);
     return known != nullptr ? shared_.router.find_subscription(session.ref(), *known)
                             : std::nullopt;
+}
+
+bool Broker::is_for(const Session& session, std::string_view filter, std::size_t filter_offset,
+                    std::string_view topic) const {
+    if (!rewritten_.contains(&session)) [[likely]] {
+        return filter_matches(filter.substr(filter_offset), topic);
+    }
+    const auto written = parse_topic_filter(filter, in_force_limits);
+    std::optional<TopicFilter> scratch;
+    const TopicFilter* const known =
+        written ? filter_in_force(session, *written, scratch) : nullptr;
+    return known != nullptr && filter_matches(session.identity->own_topic(known->filter()), topic);
 }
 
 std::size_t Broker::list_filters(const Session& session, std::size_t first, std::size_t count,

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "broker-core/access/access.hpp"
+#include "broker-core/broker/connect_request.hpp"
 #include "broker-core/message/message.hpp"
 #include "broker-core/message/reason.hpp"
 #include "broker-core/storage/storage.hpp"
@@ -24,8 +24,8 @@ struct DeliveryView {
 
 /// The connection of a session, seen from the core: implemented by each protocol's machine. All
 /// calls come from the session's worker. None of them may call back into the Broker, except that
-/// on_access_decided(), on_auth_decided(), on_auth_step() and on_stored() may go on with what had
-/// waited.
+/// on_access_decided(), on_login_decided() and on_stored() may go on with what had waited, and
+/// on_session_found() may make the session last.
 class SessionLink {
 public:
     virtual ~SessionLink() = default;
@@ -46,13 +46,11 @@ public:
     virtual void on_stored(StoreTicket ticket, StoreOutcome outcome) = 0;
     /// The access policy has an answer to what was pending.
     virtual void on_access_decided() = 0;
-    virtual void on_auth_decided(AuthToken token, const AuthDecision& decision) = 0;
-    /// What an enhanced authentication says to data that Broker::step_auth() gave it. Only links
-    /// that call step_auth() get it.
-    virtual void on_auth_step(AuthToken token, const AuthStep& step) {
-        static_cast<void>(token);
-        static_cast<void>(step);
-    }
+    /// What became of a login that was pending; its token says which.
+    virtual void on_login_decided(LoginAnswer& answer) = 0;
+    /// The login gives this link the session that is there, which may have another connection yet:
+    /// before anything is done with it. What the client has with it may change the terms.
+    virtual void on_session_found(Session& /*session*/, SessionTerms& /*terms*/) {}
 
     /// While `conflates_queue`: how many messages of this topic the queue may hold; older ones give
     /// way to the newest. 0: all.

@@ -28,6 +28,7 @@ using TransportIdentityPtr = std::shared_ptr<const TransportIdentity>;
 struct PeerInfo {
     std::string address{};   // "address:port", "[address]:port", or "unix"
     IpAddress ip{};          // zero for Unix sockets
+    std::uint16_t port = 0;  // set: `address` says nothing but `ip` and this; else not looked at
     std::string listener{};  // name in the configuration: "tcp.external"
     std::string cookie{};    // Cookie header of the upgrade request, for WebSocket and SockJS
     TransportIdentityPtr identity{};  // null: nothing was proven
@@ -36,7 +37,7 @@ struct PeerInfo {
     std::string username{};
     std::string client_id{};
     bool lacks_name = false;  // the rules want a name that the certificate does not have: no entry
-    /// Counts a peer that has not been authenticated; Broker::authenticate() releases it. An
+    /// Counts a peer that has not been authenticated; Broker::connect() releases it. An
     /// adapter that lets clients in without it does so itself.
     CountTicketPtr unauthenticated{};
     OriginRulesPtr rules{};  // the listener's
@@ -46,7 +47,11 @@ struct PeerInfo {
     bool is_relayed = false;
 
     Origin origin() const {
-        return {.ip = ip, .is_unix = is_unix, .is_relayed = is_relayed, .rules = rules.get()};
+        return {.ip = ip,
+                .port = port,
+                .is_unix = is_unix,
+                .is_relayed = is_relayed,
+                .rules = rules.get()};
     }
 };
 

@@ -57,7 +57,7 @@ public:
           policy_(std::make_shared<AclPolicy>(1, table())),
           broker_(shared_, quiet_options(), 0, exchange_, storage_, Now{}, seed) {
         shared_.access = policy_;
-        shared_.authenticator = std::make_shared<FakeAuthenticator>();
+        shared_.authenticator = std::make_shared<Believing>();
         shared_.door = std::make_shared<Door>(DoorOptions{}, seed);
         shared_.log = &log_;
         listener_.allows_anonymous = true;
@@ -95,7 +95,19 @@ private:
         void on_session_lost(ReasonCode) override { session = nullptr; }
         void on_stored(StoreTicket, StoreOutcome) override {}
         void on_access_decided() override {}
-        void on_auth_decided(AuthToken, const AuthDecision&) override {}
+        void on_login_decided(LoginAnswer&) override {}
+    };
+    /// Everybody is who he says he is.
+    struct Believing final : Authenticator {
+        std::optional<AuthDecision> authenticate(const Credentials& shown, std::uint32_t,
+                                                 AuthToken) override {
+            AuthDecision decision;
+            decision.reason = ReasonCode::success;
+            decision.username = shown.username.value_or("");
+            decision.is_anonymous = decision.username.empty();
+            decision.strength = decision.is_anonymous ? ProofStrength::none : ProofStrength::secret;
+            return decision;
+        }
     };
     struct NoExchange final : Exchange {
         void post(std::uint32_t, std::uint32_t, CrossBatch& batch, StoreTicket) override {
@@ -202,17 +214,15 @@ private:
         Link& link = *links_.emplace_back(std::make_unique<Link>(*this));
         link.user = one_of(users);
         link.address = one_of(addresses);
-        OpenSession request;
-        request.client_id = one_of(ids);
-        request.origin = origin_of(link.address);
-        request.clean_start = random_.below(3) == 0;
-        request.expiry_interval = random_.below(3) == 0 ? 0 : 100;
-        AuthDecision decision;
-        decision.reason = ReasonCode::success;
-        decision.username = link.user;
-        decision.is_anonymous = link.user.empty();
-        decision.strength = link.user.empty() ? ProofStrength::none : ProofStrength::secret;
-        link.session = broker_.open_session(std::move(request), decision, link).session;
+        PeerInfo peer;
+        peer.ip = origin_of(link.address).ip;
+        peer.rules = OriginRulesPtr{std::shared_ptr<void>{}, &listener_};
+        SessionTerms terms;
+        terms.clean_start = random_.below(3) == 0;
+        terms.expiry_interval = random_.below(3) == 0 ? 0 : 100;
+        const Credentials shown{.client_id = one_of(ids), .username = link.user, .peer = peer};
+        link.session =
+            broker_.connect({.shown = shown, .terms = std::move(terms)}, link).opened.session;
         if (link.session != nullptr && is_banned(link.address)) {
             fail(link, "a login was taken");
         }
@@ -242,10 +252,8 @@ private:
     }
     void move(Link& link) {
         const std::string_view address = one_of(addresses);
-        OpenSession here;
-        here.origin = origin_of(address);
         const std::string_view before = std::exchange(link.address, address);
-        const bool has_moved = broker_.move_session(*link.session, here);
+        const bool has_moved = broker_.move_session(*link.session, origin_of(address));
         if (has_moved == is_banned(address)) {
             fail(link, "wrong answer to a move");
         }

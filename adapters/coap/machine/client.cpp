@@ -30,7 +30,14 @@ void Client::on_access_decided() {
     machine_.on_access_decided(*this);
 }
 
-/// Logins are asked for by the machine, before there is a client.
-void Client::on_auth_decided(AuthToken /*token*/, const AuthDecision& /*decision*/) {}
+void Client::on_login_decided(LoginAnswer& answer) {
+    machine_.on_login_decided(answer);
+}
+
+void Client::on_session_found(Session& found, SessionTerms& terms) {
+    if (keeps_expiry) {
+        terms.expiry_interval = found.expiry_interval;  // what its owner has asked for
+    }
+}
 
 }  // namespace gw::coap

@@ -52,7 +52,8 @@ public:
     void on_subscription_lost(std::string_view filter) override;
     void on_stored(StoreTicket ticket, StoreOutcome outcome) override;
     void on_access_decided() override;
-    void on_auth_decided(AuthToken token, const AuthDecision& decision) override;
+    void on_login_decided(LoginAnswer& answer) override;
+    void on_session_found(Session& session, SessionTerms& terms) override;
 
     Machine& machine() { return machine_; }
     std::uint32_t index() const { return index_; }
@@ -78,6 +79,7 @@ public:
     std::uint32_t observation_count = 0;
     bool is_by_endpoint = false;  // has no client id of its own
     bool has_started = false;     // deliveries flow
+    bool keeps_expiry = false;    // it asks for no session of its own, and changes none
     bool was_persistent = false;  // its session was there before, and stays
 
 private:

@@ -62,19 +62,26 @@ void Machine::connect(Incoming& in) {
         refuse(in, Code::bad_request, "will");
         return;
     }
-    const std::string client_id = core_id(*query.client_id);
-    const auto decision = decide(in, client_id);
-    if (!decision) {
-        return;
+    OpenedSession opened;
+    Client* client = nullptr;
+    if (in.opened != nullptr) {
+        opened = *in.opened;
+        client = static_cast<Client*>(opened.session->link);
+    } else {
+        client = open(in, core_id(*query.client_id), connection_terms(in), opened, false);
     }
-    if (decision->reason != ReasonCode::success) {
-        refuse_login(in, client_id, decision->reason);
-        return;
+    if (client != nullptr) {
+        begin_connection(in, *client, opened);
     }
-    OpenSession request = open_request(in, client_id);
-    request.clean_start = query.clean_start.value_or(false);
+}
+
+/// What the client wants its session to be.
+SessionTerms Machine::connection_terms(const Incoming& in) const {
+    const Query& query = in.target.query;
+    SessionTerms terms = plain_terms();
+    terms.clean_start = query.clean_start.value_or(false);
     const auto expiry = options_->session_expiry.count();
-    request.expiry_interval = query.session_expiry.value_or(
+    terms.expiry_interval = query.session_expiry.value_or(
         expiry == 0 ? session_never_expires : static_cast<std::uint32_t>(expiry));
     if (query.will_topic) {
         auto will = std::make_unique<Will>();
@@ -87,28 +94,28 @@ void Machine::connect(Incoming& in) {
             PropertyWriter{properties}.content_type(content_type_of(*in.request.content_format));
             will->properties = std::string{as_text(properties.view())};
         }
-        request.will = std::move(will);
+        terms.will = std::move(will);
     }
-    OpenedSession opened;
-    Client* const client = open(in, std::move(request), *decision, opened);
-    if (client == nullptr) {
-        return;
-    }
+    return terms;
+}
+
+void Machine::begin_connection(Incoming& in, Client& client, const OpenedSession& opened) {
+    const Query& query = in.target.query;
     Client::Connection connection;
     connection.token = secrets_.random();
     connection.keep_alive =
         query.keep_alive ? Seconds{std::max(1U, *query.keep_alive)} : options_->idle_time;
     connection.made_from = in.source.peer;
     connection.made_by = in.request.message.message_id;
-    client->extra().connection = connection;
-    client->was_persistent = false;
-    client->home = &endpoint_of(in.source.peer);
-    ++client->home->home_count;
-    by_token_[connection.token] = client;
-    arm(*client);
+    client.extra().connection = connection;
+    client.was_persistent = false;
+    client.home = &endpoint_of(in.source.peer);
+    ++client.home->home_count;
+    by_token_[connection.token] = &client;
+    arm(client);
     if (opened.ticket == 0 || !options_->waits_for_store) {
-        answer_connect(in, *client);
-    } else if (defer(in, Deferred::Wait::connection, client)) {
+        answer_connect(in, client);
+    } else if (defer(in, Deferred::Wait::connection, &client)) {
         // What is answered promises a session, or that an older one is gone.
         in.deferred->ticket = opened.ticket;
         in.deferred->code = Code::created;
@@ -116,7 +123,7 @@ void Machine::connect(Incoming& in) {
         in.deferred->has_resumed = opened.session_present;
     } else {
         end_client(
-            *client,
+            client,
             {.reason = ReasonCode::server_busy, .discard_will = true, .expiry_interval = {}});
     }
 }

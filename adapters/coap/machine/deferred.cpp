@@ -58,7 +58,7 @@ bool Machine::defer(Incoming& in, Deferred::Wait wait, Client* client) {
 }
 
 /// Goes on with a request from its beginning; it may come to wait again.
-void Machine::run(Deferred& deferred, std::optional<AuthDecision> decision) {
+void Machine::run(Deferred& deferred, const OpenedSession* opened) {
     const auto message = decode_message(deferred.datagram.view());
     GW_ASSERT(message.has_value());  // it was one when it came
     const DatagramSource source{.peer = deferred.peer, .node = {}, .identity = deferred.identity};
@@ -66,7 +66,7 @@ void Machine::run(Deferred& deferred, std::optional<AuthDecision> decision) {
                 .datagram = deferred.datagram.view(),
                 .request = decode_request(*message),
                 .deferred = &deferred,
-                .decision = std::move(decision),
+                .opened = opened,
                 .asker = asker_of(source, *message)};
     deferred.wait = Deferred::Wait::nothing;
     process(in);
@@ -113,10 +113,6 @@ void Machine::answer(Deferred& deferred, Code code) {
 
 void Machine::drop(Deferred& deferred) {
     timers_.cancel(deferred);
-    if (deferred.wait == Deferred::Wait::login) {
-        broker_.forget_auth(deferred.auth);
-        logins_.erase(deferred.auth);
-    }
     if (deferred.client != nullptr && deferred.client->find_extra() != nullptr) {
         std::erase(deferred.client->extra().waiting, deferred.index);
     }
@@ -135,15 +131,24 @@ void Machine::on_deferred_deadline(Deferred& deferred) {
     }
 }
 
-void Machine::on_auth_decided(AuthToken token, const AuthDecision& decision) {
-    const auto found = logins_.find(token);
-    if (found == logins_.end()) {
-        return;
+/// The login that the request waits for is refused.
+void Machine::refuse_deferred(Deferred& deferred, const LoginAnswer& answer, bool is_to_tell) {
+    const auto message = decode_message(deferred.datagram.view());
+    GW_ASSERT(message.has_value());
+    const DatagramSource source{.peer = deferred.peer, .node = {}, .identity = deferred.identity};
+    Incoming in{.source = source,
+                .datagram = deferred.datagram.view(),
+                .request = decode_request(*message),
+                .deferred = &deferred,
+                .asker = asker_of(source, *message)};
+    if (is_to_tell) {
+        in.target = std::move(*decode_target(*message));
+        const PeerInfo peer = peer_info(source);
+        broker_.refuse_connect(shown(in, in.target.query.client_id.value_or(std::string{}), peer),
+                               answer.opened.reason);
     }
-    Deferred* const deferred = deferred_.find(found->second);
-    logins_.erase(found);
-    run(*deferred, decision);
-    settle();
+    refuse_login(in, answer.opened);
+    drop(deferred);
 }
 
 void Machine::on_access_decided(Client& client) {
@@ -158,7 +163,7 @@ void Machine::on_access_decided(Client& client) {
         if (deferred == nullptr || deferred->wait != Deferred::Wait::access) {
             continue;
         }
-        run(*deferred, std::nullopt);
+        run(*deferred, nullptr);
         const Deferred* const after = deferred_.find(index);
         if (after != nullptr && after->wait == Deferred::Wait::access) {
             break;

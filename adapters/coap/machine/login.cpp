@@ -32,6 +32,7 @@ PeerInfo Machine::peer_info(const DatagramSource& source) const {
     PeerInfo peer;
     peer.address = source.peer.text();
     peer.ip = source.peer.ip;
+    peer.port = source.peer.port;
     peer.listener = options_->listener;
     peer.identity = source.identity;
     peer.rules = options_->origin;
@@ -111,33 +112,16 @@ Client* Machine::login(Incoming& in) {
         touch(*present);
         return present;
     }
-    std::string client_id = query.client_id      ? core_id(*query.client_id)
-                            : present != nullptr ? present->session->client_id()
-                                                 : new_id();
-    const auto decision = decide(in, client_id);
-    if (!decision) {
+    if (join_login(in, login_key(in))) {
         return nullptr;
     }
-    if (decision->reason != ReasonCode::success) {
-        refuse_login(in, client_id, decision->reason);
-        return nullptr;
-    }
-    // The client may have gone, or come, while this was decided.
-    present = query.client_id ? find_client(client_id) : present;
-    if (!query.client_id && present != nullptr &&
-        broker_.refuse_takeover(*present->session, *decision, options_->origin.get())) {
-        leave_endpoint(*std::exchange(present, nullptr));
-        client_id = new_id();
-    }
-    if (present != nullptr) {
-        return accept(in, present, *decision);
-    }
-    OpenSession request = open_request(in, client_id);
-    if (const Session* const session = broker_.find_session(client_id); session != nullptr) {
-        request.expiry_interval = session->expiry_interval;  // what its owner has asked for
+    // At one endpoint another user is another client, if the request names none.
+    if (query.client_id && present != nullptr) {
+        return prove_again(in, *present);
     }
     OpenedSession opened;
-    return open(in, std::move(request), *decision, opened);
+    return open(in, query.client_id ? core_id(*query.client_id) : new_id(), plain_terms(), opened,
+                true);
 }
 
 /// Whom the request names, else whom the key of DTLS does; empty: nobody.
@@ -149,12 +133,8 @@ std::string_view Machine::shown_username(const Incoming& in) {
     return identity != nullptr ? std::string_view{identity->psk_identity} : std::string_view{};
 }
 
-std::optional<AuthDecision> Machine::decide(Incoming& in, std::string_view client_id) {
-    if (in.decision) {
-        return std::exchange(in.decision, std::nullopt);
-    }
+Credentials Machine::shown(const Incoming& in, std::string_view client_id, const PeerInfo& peer) {
     const Query& query = in.target.query;
-    const PeerInfo peer = peer_info(in.source);
     Credentials shown{.client_id = client_id, .peer = peer, .protocol = Protocol::coap};
     if (const std::string_view name = shown_username(in); query.username || !name.empty()) {
         shown.username = name;
@@ -162,55 +142,127 @@ std::optional<AuthDecision> Machine::decide(Incoming& in, std::string_view clien
     if (query.password) {
         shown.password = as_bytes(*query.password);
     }
-    AuthToken token = 0;
-    auto decision = broker_.authenticate(shown, *this, token);
-    if (!decision) {
-        if (!defer(in, Deferred::Wait::login, nullptr)) {
-            broker_.forget_auth(token);
-            return std::nullopt;
-        }
-        in.deferred->auth = token;
-        logins_[token] = in.deferred->index;
+    return shown;
+}
+
+/// Requests with the same key are of the same client, with the same credentials: what is decided
+/// about one login holds for the other.
+std::uint64_t Machine::login_key(const Incoming& in) const {
+    const DatagramPeer& peer = in.source.peer;
+    const Query& query = in.target.query;
+    const std::uint64_t hash = login_hash(in) + (query.client_id ? 0U : peer.port + 1U);
+    return hash_text(query.client_id.value_or(std::string{}), hash);
+}
+
+/// Whether the request waits for a login that is being decided for another one.
+bool Machine::join_login(Incoming& in, std::uint64_t key) {
+    const auto found = login_by_key_.find(key);
+    if (found == login_by_key_.end()) {
+        return false;
     }
-    return decision;
+    if (defer(in, Deferred::Wait::login, nullptr)) {
+        logins_.at(found->second).waiting.push_back(in.deferred->index);
+    }
+    return true;
 }
 
-void Machine::refuse_login(Incoming& in, std::string_view client_id, ReasonCode reason) {
-    broker_.refuse_connect(open_request(in, client_id), reason);
-    refuse(in, code_of(reason), reason_text(reason));
+/// The request waits for the decision, which comes to on_login_decided().
+void Machine::await_login(Incoming& in, AuthToken token, Client* fresh) {
+    if (!defer(in, Deferred::Wait::login, nullptr)) {
+        broker_.forget_login(token);
+        if (fresh != nullptr) {
+            clients_.erase(fresh->index());
+        }
+        return;
+    }
+    PendingLogin& login = logins_[token];
+    login.waiting.push_back(in.deferred->index);
+    login.fresh = fresh;
+    login.hash = login_hash(in);
+    login.key = login_key(in);
+    login.is_proven = in.is_proven;
+    login.peer = in.source.peer;
+    login_by_key_[login.key] = token;
 }
 
-OpenSession Machine::open_request(const Incoming& in, std::string_view client_id) const {
-    OpenSession request;
-    request.client_id = client_id;
-    request.origin = origin_of(in.source.peer);
-    request.shown_username = shown_username(in);
-    request.protocol = Protocol::coap;
-    request.clean_start = false;
-    request.receive_maximum = 64;
-    request.waits_for_store = options_->waits_for_store;
-    return request;
+void Machine::on_login_decided(LoginAnswer& answer) {
+    auto node = logins_.extract(answer.token);
+    if (!node) {
+        return;
+    }
+    const PendingLogin login = std::move(node.mapped());
+    if (const auto found = login_by_key_.find(login.key);
+        found != login_by_key_.end() && found->second == answer.token) {
+        login_by_key_.erase(found);
+    }
+    const bool is_opened = answer.kind == LoginAnswer::Kind::opened;
+    if (!is_opened && login.fresh != nullptr) {
+        clients_.erase(login.fresh->index());
+    } else if (is_opened && login.fresh != nullptr) {
+        settle_in(*login.fresh, answer.opened, login.peer, login.is_proven);
+    } else if (is_opened) {
+        if (Client* const client = find_client(answer.opened.session->client_id())) {
+            keep_proof(*client, login.hash, login.peer.ip);
+        }
+    }
+    for (const std::uint32_t index : login.waiting) {
+        Deferred* const deferred = deferred_.find(index);
+        if (deferred == nullptr || deferred->wait != Deferred::Wait::login) {
+            continue;
+        }
+        if (is_opened) {
+            run(*deferred, index == login.waiting.front() ? &answer.opened : nullptr);
+        } else {
+            deferred->wait = Deferred::Wait::nothing;
+            refuse_deferred(*deferred, answer, login.fresh == nullptr);
+        }
+    }
+    settle();
 }
 
-/// Credentials that the client has not shown so far, or from another host.
-Client* Machine::accept(Incoming& in, Client* present, const AuthDecision& decision) {
-    const bool is_elsewhere = present->session->identity->ip != in.source.peer.ip;
-    if (is_elsewhere && decision.is_anonymous && present->connection() != nullptr) {
+/// What a request is told whose login is refused.
+void Machine::refuse_login(Incoming& in, const OpenedSession& refused) {
+    refuse(in, refused.lacks_right ? Code::forbidden : code_of(refused.reason),
+           reason_text(refused.reason));
+}
+
+SessionTerms Machine::plain_terms() const {
+    SessionTerms terms;
+    terms.clean_start = false;
+    terms.receive_maximum = 64;
+    terms.waits_for_store = options_->waits_for_store;
+    return terms;
+}
+
+/// Credentials that the client has not shown so far, or from another host: other rights may come
+/// with the proof, and with the place.
+Client* Machine::prove_again(Incoming& in, Client& present) {
+    const ClientIdentity& client = *present.session->identity;
+    if (client.ip != in.source.peer.ip && client.is_anonymous && present.connection() != nullptr) {
         refuse(in, Code::unauthorized, "the client has a connection: token");
         return nullptr;
     }
-    // Other rights may come with the proof, and with the place.
-    const OpenSession here = open_request(in, present->session->client_id());
-    if (!broker_.reauthenticate(*present->session, decision, is_elsewhere ? &here : nullptr)) {
-        refuse_login(in, present->session->client_id(), ReasonCode::client_identifier_not_valid);
+    const std::string client_id = client.client_id;
+    const PeerInfo peer = peer_info(in.source);
+    const LoginAnswer answer =
+        broker_.prove_again(*present.session, shown(in, client_id, peer), *this);
+    if (answer.kind == LoginAnswer::Kind::pending) {
+        await_login(in, answer.token, nullptr);
         return nullptr;
     }
-    if (is_elsewhere) {
-        leave_places(*present, in.source.peer.ip);
+    if (answer.kind == LoginAnswer::Kind::refused) {
+        broker_.refuse_connect(shown(in, client_id, peer), answer.opened.reason);
+        refuse_login(in, answer.opened);
+        return nullptr;
     }
-    present->login_hash = login_hash(in);
-    touch(*present);
-    return present;
+    keep_proof(present, login_hash(in), in.source.peer.ip);
+    return &present;
+}
+
+void Machine::keep_proof(Client& client, std::uint64_t hash, const IpAddress& here) {
+    leave_places(client, here);
+    client.login_hash = hash;
+    touch(client);
 }
 
 /// Whether what one of two clients at an endpoint was told of is the other's too: they are the
@@ -256,37 +308,52 @@ void Machine::leave_endpoint(Client& client) {
     client.home = nullptr;
 }
 
-Client* Machine::open(Incoming& in, OpenSession&& request, const AuthDecision& decision,
-                      OpenedSession& opened) {
-    const std::string client_id{request.client_id};
+Client* Machine::open(Incoming& in, std::string_view client_id, SessionTerms&& terms,
+                      OpenedSession& opened, bool keeps_expiry) {
+    const PeerInfo peer = peer_info(in.source);
     if (options_->client_count_max != 0 &&
         shared_->client_count.load(std::memory_order_relaxed) >= options_->client_count_max) {
-        refuse_login(in, client_id, ReasonCode::quota_exceeded);
+        broker_.refuse_connect(shown(in, client_id, peer), ReasonCode::quota_exceeded);
+        refuse(in, code_of(ReasonCode::quota_exceeded), reason_text(ReasonCode::quota_exceeded));
         return nullptr;
     }
     Client& client = clients_.emplace(*this, clients_.next_index());
-    opened = broker_.open_session(std::move(request), decision, client);
-    if (opened.session == nullptr) {
-        clients_.erase(client.index());
-        // Who it is was proven: what it lacks is a right, of its will.
-        const bool is_right = opened.reason == ReasonCode::not_authorized;
-        refuse(in, is_right ? Code::forbidden : code_of(opened.reason), reason_text(opened.reason));
+    client.login_hash = login_hash(in);
+    client.keeps_expiry = keeps_expiry;
+    client.is_by_endpoint = !in.target.query.client_id;
+    const LoginAnswer answer =
+        broker_.connect({.shown = shown(in, client_id, peer), .terms = std::move(terms)}, client);
+    if (answer.kind == LoginAnswer::Kind::pending) {
+        await_login(in, answer.token, &client);
         return nullptr;
     }
+    opened = answer.opened;
+    if (opened.session == nullptr) {
+        clients_.erase(client.index());
+        refuse_login(in, opened);
+        return nullptr;
+    }
+    settle_in(client, opened, in.source.peer, in.is_proven);
+    return &client;
+}
+
+/// The client has got its session.
+void Machine::settle_in(Client& client, const OpenedSession& opened, const DatagramPeer& peer,
+                        bool is_proven) {
     shared_->client_count.fetch_add(1, std::memory_order_relaxed);
     client.session = opened.session;
-    client.login_hash = login_hash(in);
     client.was_persistent = opened.session_present;
-    Endpoint& endpoint = endpoint_of(in.source.peer);
-    endpoint.is_proven = endpoint.is_proven || in.is_proven;
-    if (!in.target.query.client_id) {
-        client.is_by_endpoint = true;
+    Endpoint& endpoint = endpoint_of(peer);
+    endpoint.is_proven = endpoint.is_proven || is_proven;
+    if (client.is_by_endpoint) {
+        if (endpoint.own_client != nullptr) {
+            leave_endpoint(*endpoint.own_client);
+        }
         client.home = &endpoint;
         endpoint.own_client = &client;
     }
     client.seen_at = now();
     arm(client);
-    return &client;
 }
 
 /// A client with a connection shows its token; wherever it does, there it is.
@@ -303,7 +370,7 @@ Client* Machine::login_by_token(Incoming& in) {
         return nullptr;
     }
     if (client->session->identity->ip != in.source.peer.ip &&
-        !broker_.move_session(*client->session, open_request(in, client->session->client_id()))) {
+        !broker_.move_session(*client->session, origin_of(in.source.peer))) {
         refuse(in, Code::forbidden, "not from here");
         return nullptr;
     }

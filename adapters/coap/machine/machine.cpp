@@ -51,12 +51,10 @@ Machine::~Machine() {
     const auto cancel = [this](Timed& timed) {
         timers_.cancel(timed);
     };
-    deferred_.for_each([&](Deferred& deferred, std::uint32_t) {
-        if (deferred.wait == Deferred::Wait::login) {
-            broker_.forget_auth(deferred.auth);
-        }
-        cancel(deferred);
-    });
+    for (const auto& [token, login] : logins_) {
+        broker_.forget_login(token);
+    }
+    deferred_.for_each([&](Deferred& deferred, std::uint32_t) { cancel(deferred); });
     for (const auto& [key, upload] : uploads_) {
         cancel(*upload);
     }

@@ -61,8 +61,8 @@ private:
         Bytes datagram;
         Request request;
         Target target{};
-        Deferred* deferred = nullptr;  // when it comes again after having waited
-        std::optional<AuthDecision> decision{};
+        Deferred* deferred = nullptr;              // when it comes again after having waited
+        const OpenedSession* opened = nullptr;     // by the login that it has waited for
         std::uint64_t asker = 0;                   // a hash of who asks, see asker_of()
         bool is_repeat = false;                    // a copy of one that was answered
         bool is_proven = false;                    // the peer receives at its address
@@ -70,13 +70,22 @@ private:
         std::optional<std::uint16_t> answer_id{};  // of an answer that is not confirmable
     };
 
-    // SessionLink: of all logins that wait
+    /// A login that is being decided, and the requests that wait for it.
+    struct PendingLogin {
+        std::vector<std::uint32_t> waiting;  // deferred; the first has asked for it
+        Client* fresh = nullptr;             // whose login it is; null: of one that is there
+        std::uint64_t hash = 0, key = 0;     // login_hash(), login_key()
+        DatagramPeer peer;
+        bool is_proven = false;
+    };
+
+    // SessionLink: of new proofs that are being judged
     bool on_delivery(const DeliveryView&) override { return true; }
     void on_release(std::uint16_t) override {}
     void on_session_lost(ReasonCode) override {}
     void on_stored(StoreTicket, StoreOutcome) override {}
     void on_access_decided() override {}
-    void on_auth_decided(AuthToken token, const AuthDecision& decision) override;
+    void on_login_decided(LoginAnswer& answer) override;
 
     // machine.cpp: the message layer
     void on_message(const DatagramSource& source, const MessageView& message, Bytes datagram);
@@ -93,7 +102,8 @@ private:
 
     // deferred.cpp
     bool defer(Incoming& in, Deferred::Wait wait, Client* client);
-    void run(Deferred& deferred, std::optional<AuthDecision> decision);
+    void run(Deferred& deferred, const OpenedSession* opened);
+    void refuse_deferred(Deferred& deferred, const LoginAnswer& answer, bool is_to_tell);
     void answer(Deferred& deferred, Code code);
     void drop(Deferred& deferred);
     void on_stored(Client& client, StoreTicket ticket, StoreOutcome outcome);
@@ -110,18 +120,24 @@ private:
     Client* login(Incoming& in);
     Client* login_by_token(Incoming& in);
     static std::string_view shown_username(const Incoming& in);
-    std::optional<AuthDecision> decide(Incoming& in, std::string_view client_id);
-    Client* accept(Incoming& in, Client* present, const AuthDecision& decision);
+    static Credentials shown(const Incoming& in, std::string_view client_id, const PeerInfo& peer);
+    std::uint64_t login_key(const Incoming& in) const;
+    bool join_login(Incoming& in, std::uint64_t key);
+    void await_login(Incoming& in, AuthToken token, Client* fresh);
+    void refuse_login(Incoming& in, const OpenedSession& refused);
+    SessionTerms plain_terms() const;
+    Client* prove_again(Incoming& in, Client& present);
+    void keep_proof(Client& client, std::uint64_t hash, const IpAddress& here);
+    void settle_in(Client& client, const OpenedSession& opened, const DatagramPeer& peer,
+                   bool is_proven);
     void leave_endpoint(Client& client);
     void leave_places(Client& client, const IpAddress& here);
     static bool is_same_asker(const Client& one, const Client& other);
-    Client* open(Incoming& in, OpenSession&& request, const AuthDecision& decision,
-                 OpenedSession& opened);
-    void refuse_login(Incoming& in, std::string_view client_id, ReasonCode reason);
+    Client* open(Incoming& in, std::string_view client_id, SessionTerms&& terms,
+                 OpenedSession& opened, bool keeps_expiry);
     std::string core_id(std::string_view client_id) const;
     std::string new_id();
     Client* find_client(std::string_view client_id);
-    OpenSession open_request(const Incoming& in, std::string_view client_id) const;
     void touch(Client& client);
     void arm(Client& client);
     void on_client_deadline(Client& client);
@@ -213,6 +229,8 @@ private:
     // connection.cpp
     void manage_connection(Incoming& in);
     void connect(Incoming& in);
+    SessionTerms connection_terms(const Incoming& in) const;
+    void begin_connection(Incoming& in, Client& client, const OpenedSession& opened);
     void answer_connect(Incoming& in, const Client& client);
     void refuse_connection(Client& client, Deferred& deferred);
     void keep_connection(Incoming& in);
@@ -254,7 +272,8 @@ private:
     SlotPool<Client> clients_;
     SlotPool<Deferred> deferred_;
     std::unordered_map<std::uint64_t, std::uint32_t> deferred_by_key_;
-    std::unordered_map<AuthToken, std::uint32_t> logins_;
+    std::unordered_map<AuthToken, PendingLogin> logins_;
+    std::unordered_map<std::uint64_t, AuthToken> login_by_key_;
     std::unordered_map<std::uint64_t, Client*> by_token_;  // of clients with a connection
     std::unordered_map<std::uint64_t, std::unique_ptr<Upload>> uploads_;
     std::uint64_t upload_bytes_ = 0;

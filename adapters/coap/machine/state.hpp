@@ -142,7 +142,7 @@ struct Deferred final : Timed {
 
     enum class Wait : std::uint8_t {
         nothing,
-        login,        // for Broker::on_auth_decided()
+        login,        // for on_login_decided()
         access,       // for on_access_decided(), or behind one that does
         store,        // for on_stored(): then `code` is the answer
         observation,  // for on_stored(): then the observation is answered
@@ -158,7 +158,6 @@ struct Deferred final : Timed {
     TransportIdentityPtr identity;
     ByteBuffer datagram;
     Client* client = nullptr;  // unless it waits for the login
-    AuthToken auth = 0;
     StoreTicket ticket = 0;
     bool must_be_stored = false;  // a connection's session: else it is there all the same
     bool has_resumed = false;     // it was there before

@@ -48,9 +48,6 @@ ReasonCode disconnect_reason(ReasonCode reason) {
 }  // namespace
 
 ConnectionMachine::Step ConnectionMachine::on_connect(Bytes body) {
-    if (connecting_->is_waiting) {
-        return Step::wait;
-    }
     ByteBuffer scratch;
     const auto packet = decode_connect(body, scratch);
     if (!packet) {
@@ -79,10 +76,10 @@ ConnectionMachine::Step ConnectionMachine::on_connect(Bytes body) {
         client_packet_bytes_max_ = *packet->maximum_packet_size;
     }
     wants_problem_information_ = packet->request_problem_information;
-    return begin_connect(*packet, body);
+    return begin_connect(*packet);
 }
 
-ConnectionMachine::Step ConnectionMachine::begin_connect(const ConnectPacket& packet, Bytes body) {
+ConnectionMachine::Step ConnectionMachine::begin_connect(const ConnectPacket& packet) {
     const bool may_be_empty = is_v5() || (packet.version == Version::v3_1_1 && packet.clean_start);
     if (packet.client_id.empty() && may_be_empty && connecting_->assigned_id.empty()) {
         const std::string& proven = connecting_->peer.client_id;
@@ -90,20 +87,23 @@ ConnectionMachine::Step ConnectionMachine::begin_connect(const ConnectPacket& pa
             proven.empty() ? broker_.make_client_id(connecting_->peer.rules.get()) : proven;
     }
     const std::string_view client_id = client_id_of(packet);
+    connecting_->core_id = core_client_id(connecting_->peer.rules.get(), client_id);
     if (!check_connect(packet, client_id)) {
         return Step::done;
     }
-    connecting_->core_id = core_client_id(connecting_->peer.rules.get(), client_id);
     const std::uint32_t owner = broker_.worker_of(connecting_->core_id);
     if (owner != broker_.worker()) {
         connection_.move_to(owner);
         return Step::wait;
     }
-    if (packet.authentication_method) {
-        start_enhanced_auth(packet, client_id, body);
-        return Step::done;
-    }
-    return authenticate(packet);
+    keep_connection_settings(packet);
+    ConnectRequest request{.shown = credentials_of(packet),
+                           .terms = terms_of(packet),
+                           .auth_method = packet.authentication_method,
+                           .auth_data = packet.authentication_data.value_or(Bytes{})};
+    LoginAnswer answer = broker_.connect(std::move(request), *this);
+    take_answer(answer);
+    return Step::done;
 }
 
 /// What the transport has proven comes first, then the client's own word, then ours.
@@ -116,17 +116,12 @@ std::string_view ConnectionMachine::client_id_of(const ConnectPacket& packet) co
 
 bool ConnectionMachine::check_connect(const ConnectPacket& packet, std::string_view client_id) {
     if (client_id.empty() || client_id.size() > options_->client_id_bytes_max) {
-        refuse_connect(packet, client_id, ReasonCode::client_identifier_not_valid,
+        refuse_connect(packet, ReasonCode::client_identifier_not_valid,
                        client_id.empty() ? "client id missing" : "client id too long");
         return false;
     }
-    if (connecting_->peer.lacks_name) {
-        refuse_connect(packet, client_id, ReasonCode::not_authorized,
-                       "the certificate lacks the name wanted");
-        return false;
-    }
     if (packet.user_properties.count() > options_->user_properties_max) {
-        refuse_connect(packet, client_id, ReasonCode::quota_exceeded, "too many user properties");
+        refuse_connect(packet, ReasonCode::quota_exceeded, "too many user properties");
         return false;
     }
     return !packet.will || check_will(packet);
@@ -134,21 +129,20 @@ bool ConnectionMachine::check_connect(const ConnectPacket& packet, std::string_v
 
 bool ConnectionMachine::check_will(const ConnectPacket& packet) {
     const Will& will = *packet.will;
-    const std::string_view id = client_id_of(packet);
     if (will.qos > options_->qos_max) {
-        refuse_connect(packet, id, ReasonCode::qos_not_supported, "will QoS");
+        refuse_connect(packet, ReasonCode::qos_not_supported, "will QoS");
         return false;
     }
     if (will.retain && !options_->retain_available) {
-        refuse_connect(packet, id, ReasonCode::retain_not_supported, "will retain");
+        refuse_connect(packet, ReasonCode::retain_not_supported, "will retain");
         return false;
     }
     if (will.user_property_count > options_->user_properties_max) {
-        refuse_connect(packet, id, ReasonCode::quota_exceeded, "too many user properties");
+        refuse_connect(packet, ReasonCode::quota_exceeded, "too many user properties");
         return false;
     }
     if (!check_topic_name(will.topic, options_->topic_limits)) {
-        refuse_connect(packet, id, ReasonCode::topic_name_invalid, "will topic");
+        refuse_connect(packet, ReasonCode::topic_name_invalid, "will topic");
         return false;
     }
     return true;
@@ -164,82 +158,79 @@ Credentials ConnectionMachine::credentials_of(const ConnectPacket& packet) const
             .protocol = protocol_of(packet.version)};
 }
 
-ConnectionMachine::Step ConnectionMachine::authenticate(const ConnectPacket& packet) {
-    std::optional<AuthDecision> decision = std::move(connecting_->decision);
-    if (!decision) {
-        decision = broker_.authenticate(credentials_of(packet), *this, connecting_->token);
-    }
-    if (!decision) {
-        // The packet is given again once the answer is there; what follows it waits unread.
-        connecting_->is_waiting = true;
-        connection_.pause_reading();
-        return Step::wait;
-    }
-    finish_connect(packet, *decision, {});
-    return Step::done;
-}
-
-void ConnectionMachine::on_auth_decided(AuthToken token, const AuthDecision& decision) {
-    if (!connecting_ || token != connecting_->token) {
-        return;
-    }
-    connecting_->is_waiting = false;
-    connecting_->decision = decision;
-    connection_.resume_reading();
-}
-
-OpenSession ConnectionMachine::open_request(const ConnectPacket& packet) const {
-    OpenSession request;
-    request.client_id = connecting_->core_id;
-    request.peer = connecting_->peer.address;
-    request.origin = connecting_->peer.origin();
-    request.shown_username = shown_name(packet);
-    request.protocol = protocol_of(packet.version);
-    request.is_bridge = packet.is_bridge;
-    request.clean_start = packet.clean_start;
-    request.receive_maximum = packet.receive_maximum;
-    request.waits_for_store = options_->waits_for_store;
+SessionTerms ConnectionMachine::terms_of(const ConnectPacket& packet) const {
+    SessionTerms terms;
+    terms.is_bridge = packet.is_bridge;
+    terms.clean_start = packet.clean_start;
+    terms.receive_maximum = packet.receive_maximum;
+    terms.waits_for_store = options_->waits_for_store;
     if (is_v5()) {
-        request.expiry_interval = packet.session_expiry_interval;
+        terms.expiry_interval = packet.session_expiry_interval;
     } else if (!packet.clean_start) {
         // 3.x knows no interval: a session that is not clean stays as long as the server lets it.
         const auto seconds = options_->session_expiry.count();
-        request.expiry_interval = seconds == 0 ? session_never_expires
-                                               : static_cast<std::uint32_t>(std::min<std::int64_t>(
-                                                     seconds, session_never_expires));
+        terms.expiry_interval = seconds == 0 ? session_never_expires
+                                             : static_cast<std::uint32_t>(std::min<std::int64_t>(
+                                                   seconds, session_never_expires));
     }
     if (packet.will) {
-        request.will = will_of(*packet.will);
+        terms.will = will_of(*packet.will);
     }
-    return request;
+    return terms;
 }
 
-void ConnectionMachine::finish_connect(const ConnectPacket& packet, const AuthDecision& decision,
-                                       std::string_view auth_data) {
-    const std::string assigned_id = connecting_->assigned_id;
-    const OpenedSession opened = broker_.open_session(open_request(packet), decision, *this);
-    if (opened.session == nullptr) {
-        // The broker has counted the refusal.
-        refuse_connect(packet.version, opened.reason, {});
-        return;
+/// What the core says to CONNECT, or to AUTH before CONNACK.
+void ConnectionMachine::take_answer(LoginAnswer& answer) {
+    connecting_->token = answer.token;
+    connecting_->is_waiting = answer.kind == LoginAnswer::Kind::pending;
+    switch (answer.kind) {
+        case LoginAnswer::Kind::pending:
+            connection_.pause_reading();  // what follows waits unread
+            return;
+        case LoginAnswer::Kind::asked:
+            state_ = State::authenticating;
+            send_auth(ReasonCode::continue_authentication, rare_->authentication_method,
+                      answer.data);
+            return;
+        case LoginAnswer::Kind::refused:
+            refuse_connect(version_, answer.opened.reason, answer.detail);
+            return;
+        case LoginAnswer::Kind::opened:
+            finish_connect(answer);
+            return;
     }
+}
+
+void ConnectionMachine::on_login_decided(LoginAnswer& answer) {
+    if (connecting_ && connecting_->is_waiting && answer.token == connecting_->token) {
+        take_answer(answer);
+        if (state_ == State::connected || state_ == State::authenticating) {
+            connection_.resume_reading();  // else CONNACK waits for the store, or all is over
+        }
+    } else if (rare_ && answer.token == rare_->reauthentication) {
+        take_reauthentication_answer(answer);
+    }
+}
+
+void ConnectionMachine::finish_connect(const LoginAnswer& answer) {
+    const OpenedSession& opened = answer.opened;
     session_ = opened.session;
-    keep_connection_settings(packet);
-    const std::string told_id = packet.client_id.empty() ? assigned_id : std::string{};
+    connecting_->token = 0;
     if (opened.ticket != 0 && options_->waits_for_store) {
         // CONNACK promises a session, or that an older one is gone (MQTT 5.0, 3.2.2.1.1).
         state_ = State::opening;
         connecting_->connack_ticket = opened.ticket;
         connecting_->has_resumed = opened.session_present;
         connecting_->must_be_stored = opened.must_be_stored;
-        encode_connack_to(connecting_->connack, packet, opened, told_id, auth_data);
+        encode_connack_to(connecting_->connack, opened, answer.data);
         connection_.pause_reading();
         return;
     }
     state_ = State::connected;
-    encode_connack_to(connection_.output(), packet, opened, told_id, auth_data);
-    count_sent(PacketType::connack);
+    encode_connack_to(connection_.output(), opened, answer.data);
+    count_sent(PacketType::connect);
     connecting_.reset();
+    last_received_ = now();
     arm_deadline();
     broker_.start_delivery(*session_);
 }
@@ -267,6 +258,8 @@ void ConnectionMachine::on_connack_stored(StoreOutcome outcome) {
 }
 
 void ConnectionMachine::keep_connection_settings(const ConnectPacket& packet) {
+    connecting_->session_expiry_interval = packet.session_expiry_interval;
+    connecting_->wants_response_information = packet.request_response_information;
     client_topic_alias_maximum_ = packet.topic_alias_maximum;
     had_session_expiry_ = packet.session_expiry_interval != 0;
     const std::int64_t keep_alive = is_v5() && options_->server_keep_alive != Seconds{0}
@@ -279,13 +272,12 @@ void ConnectionMachine::keep_connection_settings(const ConnectPacket& packet) {
     }
 }
 
-void ConnectionMachine::encode_connack_to(ByteBuffer& out, const ConnectPacket& packet,
-                                          const OpenedSession& opened, std::string_view assigned_id,
+void ConnectionMachine::encode_connack_to(ByteBuffer& out, const OpenedSession& opened,
                                           std::string_view auth_data) {
     ConnackPacket connack;
     connack.session_present = opened.session_present;
     if (is_v5()) {
-        if (opened.expiry_interval != packet.session_expiry_interval) {
+        if (opened.expiry_interval != connecting_->session_expiry_interval) {
             connack.session_expiry_interval = opened.expiry_interval;
         }
         connack.receive_maximum = options_->receive_maximum;
@@ -296,18 +288,18 @@ void ConnectionMachine::encode_connack_to(ByteBuffer& out, const ConnectPacket& 
         connack.wildcard_subscription_available = options_->wildcard_subscriptions;
         connack.subscription_identifier_available = options_->subscription_identifiers;
         connack.shared_subscription_available = options_->shared_subscriptions;
-        if (!assigned_id.empty()) {
-            connack.assigned_client_identifier = assigned_id;
+        if (!connecting_->assigned_id.empty()) {
+            connack.assigned_client_identifier = connecting_->assigned_id;
         }
         if (options_->server_keep_alive != Seconds{0}) {
             connack.server_keep_alive =
                 static_cast<std::uint16_t>(options_->server_keep_alive.count());
         }
-        if (packet.request_response_information && !options_->response_information.empty()) {
+        if (connecting_->wants_response_information && !options_->response_information.empty()) {
             connack.response_information = options_->response_information;
         }
-        if (packet.authentication_method) {
-            connack.authentication_method = packet.authentication_method;
+        if (rare_ && !rare_->authentication_method.empty()) {
+            connack.authentication_method = rare_->authentication_method;
             if (!auth_data.empty()) {
                 connack.authentication_data = as_bytes(auth_data);
             }
@@ -316,16 +308,9 @@ void ConnectionMachine::encode_connack_to(ByteBuffer& out, const ConnectPacket& 
     encode_connack(out, version_, connack);
 }
 
-void ConnectionMachine::refuse_connect(const ConnectPacket& packet, std::string_view client_id,
-                                       ReasonCode reason, std::string_view text) {
-    const std::string core_id = core_client_id(connecting_->peer.rules.get(), client_id);
-    OpenSession request;
-    request.client_id = core_id;
-    request.peer = connecting_->peer.address;
-    request.origin = connecting_->peer.origin();
-    request.shown_username = shown_name(packet);
-    request.protocol = protocol_of(packet.version);
-    broker_.refuse_connect(request, reason);
+void ConnectionMachine::refuse_connect(const ConnectPacket& packet, ReasonCode reason,
+                                       std::string_view text) {
+    broker_.refuse_connect(credentials_of(packet), reason);
     refuse_connect(packet.version, reason, text);
 }
 
@@ -350,31 +335,10 @@ void ConnectionMachine::refuse_connect(Version version, ReasonCode reason, std::
     }
     encode_connack(connection_.output(), version, connack);
     count_sent(PacketType::connack);
-    state_ = State::closed;
-    connection_.close(CloseMode::drain);
+    shut(CloseMode::drain);
 }
 
 // --------------------------------------------------------------------- enhanced authentication
-
-void ConnectionMachine::start_enhanced_auth(const ConnectPacket& packet, std::string_view client_id,
-                                            Bytes body) {
-    const Credentials credentials = credentials_of(packet);
-    if (const auto refused = broker_.refuse_at_door(credentials)) {
-        refuse_connect(packet, client_id, *refused, {});
-        return;
-    }
-    connecting_->exchange = broker_.begin_enhanced_auth(*packet.authentication_method, credentials);
-    if (!connecting_->exchange) {
-        refuse_connect(packet, client_id, ReasonCode::bad_authentication_method, {});
-        return;
-    }
-    connecting_->connect_body.append(body);
-    state_ = State::authenticating;
-    AuthPacket first;
-    first.authentication_method = packet.authentication_method;
-    first.authentication_data = packet.authentication_data;
-    on_connect_auth(first);
-}
 
 void ConnectionMachine::on_auth(const Frame& frame) {
     const auto packet = decode_auth(frame.body, version_, Sender::client);
@@ -394,78 +358,13 @@ void ConnectionMachine::on_auth(const Frame& frame) {
 }
 
 void ConnectionMachine::on_connect_auth(const AuthPacket& auth) {
-    ByteBuffer scratch;
-    const auto decoded = decode_connect(connecting_->connect_body.view(), scratch);
-    GW_ASSERT(decoded.has_value());  // it was, when it came
-    const ConnectPacket& packet = *decoded;
-    if (auth.authentication_method != packet.authentication_method) {
+    if (auth.authentication_method != std::string_view{rare_->authentication_method}) {
         fail(ReasonCode::bad_authentication_method, "the method has changed");
         return;
     }
-    const auto step =
-        broker_.step_auth(*connecting_->exchange, auth.authentication_data.value_or(Bytes{}), *this,
-                          connecting_->token);
-    if (!step) {
-        connecting_->is_waiting = true;
-        connection_.pause_reading();
-        return;
-    }
-    take_connect_step(packet, *step);
-}
-
-/// What the door counts failures by: the name of an exchange where there is one, since the one in
-/// CONNECT need not be there, or be the same.
-std::string_view ConnectionMachine::shown_name(const ConnectPacket& packet) const {
-    const std::string& name = connecting_->exchange_name;
-    return name.empty() ? packet.username.value_or(std::string_view{}) : std::string_view{name};
-}
-
-void ConnectionMachine::take_connect_step(const ConnectPacket& packet, const AuthStep& step) {
-    connecting_->exchange_name = step.decision.username;
-    switch (step.kind) {
-        case AuthStep::Kind::continue_exchange: {
-            Credentials credentials = credentials_of(packet);
-            credentials.username = shown_name(packet);
-            if (const auto refused = broker_.refuse_at_door(credentials)) {
-                refuse_connect(packet, client_id_of(packet), *refused, {});
-                return;
-            }
-            send_auth(ReasonCode::continue_authentication, *packet.authentication_method,
-                      step.data);
-            return;
-        }
-        case AuthStep::Kind::accepted:
-            if (const std::string& proven = connecting_->peer.username;
-                !proven.empty() && proven != step.decision.username) {
-                refuse_connect(packet, client_id_of(packet), ReasonCode::not_authorized,
-                               "the transport has proven another user");
-                return;
-            }
-            finish_connect(packet, step.decision, step.data);
-            return;
-        case AuthStep::Kind::refused:
-            broker_.metrics()
-                .auth_denied_by_source[static_cast<std::size_t>(step.decision.source)]
-                .add();
-            refuse_connect(packet, client_id_of(packet), step.decision.reason, {});
-            return;
-    }
-}
-
-void ConnectionMachine::on_auth_step(AuthToken token, const AuthStep& step) {
-    if (state_ == State::authenticating && connecting_->is_waiting && token == connecting_->token) {
-        connecting_->is_waiting = false;
-        ByteBuffer scratch;
-        const auto packet = decode_connect(connecting_->connect_body.view(), scratch);
-        GW_ASSERT(packet.has_value());  // it was, when it came
-        take_connect_step(*packet, step);
-        if (state_ != State::closed && state_ != State::opening) {  // that waits for the store
-            connection_.resume_reading();
-        }
-    } else if (state_ == State::connected && rare_ && token == rare_->reauthentication_token) {
-        rare_->reauthentication_token = 0;
-        take_reauthentication_step(step);
-    }
+    LoginAnswer answer =
+        broker_.continue_login(connecting_->token, auth.authentication_data.value_or(Bytes{}));
+    take_answer(answer);
 }
 
 void ConnectionMachine::on_reauthentication(const AuthPacket& packet) {
@@ -478,81 +377,36 @@ void ConnectionMachine::on_reauthentication(const AuthPacket& packet) {
         fail(ReasonCode::bad_authentication_method, "the method has changed");
         return;
     }
-    if (rare_->reauthentication_token != 0) {
+    if (rare_->is_reauthentication_pending) {
         fail(ReasonCode::protocol_error, "AUTH before the answer to the last one");
         return;
     }
+    const Bytes data = packet.authentication_data.value_or(Bytes{});
+    LoginAnswer answer;
     if (packet.reason == ReasonCode::re_authenticate) {
-        const PeerInfo peer = peer_of_session();
-        rare_->reauthentication_name.clear();
-        rare_->reauthentication = broker_.begin_enhanced_auth(
-            rare_->authentication_method, {.client_id = session_->client_id(),
-                                           .username = session_->identity->username,
-                                           .password = {},
-                                           .peer = peer,
-                                           .protocol = Protocol::mqtt_5});
-    }
-    if (!rare_->reauthentication) {
+        broker_.forget_login(rare_->reauthentication);
+        answer =
+            broker_.begin_reauthentication(*session_, rare_->authentication_method, data, *this);
+    } else if (rare_->reauthentication != 0) {
+        answer = broker_.continue_login(rare_->reauthentication, data);
+    } else {
         fail(ReasonCode::protocol_error, "AUTH outside of an exchange");
         return;
     }
-    AuthToken token = 0;
-    const auto step = broker_.step_auth(*rare_->reauthentication,
-                                        packet.authentication_data.value_or(Bytes{}), *this, token);
-    if (step) {
-        take_reauthentication_step(*step);
-    } else {
-        rare_->reauthentication_token = token;  // the client goes on meanwhile
-    }
+    take_reauthentication_answer(answer);
 }
 
-PeerInfo ConnectionMachine::peer_of_session() const {
-    const ClientIdentity& identity = *session_->identity;
-    return {.address = identity.peer(), .ip = identity.ip};
-}
-
-/// A wrong proof, and a right one of another user's, look alike to the client and count alike at
-/// the door: whoever is in must not find out others' passwords faster than a stranger could.
-void ConnectionMachine::fail_reauthentication(ReasonCode reason) {
-    const bool is_failed_login =
-        reason == ReasonCode::not_authorized || reason == ReasonCode::bad_user_name_or_password;
-    if (is_failed_login) {
-        const PeerInfo peer = peer_of_session();
-        broker_.note_failed_login({.client_id = session_->client_id(),
-                                   .username = rare_->reauthentication_name,
-                                   .peer = peer,
-                                   .protocol = Protocol::mqtt_5});
-    }
-    fail(disconnect_reason(reason), {});
-}
-
-void ConnectionMachine::take_reauthentication_step(const AuthStep& step) {
-    rare_->reauthentication_name = step.decision.username;
-    switch (step.kind) {
-        case AuthStep::Kind::continue_exchange: {
-            const PeerInfo peer = peer_of_session();
-            if (const auto refused =
-                    broker_.refuse_at_door({.client_id = session_->client_id(),
-                                            .username = rare_->reauthentication_name,
-                                            .peer = peer,
-                                            .protocol = Protocol::mqtt_5})) {
-                fail(disconnect_reason(*refused), {});
-                return;
-            }
-            send_auth(ReasonCode::continue_authentication, rare_->authentication_method, step.data);
-            return;
-        }
-        case AuthStep::Kind::accepted:
-            rare_->reauthentication.reset();
-            if (!broker_.reauthenticate(*session_, step.decision)) {
-                fail_reauthentication(ReasonCode::not_authorized);
-                return;
-            }
-            send_auth(ReasonCode::success, rare_->authentication_method, step.data);
-            return;
-        case AuthStep::Kind::refused:
-            fail_reauthentication(step.decision.reason);
-            return;
+void ConnectionMachine::take_reauthentication_answer(const LoginAnswer& answer) {
+    // While it is pending the client goes on.
+    rare_->is_reauthentication_pending = answer.kind == LoginAnswer::Kind::pending;
+    const bool is_over =
+        answer.kind == LoginAnswer::Kind::opened || answer.kind == LoginAnswer::Kind::refused;
+    rare_->reauthentication = is_over ? 0 : answer.token;
+    if (answer.kind == LoginAnswer::Kind::refused) {
+        fail(disconnect_reason(answer.opened.reason), {});
+    } else if (answer.kind != LoginAnswer::Kind::pending) {
+        send_auth(is_over ? ReasonCode::success : ReasonCode::continue_authentication,
+                  rare_->authentication_method, answer.data);
     }
 }
 

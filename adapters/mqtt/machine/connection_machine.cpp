@@ -19,12 +19,7 @@ ConnectionMachine::ConnectionMachine(Broker& broker, StreamConnection& connectio
 }
 
 ConnectionMachine::~ConnectionMachine() {
-    if (connecting_ && connecting_->is_waiting) {
-        broker_.forget_auth(connecting_->token);
-    }
-    if (rare_ && rare_->reauthentication_token != 0) {
-        broker_.forget_auth(rare_->reauthentication_token);
-    }
+    forget_logins();
     if (session_ != nullptr) {
         end_session(
             {.reason = ReasonCode::connection_lost, .discard_will = false, .expiry_interval = {}});
@@ -35,7 +30,8 @@ ConnectionMachine::~ConnectionMachine() {
 
 std::size_t ConnectionMachine::on_bytes(Bytes bytes) {
     std::size_t consumed = 0;
-    while (state_ != State::closed && state_ != State::opening) {
+    while (state_ != State::closed && state_ != State::opening &&
+           (!connecting_ || !connecting_->is_waiting)) {
         const std::size_t limit =
             connecting_ ? std::min(options_->unauthenticated_bytes_max, options_->packet_bytes_max)
                         : options_->packet_bytes_max;
@@ -77,9 +73,6 @@ ConnectionMachine::Step ConnectionMachine::on_frame(const Frame& frame) {
             return Step::done;
         }
         return on_connect(frame.body);
-    }
-    if (connecting_->is_waiting) {
-        return Step::wait;
     }
     // During an enhanced authentication only AUTH and DISCONNECT may come (MQTT 5.0, 3.1.2.11.9).
     if (frame.type() == PacketType::auth) {
@@ -149,7 +142,7 @@ void ConnectionMachine::on_disconnect(const Frame& frame) {
     end_session({.reason = packet->reason,
                  .discard_will = packet->reason == ReasonCode::success,
                  .expiry_interval = packet->session_expiry_interval});
-    connection_.close(CloseMode::drain);
+    shut(CloseMode::drain);
 }
 
 // ------------------------------------------------------------------------------------- ending
@@ -159,8 +152,7 @@ void ConnectionMachine::fail(ReasonCode reason, std::string_view text) {
         // Not even a CONNECT: there is no version to answer in, save for a CONNECT that is too
         // large or malformed, which on_connect() answers itself.
         broker_.metrics().connects_refused_by_reason[static_cast<std::size_t>(reason)].add();
-        state_ = State::closed;
-        connection_.close(CloseMode::drain);
+        shut(CloseMode::drain);
         return;
     }
     if (state_ == State::authenticating) {
@@ -198,8 +190,24 @@ void ConnectionMachine::say_goodbye(ReasonCode reason, std::string_view text) {
         encode_disconnect(connection_.output(), version_, packet);
         count_sent(PacketType::disconnect);
     }
+    shut(CloseMode::drain);
+}
+
+void ConnectionMachine::shut(CloseMode mode) {
     state_ = State::closed;
-    connection_.close(CloseMode::drain);
+    forget_logins();
+    connection_.close(mode);
+}
+
+void ConnectionMachine::forget_logins() {
+    if (connecting_ && connecting_->token != 0) {
+        broker_.forget_login(std::exchange(connecting_->token, 0));
+        connecting_->is_waiting = false;
+    }
+    if (rare_ && rare_->reauthentication != 0) {
+        broker_.forget_login(std::exchange(rare_->reauthentication, 0));
+        rare_->is_reauthentication_pending = false;
+    }
 }
 
 void ConnectionMachine::end_session(const ConnectionEnd& end) {
@@ -213,6 +221,7 @@ void ConnectionMachine::end_session(const ConnectionEnd& end) {
 
 void ConnectionMachine::on_closed(ReasonCode reason) {
     state_ = State::closed;
+    forget_logins();
     end_session({.reason = reason, .discard_will = false, .expiry_interval = {}});
 }
 
@@ -227,8 +236,7 @@ void ConnectionMachine::on_shutdown(ReasonCode reason) {
         say_goodbye(reason, {});
         end_session({.reason = reason, .discard_will = false, .expiry_interval = {}});
     } else if (state_ != State::closed) {
-        state_ = State::closed;
-        connection_.close(CloseMode::drain);
+        shut(CloseMode::drain);
     }
 }
 
@@ -265,8 +273,7 @@ void ConnectionMachine::on_deadline() {
                 .connects_refused_by_reason[static_cast<std::size_t>(
                     ReasonCode::maximum_connect_time)]
                 .add();
-            state_ = State::closed;
-            connection_.close(CloseMode::abort);
+            shut(CloseMode::abort);
             return;
         }
     } else if (rare_ && rare_->paused_until != never) {

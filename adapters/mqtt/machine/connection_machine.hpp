@@ -45,14 +45,12 @@ private:
     /// What is kept only while a CONNECT is being decided.
     struct Connecting {
         PeerInfo peer;
-        ByteBuffer connect_body;  // kept during an enhanced authentication
-        std::string assigned_id;
-        std::string core_id;  // core_client_id() of the id that counts
-        std::unique_ptr<AuthExchange> exchange;
-        std::string exchange_name;  // that the client wants to prove by it; empty: not known yet
-        std::optional<AuthDecision> decision;
-        AuthToken token = 0;
-        bool is_waiting = false;  // for on_auth_decided() or on_auth_step()
+        std::string assigned_id;  // the client has shown none
+        std::string core_id;      // core_client_id() of the id that counts
+        AuthToken token = 0;      // of the login, until it is decided
+        bool is_waiting = false;  // for on_login_decided()
+        bool wants_response_information = false;
+        std::uint32_t session_expiry_interval = 0;  // asked for
         MonotonicTime timeout_at = never;
         // While `opening`:
         ByteBuffer connack;
@@ -82,9 +80,8 @@ private:
         std::unique_ptr<OutboundAliases> outbound_aliases;
         std::deque<PendingReply> pending_replies;
         std::size_t pending_puback_count = 0;
-        std::unique_ptr<AuthExchange> reauthentication;
-        AuthToken reauthentication_token = 0;  // of an answer that is awaited; 0: none
-        std::string reauthentication_name;     // as Connecting::exchange_name
+        AuthToken reauthentication = 0;  // that is going on; 0: none
+        bool is_reauthentication_pending = false;
         std::string authentication_method;
         ReadingRates rates;
         MonotonicTime paused_until = never;  // by a rate
@@ -101,8 +98,7 @@ private:
     void on_session_lost(ReasonCode reason) override;
     void on_stored(StoreTicket ticket, StoreOutcome outcome) override;
     void on_access_decided() override;
-    void on_auth_decided(AuthToken token, const AuthDecision& decision) override;
-    void on_auth_step(AuthToken token, const AuthStep& step) override;
+    void on_login_decided(LoginAnswer& answer) override;
 
     Step on_frame(const Frame& frame);
     Step on_connected_frame(const Frame& frame);
@@ -112,29 +108,21 @@ private:
     std::string_view client_id_of(const ConnectPacket& packet) const;
     bool check_connect(const ConnectPacket& packet, std::string_view client_id);
     bool check_will(const ConnectPacket& packet);
-    Step begin_connect(const ConnectPacket& packet, Bytes body);
+    Step begin_connect(const ConnectPacket& packet);
     Credentials credentials_of(const ConnectPacket& packet) const;
-    Step authenticate(const ConnectPacket& packet);
-    void start_enhanced_auth(const ConnectPacket& packet, std::string_view client_id, Bytes body);
-    void finish_connect(const ConnectPacket& packet, const AuthDecision& decision,
-                        std::string_view auth_data);
-    OpenSession open_request(const ConnectPacket& packet) const;
+    SessionTerms terms_of(const ConnectPacket& packet) const;
+    void take_answer(LoginAnswer& answer);
+    void finish_connect(const LoginAnswer& answer);
     void keep_connection_settings(const ConnectPacket& packet);
     void on_connack_stored(StoreOutcome outcome);
-    void encode_connack_to(ByteBuffer& out, const ConnectPacket& packet,
-                           const OpenedSession& opened, std::string_view assigned_id,
+    void encode_connack_to(ByteBuffer& out, const OpenedSession& opened,
                            std::string_view auth_data);
     void refuse_connect(Version version, ReasonCode reason, std::string_view text);
-    void refuse_connect(const ConnectPacket& packet, std::string_view client_id, ReasonCode reason,
-                        std::string_view text);
+    void refuse_connect(const ConnectPacket& packet, ReasonCode reason, std::string_view text);
     void on_auth(const Frame& frame);
     void on_connect_auth(const AuthPacket& packet);
-    std::string_view shown_name(const ConnectPacket& packet) const;
-    PeerInfo peer_of_session() const;
-    void fail_reauthentication(ReasonCode reason);
-    void take_connect_step(const ConnectPacket& packet, const AuthStep& step);
     void on_reauthentication(const AuthPacket& packet);
-    void take_reauthentication_step(const AuthStep& step);
+    void take_reauthentication_answer(const LoginAnswer& answer);
     void send_auth(ReasonCode reason, std::string_view method, std::string_view data);
 
     // publish.cpp
@@ -167,6 +155,9 @@ private:
     void fail(DecodeError error) { fail(reason_code(error), decode_error_text(error)); }
     /// Says DISCONNECT where the version has it, and closes; the session is told by the caller.
     void say_goodbye(ReasonCode reason, std::string_view text);
+    /// Nothing is said or heard any more, and no login goes on.
+    void shut(CloseMode mode);
+    void forget_logins();
     void end_session(const ConnectionEnd& end);
     void count_sent(PacketType type);
     bool fits(std::size_t bytes) const { return bytes <= client_packet_bytes_max_; }

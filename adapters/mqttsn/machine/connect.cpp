@@ -51,8 +51,12 @@ void Connection::on_connect(const Connect& packet, const DatagramSource& source)
     connecting_->peer = gateway_.peer_info(source);
     connecting_->timeout_at = now() + options().connect_timeout;
     gateway_.port().bind(peer_, source.node, handle_);
-    schedule();
-    begin_authentication();
+    if (connecting_->flags.will()) {
+        ask_for_will_topic();
+    } else {
+        schedule();
+        log_in();
+    }
 }
 
 bool Connection::repeats_connect(const Connect& packet) {
@@ -86,13 +90,25 @@ bool Connection::repeats_will(const Frame& frame) const {
     return ends_dialogue && state_ == State::active && is_fresh_ && connect_flags_.will();
 }
 
-void Connection::begin_authentication() {
-    auto decision = broker().authenticate(credentials(connecting_->client_id, connecting_->peer),
-                                          *this, connecting_->token);
-    if (decision) {
-        on_decision(*decision);
+/// The gateway has all that it asks for.
+void Connection::log_in() {
+    connecting_->step = Connecting::Step::deciding;
+    connecting_->retry_at = never;
+    LoginAnswer answer = broker().connect(
+        {.shown = credentials(connecting_->client_id, connecting_->peer), .terms = terms()}, *this);
+    take_answer(answer);
+}
+
+void Connection::take_answer(LoginAnswer& answer) {
+    connecting_->is_waiting = answer.kind == LoginAnswer::Kind::pending;
+    connecting_->token = answer.token;
+    if (connecting_->is_waiting) {
+        schedule();
+    } else if (answer.kind == LoginAnswer::Kind::opened) {
+        finish_connect(answer.opened);
     } else {
-        connecting_->is_waiting = true;
+        send(Connack{refusal_of(answer.opened.reason)});  // the broker has counted the refusal
+        leave();
     }
 }
 
@@ -110,25 +126,14 @@ Credentials Connection::credentials(std::string_view id, const PeerInfo& peer) c
     return shown;
 }
 
-void Connection::on_auth_decided(AuthToken token, const AuthDecision& decision) {
-    if (connecting_ && connecting_->is_waiting && token == connecting_->token) {
-        connecting_->is_waiting = false;
-        on_decision(decision);
-    } else if (work_ && work_->move && work_->move->token == token) {
-        on_move_decided(decision);
-    }
-}
-
-void Connection::on_decision(const AuthDecision& decision) {
-    if (decision.reason != ReasonCode::success) {
-        refuse_connect(decision.reason, refusal_of(decision.reason));
-        return;
-    }
-    connecting_->decision = decision;
-    if (connecting_->flags.will()) {
-        ask_for_will_topic();
-    } else {
-        finish_connect();
+void Connection::on_login_decided(LoginAnswer& answer) {
+    if (connecting_ && connecting_->is_waiting && answer.token == connecting_->token) {
+        take_answer(answer);
+    } else if (work_ && work_->move && work_->move->token == answer.token) {
+        const std::unique_ptr<Move> move = std::move(work_->move);
+        if (is_connected()) {
+            finish_ping_move({.peer = move->peer, .node = as_bytes(move->node)}, answer);
+        }
     }
 }
 
@@ -190,7 +195,7 @@ void Connection::on_will_topic(const WillTopic& packet) {
     }
     if (packet.topic.empty()) {
         connecting_->will = {};
-        finish_connect();  // there shall be none (6.3)
+        log_in();  // there shall be none (6.3)
         return;
     }
     if (!take_will_topic(connecting_->will, packet.flags, packet.topic)) {
@@ -208,7 +213,7 @@ void Connection::on_will_message(const WillMessage& packet) {
         return;
     }
     connecting_->will.message = std::string{as_text(packet.message)};
-    finish_connect();
+    log_in();
 }
 
 void Connection::on_connecting_deadline() {
@@ -232,32 +237,28 @@ void Connection::on_connecting_deadline() {
 }
 
 void Connection::refuse_connect(ReasonCode reason, ReturnCode code) {
-    OpenSession request;
-    request.client_id = connecting_->client_id;
-    describe_peer(request, connecting_->peer.address);
-    broker().refuse_connect(request, reason);
+    broker().refuse_connect(credentials(connecting_->client_id, connecting_->peer), reason);
     send(Connack{code});
     leave();
 }
 
 // -------------------------------------------------------------------------------------- session
 
-void Connection::finish_connect() {
-    Session* const present = broker().find_session(connecting_->client_id);
-    const bool is_owner =
-        present != nullptr &&
-        !broker().refuse_takeover(*present, *connecting_->decision, connecting_->peer.rules.get());
-    if (is_owner) {
-        keep_sleeper(*present);
-        prepare_takeover(*present);
+void Connection::on_session_found(Session& session, SessionTerms& terms) {
+    if (!connecting_) {
+        return;  // a sleeper of an earlier process
     }
-    const OpenedSession opened = broker().open_session(open_request(is_owner ? present : nullptr),
-                                                       *connecting_->decision, *this);
-    if (opened.session == nullptr) {
-        send(Connack{refusal_of(opened.reason)});  // the broker has counted the refusal
-        leave();
-        return;
+    keep_sleeper(session);
+    prepare_takeover(session);
+    if (!connecting_->flags.clean_session() && session.is_persistent()) {
+        load_state(session);
     }
+    if (!connecting_->flags.will() && work_) {
+        terms.will = make_will(work_->client.will);  // its own from before (6.3)
+    }
+}
+
+void Connection::finish_connect(const OpenedSession& opened) {
     session_ = opened.session;
     if (!opened.session_present && work_) {
         work_->client = {};
@@ -336,38 +337,22 @@ void Connection::prepare_takeover(Session& present) {
     }
 }
 
-/// Most peers are an address and a port, which take less room than their text.
-void Connection::describe_peer(OpenSession& request, std::string_view address) const {
-    request.protocol = Protocol::mqtt_sn;
-    request.origin = gateway_.origin_of(peer_);
-    if (work_ && !work_->node.empty()) {
-        request.peer = address;
-    }
-}
-
-OpenSession Connection::open_request(const Session* present) {
+SessionTerms Connection::terms() const {
     const bool is_clean = connecting_->flags.clean_session();
-    if (!is_clean && present != nullptr && present->is_persistent()) {
-        load_state(*present);
-    }
-    OpenSession request;
-    request.client_id = connecting_->client_id;
-    describe_peer(request, connecting_->peer.address);
-    request.clean_start = is_clean;
-    request.receive_maximum = 1;  // one message at a time (6.10)
-    request.waits_for_store = options().waits_for_store;
+    SessionTerms terms;
+    terms.clean_start = is_clean;
+    terms.receive_maximum = 1;  // one message at a time (6.10)
+    terms.waits_for_store = options().waits_for_store;
     if (!is_clean) {
         const auto seconds = options().session_expiry.count();
-        request.expiry_interval = seconds == 0 ? session_never_expires
-                                               : static_cast<std::uint32_t>(std::min<std::int64_t>(
-                                                     seconds, session_never_expires));
+        terms.expiry_interval = seconds == 0 ? session_never_expires
+                                             : static_cast<std::uint32_t>(std::min<std::int64_t>(
+                                                   seconds, session_never_expires));
     }
     if (connecting_->flags.will()) {
-        request.will = make_will(connecting_->will);
-    } else if (work_) {
-        request.will = make_will(work_->client.will);  // its own from before (6.3)
+        terms.will = make_will(connecting_->will);
     }
-    return request;
+    return terms;
 }
 
 void Connection::load_state(const Session& session) {
@@ -403,7 +388,7 @@ void Connection::become_active() {
     is_fresh_ = true;
     last_received_ = now();
     conflates_queue = false;
-    note_proof(connecting_->peer, *connecting_->decision);
+    note_proof(connecting_->peer);
     connecting_.reset();
     gateway_.timers().cancel(*this);
     schedule();
@@ -411,8 +396,8 @@ void Connection::become_active() {
     update_blocked();
 }
 
-void Connection::note_proof(const PeerInfo& peer, const AuthDecision& decision) {
-    const std::string proof = Gateway::proof_of(peer, decision);
+void Connection::note_proof(const PeerInfo& peer) {
+    const std::string proof = Gateway::proof_of(peer, session_->identity->is_anonymous);
     if (work_ && !work_->proof.empty()) {
         gateway_.shared().proven.remove(work_->proof.str());
         work_->proof = SmallText{};
@@ -433,23 +418,12 @@ bool Connection::restore(Session& session, ClientState&& state) {
     const WallTime until = state.sleep->until;
     work().client = std::move(state);
     state_ = State::asleep;
-    OpenSession request;
-    const std::string id = session.client_id();
-    request.client_id = id;
-    request.protocol = Protocol::mqtt_sn;  // from where it comes shows when it wakes up
-    request.clean_start = false;
-    request.expiry_interval = session.expiry_interval;
-    request.receive_maximum = 1;
-    request.will = session.will ? std::make_unique<Will>(*session.will) : nullptr;
-    request.is_restored = true;
-    const std::string mountpoint = session.identity->mountpoint.str();
-    request.restored_mountpoint = mountpoint;
-    AuthDecision decision;
-    decision.reason = ReasonCode::success;
-    decision.username = session.identity->username.str();
-    decision.is_anonymous = session.identity->is_anonymous;
-    decision.strength = session.identity->strength;
-    const OpenedSession opened = broker().open_session(std::move(request), decision, *this);
+    SessionTerms terms;
+    terms.clean_start = false;
+    terms.expiry_interval = session.expiry_interval;
+    terms.receive_maximum = 1;
+    terms.will = session.will ? std::make_unique<Will>(*session.will) : nullptr;
+    const OpenedSession opened = broker().continue_restored(session, std::move(terms), *this);
     if (opened.session == nullptr) {
         leave();
         return false;

@@ -309,10 +309,10 @@ void Connection::leave() {
 
 void Connection::abandon() {
     if (connecting_ && std::exchange(connecting_->is_waiting, false)) {
-        broker().forget_auth(connecting_->token);
+        broker().forget_login(connecting_->token);
     }
     if (work_ && work_->move) {
-        broker().forget_auth(work_->move->token);
+        broker().forget_login(work_->move->token);
         work_->move.reset();
     }
 }

@@ -72,9 +72,6 @@ public:
 
     /// PINGREQ with this client's id, from a peer that may be a new one.
     void on_client_ping(const DatagramSource& source);
-    /// The client has proven to be at another address: from now on it is there, with the rights
-    /// that it has there. False: it is kept out there.
-    bool move_to(const DatagramSource& source, const AuthDecision& decision);
     /// Whether the client is now at another address, which the datagram's source proves at once.
     bool follow(const DatagramSource& source);
 
@@ -97,7 +94,8 @@ public:
     void on_session_lost(ReasonCode reason) override;
     void on_stored(StoreTicket ticket, StoreOutcome outcome) override;
     void on_access_decided() override;
-    void on_auth_decided(AuthToken token, const AuthDecision& decision) override;
+    void on_login_decided(LoginAnswer& answer) override;
+    void on_session_found(Session& session, SessionTerms& terms) override;
     std::uint32_t queued_count_max(std::string_view topic) const override;
 
 private:
@@ -114,9 +112,8 @@ private:
         std::uint16_t duration = 0;
         PeerInfo peer;
         WillData will;
-        std::optional<AuthDecision> decision;
         AuthToken token = 0;
-        bool is_waiting = false;  // for on_auth_decided()
+        bool is_waiting = false;  // for on_login_decided()
         std::uint8_t try_count = 0;
         MonotonicTime retry_at = never;
         MonotonicTime timeout_at = never;
@@ -168,7 +165,6 @@ private:
     struct Move {
         DatagramPeer peer;
         std::string node;
-        PeerInfo info;
         AuthToken token = 0;
     };
     /// What a client needs that does more than being connected.
@@ -192,21 +188,21 @@ private:
     void ask_for_will_message();
     void ask_again();
     bool repeats_will(const Frame& frame) const;
-    void begin_authentication();
-    void on_decision(const AuthDecision& decision);
+    void log_in();
+    void take_answer(LoginAnswer& answer);
     void on_will_topic(const WillTopic& packet);
     void on_will_message(const WillMessage& packet);
-    void finish_connect();
+    void finish_connect(const OpenedSession& opened);
     void refuse_connect(ReasonCode reason, ReturnCode code);
     void keep_sleeper(Session& present);
     void prepare_takeover(Session& present);
-    OpenSession open_request(const Session* present);
+    SessionTerms terms() const;
     void load_state(const Session& session);
     void forget_connection();
     void on_session_stored(StoreOutcome outcome);
     void begin();
     void become_active();
-    void note_proof(const PeerInfo& peer, const AuthDecision& decision);
+    void note_proof(const PeerInfo& peer);
     void on_connecting_frame(const Frame& frame);
     void on_connecting_deadline();
     Credentials credentials(std::string_view client_id, const PeerInfo& peer) const;
@@ -257,9 +253,10 @@ private:
     void fall_asleep(std::uint16_t duration);
     void wake_up();
     void answer_ping();
-    bool may_move(const PeerInfo& peer, const AuthDecision& decision) const;
+    bool has_same_proof(const PeerInfo& peer) const;
     bool is_proven_by_dtls(const DatagramSource& source) const;
-    void on_move_decided(const AuthDecision& decision);
+    void finish_ping_move(const DatagramSource& source, const LoginAnswer& answer);
+    void move_to(const DatagramSource& source);
 
     // connection.cpp
     void on_connected_frame(const Frame& frame);
@@ -281,7 +278,6 @@ private:
     template <class Message>
     void send(const Message& packet);
     Work& work();
-    void describe_peer(OpenSession& request, std::string_view address) const;
     MonotonicTime now() const;
     Broker& broker() const;
     const GatewayOptions& options() const;

@@ -245,13 +245,9 @@ void Gateway::on_connect(const DatagramSource& source, const Frame& frame) {
 bool Gateway::may_connect(const DatagramSource& source, const Connect& packet) {
     const auto refuse = [&](ReasonCode reason, ReturnCode code) {
         const PeerInfo peer = peer_info(source);
-        const std::string id = core_id(packet.client_id);
-        OpenSession request;
-        request.client_id = id;
-        request.peer = peer.address;
-        request.origin = peer.origin();
-        request.protocol = Protocol::mqtt_sn;
-        broker_.refuse_connect(request, reason);
+        broker_.refuse_connect(
+            {.client_id = core_id(packet.client_id), .peer = peer, .protocol = Protocol::mqtt_sn},
+            reason);
         send(source.peer, source.node, Connack{code});
         return false;
     };
@@ -303,6 +299,7 @@ PeerInfo Gateway::peer_info(const DatagramSource& source) const {
         }
     }
     peer.ip = source.peer.ip;
+    peer.port = source.node.empty() ? source.peer.port : 0;
     peer.listener = options_->listener;
     peer.identity = source.identity;
     peer.rules = options_->origin;
@@ -313,14 +310,14 @@ Origin Gateway::origin_of(const DatagramPeer& peer) const {
     return {.ip = peer.ip, .port = peer.port, .rules = options_->origin.get()};
 }
 
-std::string Gateway::proof_of(const PeerInfo& peer, const AuthDecision& decision) {
+std::string Gateway::proof_of(const PeerInfo& peer, bool is_anonymous) {
     if (peer.identity && !peer.identity->psk_identity.empty()) {
         return "psk " + peer.identity->psk_identity;
     }
     if (peer.identity) {
         return "certificate " + peer.identity->fingerprint;
     }
-    return decision.is_anonymous ? std::string{} : "address " + peer.ip.text();
+    return is_anonymous ? std::string{} : "address " + peer.ip.text();
 }
 
 // ------------------------------------------------------------------------------- unknown peers
@@ -376,9 +373,7 @@ bool Gateway::follow_proven(const DatagramSource& source, Bytes datagram) {
     if (!options_->follows_proven_clients) {
         return false;
     }
-    AuthDecision by_address;
-    by_address.is_anonymous = false;
-    const std::string client_id = shared_->proven.find(proof_of(peer_info(source), by_address));
+    const std::string client_id = shared_->proven.find(proof_of(peer_info(source), false));
     if (client_id.empty()) {
         return false;
     }
@@ -446,11 +441,12 @@ IdentityPtr Gateway::connectionless_identity(const DatagramSource& source) {
     const bool is_current = connectionless_ && connectionless_->ip == origin.ip &&
                             connectionless_->username == std::string_view{username};
     if (!is_current) {
-        OpenSession request;
-        request.client_id = client_id;
-        request.origin = origin;
-        request.protocol = Protocol::mqtt_sn;
-        connectionless_ = broker_.unowned_identity(request, username);
+        PeerInfo peer = peer_info(source);
+        peer.port = source.peer.port;  // not by which node
+        connectionless_ = broker_.unowned_identity({.client_id = client_id,
+                                                    .username = username,
+                                                    .peer = peer,
+                                                    .protocol = Protocol::mqtt_sn});
     }
     return connectionless_;
 }

@@ -62,7 +62,7 @@ public:
     PeerInfo peer_info(const DatagramSource& source) const;
     Origin origin_of(const DatagramPeer& peer) const;
     /// What proves a client beyond its address, "" when nothing does.
-    static std::string proof_of(const PeerInfo& peer, const AuthDecision& decision);
+    static std::string proof_of(const PeerInfo& peer, bool is_anonymous);
     void drop(DatagramDrop reason) { broker_.metrics().drop(reason); }
     void drop(DecodeError reason) { drop(drop_reason_of(reason)); }
     template <class Message>

@@ -112,64 +112,50 @@ void Connection::on_client_ping(const DatagramSource& source) {
         gateway_.send(source.peer, source.node, Disconnect{});
         return;
     }
-    auto move = std::make_unique<Move>();
-    move->peer = source.peer;
-    move->node = std::string{as_text(source.node)};
-    move->info = gateway_.peer_info(source);
     if (work().move) {
-        broker().forget_auth(work_->move->token);
+        broker().forget_login(work_->move->token);
+        work_->move.reset();
     }
-    work_->move = std::move(move);
-    const auto decision = broker().authenticate(credentials(client_id(), work_->move->info), *this,
-                                                work_->move->token);
-    if (decision) {
-        on_move_decided(*decision);
+    const PeerInfo info = gateway_.peer_info(source);
+    LoginAnswer answer;
+    if (has_same_proof(info)) {
+        answer = broker().prove_again(*session_, credentials(client_id(), info), *this);
     }
-}
-
-/// Whether a peer is the client of this session.
-bool Connection::may_move(const PeerInfo& peer, const AuthDecision& decision) const {
-    if (decision.reason != ReasonCode::success ||
-        broker().refuse_takeover(*session_, decision, nullptr)) {
-        return false;
-    }
-    // What a certificate or key has proven, nothing less can prove.
-    const std::string proof = Gateway::proof_of(peer, decision);
-    return !work_ || work_->proof.empty() || work_->proof == std::string_view{proof};
-}
-
-void Connection::on_move_decided(const AuthDecision& decision) {
-    const std::unique_ptr<Move> move = std::move(work_->move);
-    const DatagramSource source{.peer = move->peer, .node = as_bytes(move->node)};
-    if (!is_connected()) {
+    if (answer.kind != LoginAnswer::Kind::pending) {
+        finish_ping_move(source, answer);
         return;
     }
-    if (!may_move(move->info, decision)) {
+    work_->move = std::make_unique<Move>();
+    work_->move->peer = source.peer;
+    work_->move->node = std::string{as_text(source.node)};
+    work_->move->token = answer.token;
+}
+
+/// What a certificate or key has proven, nothing less can prove.
+bool Connection::has_same_proof(const PeerInfo& peer) const {
+    return !work_ || work_->proof.empty() ||
+           work_->proof ==
+               std::string_view{Gateway::proof_of(peer, session_->identity->is_anonymous)};
+}
+
+void Connection::finish_ping_move(const DatagramSource& source, const LoginAnswer& answer) {
+    if (answer.kind != LoginAnswer::Kind::opened) {
         gateway_.drop(DatagramDrop::unknown_peer);
         gateway_.send(source.peer, source.node, Disconnect{});
         return;
     }
-    if (move_to(source, decision)) {
-        last_received_ = now();
-        answer_ping();
-    }
+    move_to(source);
+    last_received_ = now();
+    answer_ping();
 }
 
 bool Connection::is_proven_by_dtls(const DatagramSource& source) const {
     return source.identity != nullptr && work_ && !work_->proof.empty() &&
-           work_->proof == std::string_view{Gateway::proof_of(gateway_.peer_info(source), {})};
+           work_->proof == std::string_view{Gateway::proof_of(gateway_.peer_info(source), true)};
 }
 
-bool Connection::move_to(const DatagramSource& source, const AuthDecision& decision) {
-    OpenSession here;
-    here.protocol = Protocol::mqtt_sn;
-    here.origin = gateway_.origin_of(source.peer);
-    const std::string address = gateway_.peer_info(source).address;
-    here.peer = source.node.empty() ? std::string_view{} : std::string_view{address};
-    if (!broker().reauthenticate(*session_, decision, &here)) {
-        gateway_.drop(DatagramDrop::unknown_peer);
-        return false;
-    }
+/// The client has proven to be at another address: from now on it is there.
+void Connection::move_to(const DatagramSource& source) {
     if (has_address_) {
         send(Disconnect{});  // should it not be the client that has moved, that one hears of it
         gateway_.port().unbind(peer_, work_ ? as_bytes(work_->node) : NodePrefix{}, handle_);
@@ -184,7 +170,6 @@ bool Connection::move_to(const DatagramSource& source, const AuthDecision& decis
     if (state_ == State::active) {
         update_blocked();
     }
-    return true;
 }
 
 bool Connection::follow(const DatagramSource& source) {
@@ -192,16 +177,19 @@ bool Connection::follow(const DatagramSource& source) {
         return false;
     }
     const PeerInfo info = gateway_.peer_info(source);
-    AuthToken token = 0;
-    const auto decision = broker().authenticate(credentials(client_id(), info), *this, token);
-    if (!decision) {
-        broker().forget_auth(token);  // the datagram cannot wait; CONNECT can
+    if (!has_same_proof(info)) {
         return false;
     }
-    if (!may_move(info, *decision)) {
+    const LoginAnswer answer =
+        broker().prove_again(*session_, credentials(client_id(), info), *this);
+    if (answer.kind == LoginAnswer::Kind::pending) {
+        broker().forget_login(answer.token);  // the datagram cannot wait; CONNECT can
+    }
+    if (answer.kind != LoginAnswer::Kind::opened) {
         return false;
     }
-    return move_to(source, *decision);
+    move_to(source);
+    return true;
 }
 
 }  // namespace gw::mqttsn

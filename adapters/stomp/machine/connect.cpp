@@ -23,9 +23,6 @@ Milliseconds common_interval(Milliseconds sends, Milliseconds wants) {
 }  // namespace
 
 ConnectionMachine::Step ConnectionMachine::on_connect(const Frame& frame, Bytes head) {
-    if (connecting_->is_waiting) {
-        return Step::wait;
-    }
     const auto version = choose_version(frame.find("accept-version"));
     if (!version) {
         fail(ReasonCode::unsupported_protocol_version, "supported versions are 1.0, 1.1 and 1.2");
@@ -74,17 +71,17 @@ ConnectionMachine::Step ConnectionMachine::begin_connect(const Frame& frame) {
     is_named_client_ = own_id.has_value();
     const std::string_view own{own_id ? *own_id : std::string_view{connecting_->assigned_id}};
     const std::string client_id = core_client_id(peer.rules.get(), own);
-    const std::optional<std::string_view> login =
-        peer.username.empty() ? find_filled(frame, "login")
-                              : std::optional<std::string_view>{peer.username};
-    connecting_->login = login.value_or(std::string_view{});
-    if (peer.lacks_name) {
-        refuse_connect(client_id, ReasonCode::not_authorized,
-                       "the certificate lacks the name wanted");
-        return Step::done;
-    }
+    const auto passcode = find_filled(frame, "passcode");
+    const Credentials shown{
+        .client_id = client_id,
+        .username = peer.username.empty() ? find_filled(frame, "login")
+                                          : std::optional<std::string_view>{peer.username},
+        .password = passcode ? std::optional{as_bytes(*passcode)} : std::nullopt,
+        .peer = peer,
+        .protocol = Protocol::stomp};
     if (own.size() > options_->client_id_bytes_max) {
-        refuse_connect(client_id, ReasonCode::client_identifier_not_valid, "client-id too long");
+        broker_.refuse_connect(shown, ReasonCode::client_identifier_not_valid);
+        say_goodbye(ReasonCode::client_identifier_not_valid, "client-id too long");
         return Step::done;
     }
     const std::uint32_t owner = broker_.worker_of(client_id);
@@ -92,58 +89,55 @@ ConnectionMachine::Step ConnectionMachine::begin_connect(const Frame& frame) {
         connection_.move_to(owner);
         return Step::wait;
     }
-    std::optional<AuthDecision> decision = std::move(connecting_->decision);
-    if (!decision) {
-        const auto passcode = find_filled(frame, "passcode");
-        const Credentials credentials{
-            .client_id = client_id,
-            .username = login,
-            .password = passcode ? std::optional{as_bytes(*passcode)} : std::nullopt,
-            .peer = peer,
-            .protocol = Protocol::stomp};
-        decision = broker_.authenticate(credentials, *this, connecting_->token);
-    }
-    if (!decision) {
-        // The frame is given again once the answer is there; what follows it waits unread.
-        connecting_->is_waiting = true;
-        pause(pause_for_login);
-        return Step::wait;
-    }
-    finish_connect(client_id, *decision);
+    LoginAnswer answer = broker_.connect({.shown = shown, .terms = terms()}, *this);
+    take_answer(answer);
     return Step::done;
 }
 
-void ConnectionMachine::on_auth_decided(AuthToken token, const AuthDecision& decision) {
-    if (!connecting_ || token != connecting_->token) {
-        return;
-    }
-    connecting_->is_waiting = false;
-    connecting_->decision = decision;
-    unpause(pause_for_login);
-}
-
-void ConnectionMachine::finish_connect(std::string_view client_id, const AuthDecision& decision) {
-    OpenSession request;
-    request.client_id = client_id;
-    request.peer = connecting_->peer.address;
-    request.origin = connecting_->peer.origin();
-    request.shown_username = connecting_->login;
-    request.protocol = Protocol::stomp;
-    request.clean_start = !is_named_client_;
-    request.inflight_max = options_->unacked_max;
-    request.waits_for_store = options_->waits_for_store;
+SessionTerms ConnectionMachine::terms() const {
+    SessionTerms terms;
+    terms.clean_start = !is_named_client_;
+    terms.inflight_max = options_->unacked_max;
+    terms.waits_for_store = options_->waits_for_store;
     if (is_named_client_) {
         const auto seconds = options_->session_expiry.count();
-        request.expiry_interval = seconds == 0 ? session_never_expires
-                                               : static_cast<std::uint32_t>(std::min<std::int64_t>(
-                                                     seconds, session_never_expires));
+        terms.expiry_interval = seconds == 0 ? session_never_expires
+                                             : static_cast<std::uint32_t>(std::min<std::int64_t>(
+                                                   seconds, session_never_expires));
     }
-    const OpenedSession opened = broker_.open_session(std::move(request), decision, *this);
-    if (opened.session == nullptr) {
-        // The broker has counted the refusal.
-        say_goodbye(opened.reason, {});
+    return terms;
+}
+
+void ConnectionMachine::take_answer(LoginAnswer& answer) {
+    connecting_->is_waiting = answer.kind == LoginAnswer::Kind::pending;
+    connecting_->token = answer.token;
+    if (connecting_->is_waiting) {
+        connecting_->receipt = find_raw(head_, "receipt");
+        pause(pause_for_login);  // what follows waits unread
+    } else if (answer.kind == LoginAnswer::Kind::opened) {
+        finish_connect(answer.opened);
+    } else {
+        say_goodbye(answer.opened.reason, answer.detail);  // the broker has counted the refusal
+    }
+}
+
+void ConnectionMachine::on_login_decided(LoginAnswer& answer) {
+    if (!connecting_ || !connecting_->is_waiting || answer.token != connecting_->token) {
         return;
     }
+    take_answer(answer);
+    if (state_ != State::closed) {
+        unpause(pause_for_login);
+    }
+}
+
+void ConnectionMachine::forget_login() {
+    if (connecting_ && std::exchange(connecting_->is_waiting, false)) {
+        broker_.forget_login(connecting_->token);
+    }
+}
+
+void ConnectionMachine::finish_connect(const OpenedSession& opened) {
     session_ = opened.session;
     id_prefix_ = static_cast<std::uint32_t>(broker_.random().next());
     if (opened.ticket != 0 && options_->waits_for_store) {
@@ -205,18 +199,6 @@ void ConnectionMachine::send_connected(bool session_present) {
     }
     frame.end();
     count_sent(Command::connected);
-}
-
-void ConnectionMachine::refuse_connect(std::string_view client_id, ReasonCode reason,
-                                       std::string_view text) {
-    OpenSession request;
-    request.client_id = client_id;
-    request.peer = connecting_->peer.address;
-    request.origin = connecting_->peer.origin();
-    request.shown_username = connecting_->login;
-    request.protocol = Protocol::stomp;
-    broker_.refuse_connect(request, reason);
-    say_goodbye(reason, text);
 }
 
 }  // namespace gw::stomp

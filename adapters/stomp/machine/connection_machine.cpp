@@ -33,9 +33,7 @@ ConnectionMachine::ConnectionMachine(Broker& broker, StreamConnection& connectio
 }
 
 ConnectionMachine::~ConnectionMachine() {
-    if (connecting_ && connecting_->is_waiting) {
-        broker_.forget_auth(connecting_->token);
-    }
+    forget_login();
     end_session(ReasonCode::connection_lost);
 }
 
@@ -286,12 +284,15 @@ void ConnectionMachine::say_goodbye(ReasonCode reason, std::string_view text) {
     if (state_ == State::closed) {
         return;
     }
-    const std::string_view receipt = find_raw(head_, "receipt");
+    const std::string_view receipt = head_.empty() && connecting_
+                                         ? std::string_view{connecting_->receipt}
+                                         : find_raw(head_, "receipt");
     // What the client cannot read would hide the error from it. Before CONNECTED no version is
     // agreed on: what 1.2 reads, all do.
     const Version reader = connecting_ ? Version::v1_2 : version_;
     write_error(reason, text, is_readable(reader, receipt) ? receipt : std::string_view{});
     state_ = State::closed;
+    forget_login();
     connection_.close(CloseMode::drain);
 }
 
@@ -337,6 +338,7 @@ void ConnectionMachine::end_session(ReasonCode reason) {
 
 void ConnectionMachine::on_closed(ReasonCode reason) {
     state_ = State::closed;
+    forget_login();
     end_session(reason);
 }
 

@@ -62,10 +62,9 @@ private:
     struct Connecting {
         PeerInfo peer;
         std::string assigned_id;
-        std::string login;  // the user name that is shown or proven
-        std::optional<AuthDecision> decision;
         AuthToken token = 0;
-        bool is_waiting = false;  // for on_auth_decided()
+        bool is_waiting = false;  // for on_login_decided()
+        std::string receipt;      // that CONNECT asked for, as it was written, while it waits
         std::size_t bytes_taken = 0;
         MonotonicTime timeout_at = never;
         StoreTicket ticket = 0;       // of the session, while State::opening; as the next two
@@ -107,7 +106,7 @@ private:
     void on_session_lost(ReasonCode reason) override;
     void on_stored(StoreTicket ticket, StoreOutcome outcome) override;
     void on_access_decided() override;
-    void on_auth_decided(AuthToken token, const AuthDecision& decision) override;
+    void on_login_decided(LoginAnswer& answer) override;
 
     Step on_frame(Bytes bytes);
     Step on_connected_frame(const Frame& frame);
@@ -122,12 +121,14 @@ private:
     Step on_connect(const Frame& frame, Bytes head);
     bool check_heart_beat(const Frame& frame);
     Step begin_connect(const Frame& frame);
-    void finish_connect(std::string_view client_id, const AuthDecision& decision);
+    SessionTerms terms() const;
+    void take_answer(LoginAnswer& answer);
+    void forget_login();
+    void finish_connect(const OpenedSession& opened);
     void on_session_stored(StoreOutcome outcome);
     void welcome(bool session_present);
     void collect_unnamed();
     void send_connected(bool session_present);
-    void refuse_connect(std::string_view client_id, ReasonCode reason, std::string_view text);
 
     // send.cpp
     Step on_send(const Frame& frame);

@@ -39,12 +39,14 @@ struct FakeLink final : SessionLink {
                        std::to_string(ticket));
     }
     void on_access_decided() override { said.emplace_back("decided"); }
-    void on_auth_decided(AuthToken token, const AuthDecision&) override {
-        said.push_back("auth " + std::to_string(token));
+    void on_login_decided(LoginAnswer& answer) override {
+        said.push_back("login " + std::to_string(answer.token));
+        answers.push_back(std::move(answer));
     }
     Texts take() { return std::exchange(said, {}); }
 
     Texts said;
+    std::vector<LoginAnswer> answers;
     std::size_t payload_bytes_max = 1000;
 };
 
@@ -59,7 +61,7 @@ struct Fixture {
     explicit Fixture(const BrokerOptions& options = quiet_options())
         : shared({}, {}, 1), broker(shared, options, 0, exchange, storage, Now{}, 1) {
         shared.access = std::make_shared<NoMatchPolicy>(AccessDecision::allow);
-        shared.authenticator = std::make_shared<FakeAuthenticator>();
+        shared.authenticator = authenticator;
         shared.log = &log;
     }
     static BrokerOptions quiet_options() {
@@ -68,16 +70,23 @@ struct Fixture {
         return options;
     }
     Session& open(std::string_view id, FakeLink& link, std::uint32_t expiry = 0) {
-        OpenSession request;
-        request.client_id = id;
-        request.clean_start = false;
-        request.expiry_interval = expiry;
-        AuthDecision decision;
-        decision.reason = ReasonCode::success;
-        const OpenedSession opened = broker.open_session(std::move(request), decision, link);
+        SessionTerms terms;
+        terms.clean_start = false;
+        terms.expiry_interval = expiry;
+        const OpenedSession opened = connect(id, {}, std::move(terms), link);
         REQUIRE(opened.session != nullptr);
         broker.start_delivery(*opened.session);
         return *opened.session;
+    }
+    /// A login as the authenticator of the test decides it, which must be at once.
+    OpenedSession connect(std::string_view id, std::string_view username, SessionTerms&& terms,
+                          FakeLink& link, const PeerInfo& peer = {}) {
+        const LoginAnswer answer =
+            broker.connect({.shown = {.client_id = id, .username = username, .peer = peer},
+                            .terms = std::move(terms)},
+                           link);
+        REQUIRE(answer.kind != LoginAnswer::Kind::pending);
+        return answer.opened;
     }
     void subscribe(Session& session, std::string_view text, Qos qos) {
         const auto filter = parse_topic_filter(text, {});
@@ -95,6 +104,7 @@ struct Fixture {
 
     NullLog log;
     NoExchange exchange;
+    std::shared_ptr<FakeAuthenticator> authenticator = std::make_shared<FakeAuthenticator>();
     StoreTicket last_write = 0;
     DelayedStorage storage{[this](StoreTicket ticket, const DelayedStorage::Covers&) {
         last_write = ticket;
@@ -155,13 +165,10 @@ TEST_CASE("nothing goes out between the opening of a session and the start of de
     FakeLink publisher;
     Session& other = f.open("p", publisher);
     FakeLink back;
-    OpenSession request;
-    request.client_id = "c";
-    request.clean_start = false;
-    request.expiry_interval = 100;
-    AuthDecision decision;
-    decision.reason = ReasonCode::success;
-    CHECK(f.broker.open_session(std::move(request), decision, back).session_present);
+    SessionTerms terms;
+    terms.clean_start = false;
+    terms.expiry_interval = 100;
+    CHECK(f.connect("c", {}, std::move(terms), back).session_present);
     f.publish(other, "t", "1", Qos::at_most_once);
     CHECK(back.take().empty());
     f.broker.start_delivery(session);
@@ -254,23 +261,34 @@ TEST_CASE("client ids that are made are this worker's and new") {
     CHECK(f.broker.worker_of(a) == f.broker.worker());
 }
 
-TEST_CASE("pending authentications: answered once, forgotten, unknown") {
+TEST_CASE("pending logins: answered once, forgotten, unknown") {
     Fixture f;
     FakeLink link;
-    AuthToken token = 0;
     const PeerInfo peer;
-    const Credentials credentials{
-        .client_id = "c", .username = std::string_view{"later"}, .password = {}, .peer = peer};
-    CHECK_FALSE(f.broker.authenticate(credentials, link, token).has_value());
-    f.broker.on_auth_decided(token + 1, {});
+    const auto connect = [&] {
+        const std::string id = "c";  // gone when the answer comes
+        const LoginAnswer answer =
+            f.broker.connect({.shown = {.client_id = id, .username = "later", .peer = peer}}, link);
+        CHECK(answer.kind == LoginAnswer::Kind::pending);
+        return answer.token;
+    };
+    const AuthToken token = connect();
+    const AuthDecision ann = FakeAuthenticator::decision_for("ann");
+    f.broker.on_auth_decided(token + 1, ann);
+    f.broker.on_auth_step(token, {AuthStep::Kind::accepted, "", ann});
     CHECK(link.take().empty());
-    f.broker.on_auth_decided(token, {});
-    CHECK(link.take() == Texts{"auth " + std::to_string(token)});
-    f.broker.on_auth_decided(token, {});
+    f.broker.on_auth_decided(token, ann);
+    CHECK(link.take() == Texts{"login " + std::to_string(token)});
+    REQUIRE(link.answers.size() == 1);
+    CHECK(link.answers[0].kind == LoginAnswer::Kind::opened);
+    CHECK(link.answers[0].opened.session == f.broker.find_session("c"));
+    CHECK(f.broker.find_session("c")->identity->username == "ann");
+    f.broker.on_auth_decided(token, ann);
     CHECK(link.take().empty());
-    f.broker.authenticate(credentials, link, token);
-    f.broker.forget_auth(token);
-    f.broker.on_auth_decided(token, {});
+    const AuthToken other = connect();
+    f.broker.forget_login(other);
+    CHECK(f.authenticator->cancelled == std::vector<AuthToken>{other});
+    f.broker.on_auth_decided(other, ann);
     CHECK(link.take().empty());
 }
 
@@ -312,10 +330,14 @@ TEST_CASE("a session is given to its own user, by a proof as strong as its own")
         {"ann", listed, "ann", key, "", ""},
         {"ann", key, "ann", key, "", ""},
     };
-    const auto decision_of = [](const char* name, ProofStrength strength) {
-        AuthDecision decision = FakeAuthenticator::decision_for(name);
-        decision.strength = strength;
-        return decision;
+    struct Strong final : Authenticator {
+        std::optional<AuthDecision> authenticate(const Credentials& shown, std::uint32_t,
+                                                 AuthToken) override {
+            AuthDecision decision = FakeAuthenticator::decision_for(*shown.username);
+            decision.strength = strength;
+            return decision;
+        }
+        ProofStrength strength = ProofStrength::none;
     };
     for (const Row& row : rows) {
         for (const bool by_strength : {true, false}) {
@@ -326,17 +348,19 @@ TEST_CASE("a session is given to its own user, by a proof as strong as its own")
                 BrokerOptions options = Fixture::quiet_options();
                 options.takeover_by_strength = by_strength;
                 Fixture f{options};
-                const auto open = [&](FakeLink& link, const AuthDecision& decision) {
-                    OpenSession request;
-                    request.client_id = "c";
-                    request.clean_start = clean_start;
-                    request.expiry_interval = 100;
-                    return f.broker.open_session(std::move(request), decision, link);
+                const auto strong = std::make_shared<Strong>();
+                f.shared.authenticator = strong;
+                const auto open = [&](FakeLink& link, const char* name, ProofStrength strength) {
+                    SessionTerms terms;
+                    terms.clean_start = clean_start;
+                    terms.expiry_interval = 100;
+                    strong->strength = strength;
+                    return f.connect("c", name, std::move(terms), link);
                 };
                 FakeLink owner;
-                REQUIRE(open(owner, decision_of(row.owner, row.made_with)).session != nullptr);
+                REQUIRE(open(owner, row.owner, row.made_with).session != nullptr);
                 FakeLink newcomer;
-                const auto opened = open(newcomer, decision_of(row.newcomer, row.shown));
+                const auto opened = open(newcomer, row.newcomer, row.shown);
                 const std::string refused = by_strength ? row.refused : row.refused_by_principal;
                 CHECK((opened.session == nullptr) == !refused.empty());
                 std::string counted;
@@ -358,16 +382,18 @@ TEST_CASE("a session is given to its own user, by a proof as strong as its own")
 TEST_CASE("a user that a listener has for all its clients is a weak proof, whatever proves him") {
     Fixture f;
     FakeLink link;
-    AuthToken token = 0;
     const PeerInfo peer;
-    Credentials credentials{.client_id = "c", .username = "ann", .peer = peer};
-    const auto by_itself = f.broker.authenticate(credentials, link, token);
-    REQUIRE(by_itself.has_value());
-    CHECK(by_itself->strength == ProofStrength::secret);
-    credentials.is_fixed_user = true;
-    const auto fixed = f.broker.authenticate(credentials, link, token);
-    REQUIRE(fixed.has_value());
-    CHECK(fixed->strength == ProofStrength::listed);
+    for (const bool is_fixed_user : {false, true}) {
+        const std::string id = is_fixed_user ? "fixed" : "own";
+        const LoginAnswer answer = f.broker.connect({.shown = {.client_id = id,
+                                                               .username = "ann",
+                                                               .peer = peer,
+                                                               .is_fixed_user = is_fixed_user}},
+                                                    link);
+        REQUIRE(answer.kind == LoginAnswer::Kind::opened);
+        CHECK(answer.opened.session->identity->strength ==
+              (is_fixed_user ? ProofStrength::listed : ProofStrength::secret));
+    }
 }
 
 TEST_CASE("names of the gateway's own are nobody's from outside") {
@@ -385,25 +411,19 @@ TEST_CASE("names of the gateway's own are nobody's from outside") {
         CAPTURE(row.name);
         Fixture f;
         FakeLink link;
-        AuthToken token = 0;
-        const PeerInfo peer;
-        const auto by_id =
-            f.broker.authenticate({.client_id = row.name, .peer = peer}, link, token);
-        CHECK((by_id->reason == ReasonCode::client_identifier_not_valid) == row.is_refused);
-        const auto by_name = f.broker.authenticate(
-            {.client_id = "c", .username = row.name, .peer = peer}, link, token);
-        CHECK((by_name->reason == ReasonCode::client_identifier_not_valid) == row.is_refused);
+        const auto reason_of = [&](std::string_view id, std::string_view username) {
+            return f.connect(id, username, {}, link).reason;
+        };
+        const ReasonCode expected =
+            row.is_refused ? ReasonCode::client_identifier_not_valid : ReasonCode::success;
+        CHECK(reason_of(row.name, "ann") == expected);
+        CHECK(reason_of("c", row.name) == expected);
         // And wherever the name comes from, at last when a session is to be made.
-        OpenSession as_client;
-        as_client.client_id = row.name;
-        const AuthDecision ann = FakeAuthenticator::decision_for("ann");
-        CHECK((f.broker.open_session(std::move(as_client), ann, link).session == nullptr) ==
-              row.is_refused);
-        OpenSession as_user;
-        as_user.client_id = "other";
-        const AuthDecision proven = FakeAuthenticator::decision_for(row.name);
-        CHECK((f.broker.open_session(std::move(as_user), proven, link).session == nullptr) ==
-              row.is_refused);
+        const LoginAnswer pending = f.broker.connect(
+            {.shown = {.client_id = "other", .username = "later", .peer = PeerInfo{}}}, link);
+        f.broker.on_auth_decided(pending.token, FakeAuthenticator::decision_for(row.name));
+        REQUIRE(link.answers.size() == 1);
+        CHECK(link.answers[0].opened.reason == expected);
     }
 }
 
@@ -487,9 +507,9 @@ TEST_CASE("what a place means is judged in one way") {
 TEST_CASE("nobody keeps the rights of an administrator without a proof, once there are proofs") {
     Fixture f;
     struct Proofs final : Authenticator {
-        std::optional<AuthDecision> authenticate(const Credentials&, std::uint32_t,
+        std::optional<AuthDecision> authenticate(const Credentials& shown, std::uint32_t,
                                                  AuthToken) override {
-            return std::nullopt;
+            return FakeAuthenticator::decision_for(*shown.username);
         }
         bool has_proofs() const override { return has; }
         bool has = false;
@@ -498,18 +518,16 @@ TEST_CASE("nobody keeps the rights of an administrator without a proof, once the
     f.shared.authenticator = proofs;
     auto rules = std::make_shared<OriginRules>();
     rules->administrators.push_back(*IpRange::parse("127.0.0.0/8"));
-    const auto open = [&](std::string_view id, const AuthDecision& decision, FakeLink& link) {
-        OpenSession request;
-        request.client_id = id;
-        request.origin = {.ip = *IpAddress::parse("127.0.0.1"), .rules = rules.get()};
-        Session* const session = f.broker.open_session(std::move(request), decision, link).session;
+    const PeerInfo peer{.ip = *IpAddress::parse("127.0.0.1"), .rules = rules};
+    const auto open = [&](std::string_view id, std::string_view username, FakeLink& link) {
+        Session* const session = f.connect(id, username, {}, link, peer).session;
         f.broker.start_delivery(*session);
         return session;
     };
     FakeLink nameless;
     FakeLink ann;
-    Session* const one = open("n", FakeAuthenticator::decision_for(""), nameless);
-    Session* const two = open("a", FakeAuthenticator::decision_for("ann"), ann);
+    Session* const one = open("n", "", nameless);
+    Session* const two = open("a", "ann", ann);
     CHECK(one->identity->is_administrator);
     f.subscribe(*one, "$SYS/#", Qos::at_most_once);
     f.subscribe(*two, "$SYS/#", Qos::at_most_once);
@@ -520,8 +538,7 @@ TEST_CASE("nobody keeps the rights of an administrator without a proof, once the
     f.broker.publish_internal("$SYS/x", "1", false);
     CHECK(nameless.take().empty());
     CHECK(ann.take() == Texts{"deliver 1"});
-    CHECK_FALSE(
-        open("m", FakeAuthenticator::decision_for(""), nameless)->identity->is_administrator);
+    CHECK_FALSE(open("m", "", nameless)->identity->is_administrator);
 }
 
 TEST_CASE("a message that the retained store refuses is delivered all the same, and counted") {

@@ -28,7 +28,7 @@ struct QuietLink final : SessionLink {
     void on_session_lost(ReasonCode) override {}
     void on_stored(StoreTicket, StoreOutcome) override {}
     void on_access_decided() override {}
-    void on_auth_decided(AuthToken, const AuthDecision&) override {}
+    void on_login_decided(LoginAnswer&) override {}
     Texts take() { return std::exchange(said, {}); }
 
     Texts said;
@@ -55,15 +55,17 @@ struct Moves {
     }
     Session& open(Protocol protocol, QuietLink& to, std::string_view id = "c",
                   std::uint16_t inflight_max = 0) {
-        OpenSession request;
-        request.client_id = id;
-        request.clean_start = false;
-        request.expiry_interval = 100;
-        request.protocol = protocol;
-        request.inflight_max = inflight_max;
-        AuthDecision decision;
-        decision.reason = ReasonCode::success;
-        const OpenedSession opened = broker.open_session(std::move(request), decision, to);
+        SessionTerms terms;
+        terms.clean_start = false;
+        terms.expiry_interval = 100;
+        terms.inflight_max = inflight_max;
+        const PeerInfo peer;
+        const OpenedSession opened =
+            broker
+                .connect({.shown = {.client_id = id, .peer = peer, .protocol = protocol},
+                          .terms = std::move(terms)},
+                         to)
+                .opened;
         REQUIRE(opened.session != nullptr);
         broker.start_delivery(*opened.session);
         return *opened.session;

@@ -4,6 +4,10 @@
 
 using namespace gw;
 using namespace gw::test;
+using namespace std::string_literals;
+using mqtt::ConnectionMachine;
+using mqtt::MachineOptions;
+namespace testing = mqtt::testing;
 
 namespace {
 
@@ -181,6 +185,72 @@ TEST_CASE("what follows CONNECT in the same piece waits for the authentication")
         });
         CHECK(world.broker().find_session("c") == nullptr);
     }
+}
+
+TEST_CASE("a CONNECT that waits for its answer was read, and is not read again") {
+    SimWorld world{SimOptions{}};
+    const auto authenticator = std::make_shared<FakeAuthenticator>();
+    world.shared().authenticator = authenticator;
+    FakeConnection connection;
+    ConnectionMachine machine{world.broker(), connection,
+                              std::make_shared<const MachineOptions>(open_listener()),
+                              world.peer_template()};
+    const std::vector<std::uint8_t> connect =
+        testing::wire("10 14 0004'MQTT' 04 82 0000 0001'c' 0005'later'");
+    CHECK(machine.on_bytes(connect) == connect.size());
+    CHECK(connection.is_paused);
+    world.turn(0, [&](Broker& broker) {
+        broker.on_auth_decided(authenticator->waiting[0].token,
+                               FakeAuthenticator::decision_for("later"));
+    });
+    CHECK(connection.is_resumed);
+    CHECK(as_text(connection.written.view()) == "\x20\x02\0\0"s);
+}
+
+TEST_CASE("nothing is read while CONNACK waits for the store, however the answer came") {
+    SimOptions options;
+    options.storage_delay_max = 100ms;
+    SimWorld world{options};
+    const auto authenticator = std::make_shared<FakeAuthenticator>();
+    const auto methods = std::make_shared<FakeAuthMethods>();
+    world.shared().authenticator = authenticator;
+    world.shared().auth_methods = methods;
+    methods->answers_later = true;
+    bool is_exchange = false;
+    SUBCASE("to a name") {}
+    SUBCASE("to a step of an exchange") {
+        is_exchange = true;
+    }
+    TestClient client{world, Version::v5};
+    client.connect("c", [&](mqtt::ConnectPacket& packet) {
+        keep_session(packet);
+        if (is_exchange) {
+            packet.authentication_method = "ask";
+            packet.authentication_data = as_bytes("ann");
+        } else {
+            packet.username = "later";
+        }
+    });
+    if (is_exchange) {
+        world.turn(0, [&](Broker& broker) {
+            broker.on_auth_step(methods->waiting[0].token, methods->waiting[0].step);
+        });
+        client.auth(ReasonCode::continue_authentication, "ask", "yes");
+    }
+    world.turn(0, [&](Broker& broker) {
+        if (is_exchange) {
+            broker.on_auth_step(methods->waiting[1].token, methods->waiting[1].step);
+        } else {
+            broker.on_auth_decided(authenticator->waiting[0].token,
+                                   FakeAuthenticator::decision_for("later"));
+        }
+    });
+    REQUIRE(world.broker().find_session("c") != nullptr);
+    CHECK(client.connection().is_paused);
+    world.run_for(200ms);
+    client.take();
+    CHECK_FALSE(client.connection().is_paused);
+    CHECK_FALSE(client.is_closed());
 }
 
 TEST_CASE("a CONNECT has to be complete in time") {

@@ -48,6 +48,45 @@ TEST_CASE("a login that is refused, and one that never answers") {
     CHECK(f.net.connection_count() == 0);
 }
 
+TEST_CASE("failed logins of a listener's fixed user count by address, whatever the client id") {
+    SnFixture f{as_user("wrong")};
+    f.world.shared().authenticator = std::make_shared<FakeAuthenticator>();
+    DoorOptions door;
+    door.free_failure_count = 2;
+    door.address_failure_count = 4;
+    f.world.shared().door = std::make_shared<Door>(door, 1);
+    for (const char* const id : {"a", "a", "a", "b", "b"}) {
+        const auto guesser = f.fresh();
+        guesser->connect(id);
+        CHECK(guesser->take() == Lines{"CONNACK code=3"});
+    }
+    const auto guesser = f.fresh();
+    guesser->connect("a");
+    CHECK(guesser->take() == Lines{"CONNACK code=1"});  // come again later
+}
+
+TEST_CASE("a will is asked for before the login, which needs all that there is") {
+    SnFixture f{as_user("later")};
+    const auto authenticator = std::make_shared<FakeAuthenticator>();
+    f.world.shared().authenticator = authenticator;
+    const auto client = f.fresh();
+    client->connect("c", 60, true, true);
+    CHECK(client->take() == Lines{"WILLTOPICREQ"});
+    CHECK(authenticator->waiting.empty());
+    client->send(mqttsn::WillTopic{{}, "w"});
+    CHECK(client->take() == Lines{"WILLMSGREQ"});
+    client->send(mqttsn::WillMessage{as_bytes("gone")});
+    REQUIRE(authenticator->waiting.size() == 1);
+    const auto waiting = authenticator->waiting[0];
+    f.world.turn(waiting.worker, [&](Broker& broker) {
+        broker.on_auth_decided(waiting.token, FakeAuthenticator::decision_for("ann"));
+    });
+    f.world.settle();
+    CHECK(client->take() == Lines{"CONNACK"});
+    REQUIRE(f.world.broker().find_session("c")->will != nullptr);
+    CHECK(f.world.broker().find_session("c")->will->topic == "w");
+}
+
 TEST_CASE("a PINGREQ that is still being judged when its sleeper connects moves nobody") {
     SnFixture f{as_user("ann")};
     const auto authenticator = std::make_shared<FakeAuthenticator>();

@@ -236,6 +236,52 @@ TEST_CASE("logins go through the authenticator, wherever the answer comes from")
     CHECK(authenticator->cancelled.size() == 1);
 }
 
+TEST_CASE("a CONNECT that waits for its answer was read, and is not read again") {
+    SimWorld world{SimOptions{}};
+    const auto authenticator = std::make_shared<FakeAuthenticator>();
+    world.shared().authenticator = authenticator;
+    FakeConnection connection;
+    stomp::ConnectionMachine machine{
+        world.broker(), connection,
+        std::make_shared<const stomp::MachineOptions>(open_stomp_listener()),
+        world.peer_template()};
+    const std::string connect =
+        "CONNECT\naccept-version:1.2\nhost:sim\nlogin:later\nclient-id:c\n\n\0"s;
+    CHECK(machine.on_bytes(as_bytes(connect)) == connect.size());
+    CHECK(connection.is_paused);
+    world.turn(0, [&](Broker& broker) {
+        broker.on_auth_decided(authenticator->waiting[0].token,
+                               FakeAuthenticator::decision_for("later"));
+    });
+    CHECK(connection.is_resumed);
+    CHECK(as_text(connection.written.view()).starts_with("CONNECTED\n"));
+}
+
+TEST_CASE("failed logins count against the name that was shown, whatever client id comes with it") {
+    SimWorld world{SimOptions{}};
+    DoorOptions options;
+    options.free_failure_count = 2;
+    options.unix_is_exempt = false;  // simulated peers have no address
+    world.shared().door = std::make_shared<Door>(options, 1);
+    world.shared().authenticator = std::make_shared<FakeAuthenticator>();
+    const auto guess = [&](const StompHeaders& headers) {
+        StompClient client{world};
+        client.connect(Version::v1_2, headers);
+        return client.next_frame().get("message");
+    };
+    for (const StompHeaders& id :
+         {StompHeaders{}, {{"client-id", "one"}}, {{"client-id", "two"}}}) {
+        StompHeaders headers{{"login", "wrong"}};
+        headers.insert(headers.end(), id.begin(), id.end());
+        CHECK(guess(headers) == "bad user name or password");
+    }
+    CHECK(guess({{"login", "wrong"}, {"client-id", "three"}}) == "connection rate exceeded");
+    CHECK(guess({{"login", "wrong"}}) == "connection rate exceeded");
+    // Nobody is kept out whose ids he has used.
+    CHECK(guess({{"login", "ann"}, {"client-id", "one"}}) == "");
+    CHECK(guess({{"client-id", "two"}}) == "");
+}
+
 TEST_CASE("a client of another user's session is refused") {
     SimWorld world{SimOptions{}};
     world.shared().authenticator = std::make_shared<FakeAuthenticator>();
