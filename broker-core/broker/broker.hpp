@@ -248,6 +248,13 @@ public:
     /// The options of a subscription that there is, by its filter as the client knows it.
     std::optional<SubscriptionOptions> find_subscription(const Session& session,
                                                          const TopicFilter& filter) const;
+    /// Whether what the client wrote as this filter is for a topic, both as the client knows them:
+    /// rules may have made another filter of it. `filter_offset` as TopicFilter's.
+    bool is_for(const Session& session, std::string_view filter, std::size_t filter_offset,
+                std::string_view topic) const;
+    bool is_for(const Session& session, const TopicFilter& filter, std::string_view topic) const {
+        return is_for(session, filter.text, filter.filter_offset, topic);
+    }
     /// Adds filters of the session's subscriptions from the `first` on to `out`, as its client
     /// knows them; at most `count`. Returns how many.
     std::size_t list_filters(const Session& session, std::size_t first, std::size_t count,

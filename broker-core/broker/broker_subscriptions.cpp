@@ -217,6 +217,18 @@ std::optional<SubscriptionOptions> Broker::find_subscription(const Session& sess
                             : std::nullopt;
 }
 
+bool Broker::is_for(const Session& session, std::string_view filter, std::size_t filter_offset,
+                    std::string_view topic) const {
+    if (!rewritten_.contains(&session)) [[likely]] {
+        return filter_matches(filter.substr(filter_offset), topic);
+    }
+    const auto written = parse_topic_filter(filter, in_force_limits);
+    std::optional<TopicFilter> scratch;
+    const TopicFilter* const known =
+        written ? filter_in_force(session, *written, scratch) : nullptr;
+    return known != nullptr && filter_matches(session.identity->own_topic(known->filter()), topic);
+}
+
 std::size_t Broker::list_filters(const Session& session, std::size_t first, std::size_t count,
                                  std::vector<std::string>& out) const {
     std::vector<SubscriptionInfo> page;

@@ -34,7 +34,8 @@ std::uint32_t Machine::notify(Client& client, const MessagePtr& message, std::ui
     std::uint32_t count = 0;
     const auto tell = [&](const Subscription* subscription) {
         // A session may bring identifiers that it was given by another protocol, or long ago.
-        if (subscription == nullptr || !filter_matches(subscription->filter_proper(), topic)) {
+        if (subscription == nullptr || !broker_.is_for(*client.session, subscription->filter,
+                                                       subscription->filter_offset, topic)) {
             return;
         }
         for (Observation* one = subscription->first; one != nullptr;

@@ -53,7 +53,10 @@ bool ConnectionMachine::deliver(const DeliveryView& delivery) {
     std::vector<Subscription*>& targets = target_scratch();
     targets.clear();
     if (subscriptions_) {
-        subscriptions_->find_targets(delivery.identifiers, topic, delivery.retain, targets);
+        subscriptions_->find_targets(delivery.identifiers, topic, delivery.retain, targets,
+                                     [this](const TopicFilter& filter, std::string_view name) {
+                                         return broker_.is_for(*session_, filter, name);
+                                     });
     }
     if (targets.empty() && may_be_named_later(topic)) {
         return false;
@@ -97,7 +100,7 @@ bool ConnectionMachine::may_be_named_later(std::string_view topic) {
     }
     for (const std::string& text : rare_->unnamed) {
         const auto filter = parse_topic_filter(text, {.bytes_max = 1 << 20, .levels_max = 65535});
-        if (filter && filter_matches(filter->filter(), topic)) {
+        if (filter && broker_.is_for(*session_, *filter, topic)) {
             return true;
         }
     }

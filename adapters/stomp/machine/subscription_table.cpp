@@ -91,16 +91,18 @@ void SubscriptionTable::add_targets_of(FilterEntry& entry, std::vector<Subscript
     }
 }
 
-void SubscriptionTable::add_by_topic(std::string_view topic, std::vector<Subscription*>& targets) {
+void SubscriptionTable::add_by_topic(std::string_view topic, const IsFor& is_for,
+                                     std::vector<Subscription*>& targets) {
     for (const auto& [text, entry] : by_filter_) {
-        if (filter_matches(entry->filter.filter(), topic)) {
+        if (is_for(entry->filter, topic)) {
             add_targets_of(*entry, targets);
         }
     }
 }
 
 void SubscriptionTable::find_targets(std::span<const std::uint32_t> numbers, std::string_view topic,
-                                     bool is_retained, std::vector<Subscription*>& targets) {
+                                     bool is_retained, std::vector<Subscription*>& targets,
+                                     const IsFor& is_for) {
     targets.clear();
     bool is_complete = !numbers.empty();
     for (const std::uint32_t number : numbers) {
@@ -109,8 +111,7 @@ void SubscriptionTable::find_targets(std::span<const std::uint32_t> numbers, std
                                ? by_number_.end()
                                : by_number_.find(number & ~private_identifier_bit);
         // The topic is compared, too: the number may be another connection's.
-        if (found == by_number_.end() ||
-            !filter_matches(found->second->entry->filter.filter(), topic)) {
+        if (found == by_number_.end() || !is_for(found->second->entry->filter, topic)) {
             is_complete = false;
         } else if (is_retained) {
             add_once(*found->second, targets);
@@ -119,7 +120,7 @@ void SubscriptionTable::find_targets(std::span<const std::uint32_t> numbers, std
         }
     }
     if (!is_complete) {
-        add_by_topic(topic, targets);
+        add_by_topic(topic, is_for, targets);
     }
 }
 

@@ -4,6 +4,7 @@
 #include "broker-core/topic/topic.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -55,17 +56,24 @@ public:
     /// True when others are left on its filter; then the entry is, too.
     bool remove(Subscription& subscription);
 
+    /// Whether a topic is of a filter that is in force for what the client wrote.
+    using IsFor = std::function<bool(const TopicFilter& filter, std::string_view topic)>;
     /// Who gets a message that the core delivers under these numbers: each subscription once. A
     /// retained message that is sent for a new subscription is that one's alone. Numbers that are
     /// not known, of an older connection or of another protocol, are made up for by the topic.
     void find_targets(std::span<const std::uint32_t> numbers, std::string_view topic,
-                      bool is_retained, std::vector<Subscription*>& targets);
+                      bool is_retained, std::vector<Subscription*>& targets,
+                      const IsFor& is_for = matches);
 
     std::size_t size() const { return by_id_.size(); }
 
 private:
     void add_targets_of(FilterEntry& entry, std::vector<Subscription*>& targets);
-    void add_by_topic(std::string_view topic, std::vector<Subscription*>& targets);
+    void add_by_topic(std::string_view topic, const IsFor& is_for,
+                      std::vector<Subscription*>& targets);
+    static bool matches(const TopicFilter& filter, std::string_view topic) {
+        return filter_matches(filter.filter(), topic);
+    }
 
     std::unordered_map<std::string, std::unique_ptr<FilterEntry>> by_filter_;  // whole text
     std::unordered_map<std::string_view, Subscription*> by_id_;

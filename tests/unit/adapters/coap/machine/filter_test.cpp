@@ -50,7 +50,7 @@ TEST_CASE("a topic that is rewritten is read under what the client calls it") {
     CHECK(t.ask({.code = Code::put,
                  .message_id = 1,
                  .path = "ps/old",
-                 .query = "c=me&r=true",
+                 .query = "c=me&retain=1",
                  .payload = "x"})
               .substr(4, 2) == "2.");
     const std::string read =
@@ -58,6 +58,20 @@ TEST_CASE("a topic that is rewritten is read under what the client calls it") {
     CHECK(read.substr(4, 4) == "2.05");
     CHECK(t.world.shared().retained.find("new", MonotonicTime{}) != nullptr);
     CHECK(t.world.shared().retained.find("old", MonotonicTime{}) == nullptr);
+}
+
+TEST_CASE("who observes what was rewritten is told of it") {
+    FilteredTest t;
+    t.filter->rewritten = {{"old", "new"}};
+    const std::string first = t.ask({.code = Code::get,
+                                     .message_id = 1,
+                                     .token = "t",
+                                     .path = "ps/old",
+                                     .query = "c=me",
+                                     .options = {{option::observe, ""}}});
+    CHECK(first.substr(4, 4) == "2.05");
+    t.publish("new", "x");
+    CHECK(t.take().find("| x") != std::string::npos);
 }
 
 }  // namespace gw::test

@@ -73,6 +73,20 @@ TEST_CASE(
     }
 }
 
+TEST_CASE("a filter grants less: the subscription keeps its id") {
+    SimWorld world{SimOptions{}};
+    filter_of(world)->subscribe = [](SubscribeDraft& draft) {
+        draft.qos = Qos::at_most_once;
+        return FilterAnswer{};
+    };
+    const auto client = logged_in(world);
+    client->subscribe("1", "a", "client");
+    client->publish("a", "x", {{"qos", "1"}});
+    const StompFrame message = client->next_frame();
+    CHECK(message.command == "MESSAGE");
+    CHECK(message.get("subscription") == "1");
+}
+
 TEST_CASE("a subscription that was rewritten delivers, and ends by its id") {
     SimWorld world{SimOptions{}};
     filter_of(world)->rewritten = {{"old", "new"}};
