@@ -144,8 +144,9 @@ void Machine::refuse_deferred(Deferred& deferred, const LoginAnswer& answer, boo
     if (is_to_tell) {
         in.target = std::move(*decode_target(*message));
         const PeerInfo peer = peer_info(source);
-        broker_.refuse_connect(shown(in, in.target.query.client_id.value_or(std::string{}), peer),
-                               answer.opened.reason);
+        const std::optional<std::string>& own = in.target.query.client_id;
+        const std::string client_id = own ? core_id(*own) : std::string{};
+        broker_.refuse_connect(shown(in, client_id, peer), answer.opened.reason);
     }
     refuse_login(in, answer.opened);
     drop(deferred);

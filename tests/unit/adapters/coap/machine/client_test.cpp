@@ -6,7 +6,8 @@ namespace gw::test {
 namespace {
 
 struct AuthTest : CoapTest {
-    explicit AuthTest(const SimOptions& sim = {}) : CoapTest(sim) {
+    explicit AuthTest(const SimOptions& sim = {}, const coap::MachineOptions& options = open_coap())
+        : CoapTest(sim, options) {
         world.shared().authenticator = authenticator;
     }
     void decide(bool is_allowed) {
@@ -590,6 +591,34 @@ TEST_CASE("a mount point is put before topics and taken off") {
     t.ask({.message_id = 2, .token = "t", .path = "ps/+", .options = {{option::observe, ""}}});
     t.publish("site/b", "2");
     CHECK(t.take() == "CON 2.05 [t] 6=2 8=ps 8=b | 2");
+}
+
+TEST_CASE("a refusal that came late is told of the client that the core knows") {
+    struct Refusals final : Observer {
+        HookMask points() const override { return {HookPoint::client_connect}; }
+        void on_client_connect(const ClientIdentity& client, ReasonCode reason) override {
+            if (reason != ReasonCode::success) {
+                ids.push_back(client.client_id);
+            }
+        }
+        std::vector<std::string> ids;
+    };
+    coap::MachineOptions options = open_coap();
+    options.origin = open_origin(false, "site/");
+    AuthTest t{{}, options};
+    const auto refusals = std::make_shared<Refusals>();
+    t.world.add_observer(refusals);
+    CHECK(
+        t.ask(
+             {.code = Code::put, .message_id = 1, .path = "ps/a", .query = "c=dev", .payload = "1"})
+            .starts_with("ACK 2.04"));
+    CHECK(t.ask({.code = Code::put,
+                 .message_id = 2,
+                 .path = "ps/a",
+                 .query = "c=dev&u=later&p=x",
+                 .payload = "2"}) == "");
+    t.decide(false);
+    CHECK(refusals->ids == std::vector<std::string>{"site/dev"});
 }
 
 TEST_CASE("a pre-shared key names the user") {
