@@ -201,8 +201,8 @@ public:
 
     void on_access_decided(SessionRef ref);
 
-    /// Publishes for the session's client, in the one order that there is: rewriting, mount point,
-    /// QoS 2 repetition, right, filters, right again where they changed the topic, retained,
+    /// Publishes for the session's client, in the one order that there is: QoS 2 repetition,
+    /// rewriting, mount point, right, filters, right again where they changed the topic, retained,
     /// subscribers.
     PublishOutcome publish(Session& session, const PublishRequest& request);
     /// Whether publish() would refuse it, or ask it to wait; without any effect.
@@ -288,7 +288,8 @@ public:
     /// see store_ticket(). Other protocols' connections leave it as it is.
     void set_adapter_state(Session& session, std::string state);
     /// Puts another will, with its topic as the client knows it, in the place of the present one;
-    /// null: none. False: with its mount point the topic is too long, and nothing has changed.
+    /// null: none. False: the client may not leave it, or its topic is none, and nothing has
+    /// changed.
     bool set_will(Session& session, std::unique_ptr<Will> will);
     /// The client of a connected session, known by what only that client has, speaks from another
     /// place: what it may because of its place is judged anew; nobody is told. False: the place is
@@ -535,6 +536,7 @@ private:
     void note_written(Session& session, const TopicFilter& written, const TopicFilter& in_force,
                       bool is_rewritten);
     void forget_written(Session& session, const TopicFilter& written);
+    void forget_in_force(Session& session, const std::string& text);
     ReasonCode remove_in_force(Session& session, const TopicFilter& filter);
     /// The client has lost its right to it, and is told.
     void end_subscription(Session& session, const TopicFilter& filter);

@@ -24,11 +24,6 @@ bool has_exchange(const PublishRequest& request) {
     return request.qos == Qos::exactly_once && request.packet_id != 0;
 }
 
-/// A refusal must be one, whatever reason the filter gives.
-ReasonCode error_of(const FilterAnswer& answer) {
-    return is_error(answer.reason) ? answer.reason : ReasonCode::implementation_specific_error;
-}
-
 PublishOutcome refused(ReasonCode reason) {
     PublishOutcome outcome;
     outcome.reason = reason;
@@ -39,14 +34,7 @@ PublishOutcome refused(ReasonCode reason) {
 
 std::string_view Broker::mounted(const ClientIdentity& client, std::string_view topic,
                                  std::string& scratch) {
-    const std::string_view mountpoint = client.mountpoint.view();
-    if (mountpoint.empty()) [[likely]] {
-        return topic;
-    }
-    scratch.reserve(mountpoint.size() + topic.size());
-    scratch = mountpoint;
-    scratch += topic;
-    return scratch;
+    return behind(client.mountpoint.view(), topic, scratch);
 }
 
 MessagePtr Broker::find_retained(const Session& session, std::string_view topic) const {
@@ -161,7 +149,7 @@ PublishOutcome Broker::filter_publish(const ClientIdentity& client, Passing& pas
                 passing.is_dropped = true;
                 return false;
             case FilterAnswer::Kind::refuse:
-                outcome.reason = error_of(answer);
+                outcome.reason = answer.error();
                 outcome.is_by_filter = true;
                 return false;
             case FilterAnswer::Kind::pending:

@@ -77,13 +77,14 @@ std::string unix_seconds(WallTime time) {
 
 std::string Broker::make_client_id(const OriginRules* rules) {
     constexpr std::string_view digits = "0123456789abcdefghijklmnopqrstuv";
+    std::string scratch;
     for (;;) {
         std::string id = "mangrove-";
         std::uint64_t bits = random_.next();
         for (int i = 0; i < 12; ++i, bits >>= 5) {
             id += digits[bits & 31];
         }
-        const std::string known = core_client_id(rules, id);
+        const std::string_view known = core_client_id(rules, id, scratch);
         if (worker_of(known) == worker_ && sessions_.find(known) == nullptr) {
             return id;
         }

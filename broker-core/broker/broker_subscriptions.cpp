@@ -60,8 +60,7 @@ SubscribeAnswer Broker::filter_subscribe(const ClientIdentity& client, AskedFilt
         if (said.kind == FilterAnswer::Kind::pending) {
             answer.is_pending = true;
         } else if (said.kind != FilterAnswer::Kind::pass) {
-            answer.reason =
-                is_error(said.reason) ? said.reason : ReasonCode::implementation_specific_error;
+            answer.reason = said.error();
         }
         return said.kind == FilterAnswer::Kind::pass;
     });
@@ -140,6 +139,19 @@ void Broker::forget_written(Session& session, const TopicFilter& written) {
             rewritten_.erase(of_session);
         }
     }
+}
+
+/// A filter in force has ended: nothing that the client wrote stands for it any more.
+void Broker::forget_in_force(Session& session, const std::string& text) {
+    const auto of_session = rewritten_.find(&session);
+    if (of_session == rewritten_.end()) {
+        return;
+    }
+    std::erase_if(of_session->second, [&text](const auto& one) { return one.second == text; });
+    if (of_session->second.empty()) {
+        rewritten_.erase(of_session);
+    }
+    keep_state(session);
 }
 
 /// Unless something else that the client wrote has become the same filter.
@@ -255,11 +267,7 @@ ReasonCode Broker::unsubscribe(Session& session, const TopicFilter& filter) {
 /// A filter in force that the client has lost its right to.
 void Broker::end_subscription(Session& session, const TopicFilter& filter) {
     const std::string written = written_filter(session, filter.text);
-    if (const auto of_session = rewritten_.find(&session); of_session != rewritten_.end()) {
-        std::erase_if(of_session->second,
-                      [&filter](const auto& one) { return one.second == filter.text; });
-        keep_state(session);
-    }
+    forget_in_force(session, filter.text);
     remove_subscription(session, filter);
     if (session.link != nullptr) {
         session.link->on_subscription_lost(written);
@@ -382,10 +390,7 @@ std::size_t Broker::passing_subscription_count(const Session& session) const {
 void Broker::end_passing_subscriptions(Session& session) {
     if (const auto ended = passing_.extract(&session)) {
         for (const auto& [text, filter] : ended.mapped()) {
-            if (const auto of_session = rewritten_.find(&session); of_session != rewritten_.end()) {
-                std::erase_if(of_session->second,
-                              [&text](const auto& one) { return one.second == text; });
-            }
+            forget_in_force(session, text);
             remove_subscription(session, filter);
         }
     }

@@ -31,6 +31,10 @@ struct FilterAnswer {
     Kind kind = Kind::pass;
     ReasonCode reason = ReasonCode::success;
 
+    /// Of a refusal, which must be one whatever reason the filter gives.
+    ReasonCode error() const {
+        return is_error(reason) ? reason : ReasonCode::implementation_specific_error;
+    }
     static FilterAnswer refuse(ReasonCode reason) { return {Kind::refuse, reason}; }
 };
 

@@ -11,13 +11,4 @@ bool OriginRules::lets_in(const IpAddress& ip) const {
     return true;
 }
 
-std::string core_client_id(const OriginRules* rules, std::string_view own) {
-    std::string id;
-    if (rules != nullptr) {
-        id = rules->mountpoint;
-    }
-    id += own;
-    return id;
-}
-
 }  // namespace gw

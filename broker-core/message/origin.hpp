@@ -31,11 +31,27 @@ struct OriginRules {
     std::string mountpoint;
 };
 
-/// The core's id of a client who calls himself `own`: behind the mount point, so that equal ids
-/// behind two of them are two clients. Null: no rules, no mount point.
-std::string core_client_id(const OriginRules* rules, std::string_view own);
-
 using OriginRulesPtr = std::shared_ptr<const OriginRules>;
+
+/// A text behind a mount point; `scratch` holds it where there is one.
+inline std::string_view behind(std::string_view mountpoint, std::string_view text,
+                               std::string& scratch) {
+    if (mountpoint.empty()) [[likely]] {
+        return text;
+    }
+    scratch.reserve(mountpoint.size() + text.size());
+    scratch = mountpoint;
+    scratch += text;
+    return scratch;
+}
+
+/// The core's id of a client who calls himself `own`: behind the mount point, so that equal ids
+/// behind two of them are two clients. Null: no rules, no mount point. `scratch` as above.
+inline std::string_view core_client_id(const OriginRules* rules, std::string_view own,
+                                       std::string& scratch) {
+    return behind(rules != nullptr ? std::string_view{rules->mountpoint} : std::string_view{}, own,
+                  scratch);
+}
 
 /// Where somebody speaks from, borrowed for a call, as found out where his bytes were accepted.
 /// What he may do because of it is for Broker::judge_origin() alone to say.

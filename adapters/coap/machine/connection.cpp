@@ -68,7 +68,8 @@ void Machine::connect(Incoming& in) {
         opened = *in.opened;
         client = static_cast<Client*>(opened.session->link);
     } else {
-        client = open(in, core_id(*query.client_id), connection_terms(in), opened, false);
+        client =
+            open(in, std::string{core_id(*query.client_id)}, connection_terms(in), opened, false);
     }
     if (client != nullptr) {
         begin_connection(in, *client, opened);

@@ -57,8 +57,9 @@ bool Machine::defer(Incoming& in, Deferred::Wait wait, Client* client) {
     return true;
 }
 
-/// Goes on with a request from its beginning; it may come to wait again.
-void Machine::run(Deferred& deferred, const OpenedSession* opened) {
+/// Reads a request that has waited once more, and calls `visit` with it.
+template <class Visit>
+void Machine::reopen(Deferred& deferred, const Visit& visit) {
     const auto message = decode_message(deferred.datagram.view());
     GW_ASSERT(message.has_value());  // it was one when it came
     const DatagramSource source{.peer = deferred.peer, .node = {}, .identity = deferred.identity};
@@ -66,10 +67,17 @@ void Machine::run(Deferred& deferred, const OpenedSession* opened) {
                 .datagram = deferred.datagram.view(),
                 .request = decode_request(*message),
                 .deferred = &deferred,
-                .opened = opened,
                 .asker = asker_of(source, *message)};
+    visit(in);
+}
+
+/// Goes on with a request from its beginning; it may come to wait again.
+void Machine::run(Deferred& deferred, const OpenedSession* opened) {
     deferred.wait = Deferred::Wait::nothing;
-    process(in);
+    reopen(deferred, [&](Incoming& in) {
+        in.opened = opened;
+        process(in);
+    });
     if (deferred.wait == Deferred::Wait::nothing) {
         drop(deferred);
     }
@@ -77,23 +85,20 @@ void Machine::run(Deferred& deferred, const OpenedSession* opened) {
 
 /// Answers a request that is done.
 void Machine::answer(Deferred& deferred, Code code) {
-    const auto message = decode_message(deferred.datagram.view());
-    GW_ASSERT(message.has_value());
-    const DatagramSource source{.peer = deferred.peer, .node = {}, .identity = deferred.identity};
-    Incoming in{.source = source,
-                .datagram = deferred.datagram.view(),
-                .request = decode_request(*message),
-                .deferred = &deferred,
-                .asker = asker_of(source, *message)};
+    reopen(deferred, [&](Incoming& in) { answer(in, deferred, code); });
+    drop(deferred);
+}
+
+void Machine::answer(Incoming& in, const Deferred& deferred, Code code) {
     Observation* const observation =
         deferred.wait == Deferred::Wait::observation
-            ? find_observation(find_endpoint(deferred.peer), message->token)
+            ? find_observation(find_endpoint(deferred.peer), in.request.message.token)
             : nullptr;
     if (is_success(code) && deferred.wait == Deferred::Wait::connection) {
         answer_connect(in, *deferred.client);
     } else if (observation != nullptr && is_success(code)) {
-        in.is_proven = is_proven(source, in.request);
-        in.target = std::move(*decode_target(*message));
+        in.is_proven = is_proven(in.source, in.request);
+        in.target = std::move(*decode_target(in.request.message));
         Client& client = *deferred.client;
         observation->is_answered = true;
         answer_observation(in, *observation);
@@ -108,7 +113,6 @@ void Machine::answer(Deferred& deferred, Code code) {
         }
         refuse(in, code, "not stored");
     }
-    drop(deferred);
 }
 
 void Machine::drop(Deferred& deferred) {
@@ -133,22 +137,16 @@ void Machine::on_deferred_deadline(Deferred& deferred) {
 
 /// The login that the request waits for is refused.
 void Machine::refuse_deferred(Deferred& deferred, const LoginAnswer& answer, bool is_to_tell) {
-    const auto message = decode_message(deferred.datagram.view());
-    GW_ASSERT(message.has_value());
-    const DatagramSource source{.peer = deferred.peer, .node = {}, .identity = deferred.identity};
-    Incoming in{.source = source,
-                .datagram = deferred.datagram.view(),
-                .request = decode_request(*message),
-                .deferred = &deferred,
-                .asker = asker_of(source, *message)};
-    if (is_to_tell) {
-        in.target = std::move(*decode_target(*message));
-        const PeerInfo peer = peer_info(source);
-        const std::optional<std::string>& own = in.target.query.client_id;
-        const std::string client_id = own ? core_id(*own) : std::string{};
-        broker_.refuse_connect(shown(in, client_id, peer), answer.opened.reason);
-    }
-    refuse_login(in, answer.opened);
+    reopen(deferred, [&](Incoming& in) {
+        if (is_to_tell) {
+            in.target = std::move(*decode_target(in.request.message));
+            const PeerInfo peer = peer_info(in.source);
+            const std::optional<std::string>& own = in.target.query.client_id;
+            const std::string client_id{own ? core_id(*own) : std::string_view{}};
+            broker_.refuse_connect(shown(in, client_id, peer), answer.opened.reason);
+        }
+        refuse_login(in, answer.opened);
+    });
     drop(deferred);
 }
 

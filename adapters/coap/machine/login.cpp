@@ -69,13 +69,13 @@ std::uint64_t Machine::asker_of(const DatagramSource& source, const MessageView&
     return queries_hash(message, hash_identity(source, hash_key_));
 }
 
-/// The core's id of who calls himself so here.
-std::string Machine::core_id(std::string_view client_id) const {
-    return core_client_id(options_->origin.get(), client_id);
+/// The core's id of who calls himself so here; until the next call.
+std::string_view Machine::core_id(std::string_view client_id) {
+    return core_client_id(options_->origin.get(), client_id, id_scratch_);
 }
 
 std::string Machine::new_id() {
-    return core_id(broker_.make_client_id(options_->origin.get()));
+    return std::string{core_id(broker_.make_client_id(options_->origin.get()))};
 }
 
 Client* Machine::find_client(std::string_view client_id) {
@@ -120,8 +120,8 @@ Client* Machine::login(Incoming& in) {
         return prove_again(in, *present);
     }
     OpenedSession opened;
-    return open(in, query.client_id ? core_id(*query.client_id) : new_id(), plain_terms(), opened,
-                true);
+    return open(in, query.client_id ? std::string{core_id(*query.client_id)} : new_id(),
+                plain_terms(), opened, true);
 }
 
 /// Whom the request names, else whom the key of DTLS does; empty: nobody.

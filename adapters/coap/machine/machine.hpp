@@ -66,7 +66,6 @@ private:
         std::uint64_t asker = 0;                   // a hash of who asks, see asker_of()
         bool is_repeat = false;                    // a copy of one that was answered
         bool is_proven = false;                    // the peer receives at its address
-        std::string topic{};                       // with mount point
         std::optional<std::uint16_t> answer_id{};  // of an answer that is not confirmable
     };
 
@@ -102,9 +101,12 @@ private:
 
     // deferred.cpp
     bool defer(Incoming& in, Deferred::Wait wait, Client* client);
+    template <class Visit>
+    void reopen(Deferred& deferred, const Visit& visit);
     void run(Deferred& deferred, const OpenedSession* opened);
     void refuse_deferred(Deferred& deferred, const LoginAnswer& answer, bool is_to_tell);
     void answer(Deferred& deferred, Code code);
+    void answer(Incoming& in, const Deferred& deferred, Code code);
     void drop(Deferred& deferred);
     void on_stored(Client& client, StoreTicket ticket, StoreOutcome outcome);
     void on_access_decided(Client& client);
@@ -135,7 +137,7 @@ private:
     static bool is_same_asker(const Client& one, const Client& other);
     Client* open(Incoming& in, std::string_view client_id, SessionTerms&& terms,
                  OpenedSession& opened, bool keeps_expiry);
-    std::string core_id(std::string_view client_id) const;
+    std::string_view core_id(std::string_view client_id);
     std::string new_id();
     Client* find_client(std::string_view client_id);
     void touch(Client& client);
@@ -282,6 +284,7 @@ private:
     std::vector<std::uint32_t> to_check_, gone_clients_;
     ByteBuffer scratch_;
     std::string route_scratch_;
+    std::string id_scratch_;                 // of core_id()
     std::uint16_t last_message_number_ = 0;  // for peers without an endpoint
     bool is_settling_ = false;
     bool is_stopping_ = false;

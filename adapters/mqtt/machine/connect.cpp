@@ -87,7 +87,8 @@ ConnectionMachine::Step ConnectionMachine::begin_connect(const ConnectPacket& pa
             proven.empty() ? broker_.make_client_id(connecting_->peer.rules.get()) : proven;
     }
     const std::string_view client_id = client_id_of(packet);
-    connecting_->core_id = core_client_id(connecting_->peer.rules.get(), client_id);
+    std::string scratch;
+    connecting_->core_id = core_client_id(connecting_->peer.rules.get(), client_id, scratch);
     if (!check_connect(packet, client_id)) {
         return Step::done;
     }

@@ -25,10 +25,6 @@ ReturnCode refusal_of(ReasonCode reason) {
 
 }  // namespace
 
-std::string_view Connection::own_client_id() const {
-    return std::string_view{client_id()}.substr(gateway_.core_id({}).size());
-}
-
 const std::string& Connection::client_id() const {
     static const std::string nobody;
     if (session_ != nullptr) {

@@ -51,8 +51,6 @@ public:
     /// broker does not give the session.
     bool restore(Session& session, ClientState&& state);
     const std::string& client_id() const;
-    /// As the client says it.
-    std::string_view own_client_id() const;
 
     // --- connection.cpp
 

@@ -15,7 +15,8 @@ bool Connection::choose_topic_id(std::string_view topic, Outgoing& outgoing, boo
     const std::uint16_t registered = topics != nullptr ? topics->find(topic) : std::uint16_t{0};
     is_known = true;
     if (registered == 0 || !topics->is_preferred(registered)) {
-        const std::uint16_t predefined = options().predefined->id_of(own_client_id(), topic);
+        const std::uint16_t predefined =
+            options().predefined->id_of(session_->identity->own_client_id(), topic);
         if (predefined != 0) {
             outgoing.topic_id_type = TopicIdType::predefined;
             outgoing.topic_id = predefined;

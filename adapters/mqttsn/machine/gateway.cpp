@@ -273,8 +273,8 @@ bool Gateway::may_connect(const DatagramSource& source, const Connect& packet) {
     return true;
 }
 
-std::string Gateway::core_id(std::string_view client_id) const {
-    return core_client_id(options_->origin.get(), client_id);
+std::string_view Gateway::core_id(std::string_view client_id) {
+    return core_client_id(options_->origin.get(), client_id, id_scratch_);
 }
 
 void Gateway::on_client_ping(const DatagramSource& source, std::string_view client_id) {

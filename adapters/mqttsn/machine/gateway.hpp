@@ -57,8 +57,8 @@ public:
     void add_gone(Connection& connection) { gone_.push_back(connection.handle()); }
     /// The MQTT-SN connection of a session, or null when it has none or speaks another protocol.
     static Connection* connection_of(const Session* session);
-    /// The core's id of who calls himself so here.
-    std::string core_id(std::string_view client_id) const;
+    /// The core's id of who calls himself so here; until the next call.
+    std::string_view core_id(std::string_view client_id);
     PeerInfo peer_info(const DatagramSource& source) const;
     Origin origin_of(const DatagramPeer& peer) const;
     /// What proves a client beyond its address, "" when nothing does.
@@ -99,6 +99,7 @@ private:
     SlotPool<Connection> connections_;
     std::vector<std::uint32_t> to_settle_, gone_, scratch_;
     ByteBuffer node_;
+    std::string id_scratch_;      // of core_id()
     IdentityPtr connectionless_;  // of the last publish without a connection
     RateLimit unknown_replies_;   // to peers that are nobody's
     /// Peers that are nobody's whose DISCONNECT was answered lately, by hash.

@@ -35,7 +35,8 @@ std::string_view Connection::topic_of(const Publish& packet, std::array<char, 2>
             }
             break;
         case TopicIdType::predefined:
-            name = options().predefined->name_of(own_client_id(), packet.topic_id);
+            name =
+                options().predefined->name_of(session_->identity->own_client_id(), packet.topic_id);
             break;
         case TopicIdType::short_name:
             short_name[0] = static_cast<char>(packet.topic_id >> 8);

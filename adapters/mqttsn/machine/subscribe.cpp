@@ -41,7 +41,7 @@ void Connection::on_register(const Register& packet) {
 /// The topic name or filter that is meant; empty when the id is not predefined.
 std::string_view Connection::name_of(const Flags& flags, const TopicReference& topic) const {
     if (flags.topic_id_type() == TopicIdType::predefined) {
-        return options().predefined->name_of(own_client_id(), topic.topic_id);
+        return options().predefined->name_of(session_->identity->own_client_id(), topic.topic_id);
     }
     return topic.name;
 }

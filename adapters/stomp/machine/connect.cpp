@@ -70,7 +70,8 @@ ConnectionMachine::Step ConnectionMachine::begin_connect(const Frame& frame) {
     }
     is_named_client_ = own_id.has_value();
     const std::string_view own{own_id ? *own_id : std::string_view{connecting_->assigned_id}};
-    const std::string client_id = core_client_id(peer.rules.get(), own);
+    std::string scratch;
+    const std::string_view client_id = core_client_id(peer.rules.get(), own, scratch);
     const auto passcode = find_filled(frame, "passcode");
     const Credentials shown{
         .client_id = client_id,

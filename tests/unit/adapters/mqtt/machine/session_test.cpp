@@ -11,6 +11,22 @@ bool has_session(SimWorld& world, std::string_view client_id) {
     return world.broker(world.broker().worker_of(client_id)).find_session(client_id) != nullptr;
 }
 
+/// Enhanced authentication whose answers the test gives.
+struct LateMethods {
+    explicit LateMethods(SimWorld& of) : world(of) {
+        methods->answers_later = true;
+        world.shared().auth_methods = methods;
+    }
+    void answer() {
+        REQUIRE(methods->waiting.size() == 1);
+        const auto one = std::exchange(methods->waiting, {}).front();
+        world.turn(one.worker, [&](Broker& broker) { broker.on_auth_step(one.token, one.step); });
+    }
+
+    SimWorld& world;
+    const std::shared_ptr<FakeAuthMethods> methods = std::make_shared<FakeAuthMethods>();
+};
+
 }  // namespace
 
 TEST_CASE("a session is present when it was kept, and only then") {
@@ -559,14 +575,10 @@ TEST_CASE("enhanced authentication: several steps, refusal, unknown method, agai
 
 TEST_CASE("enhanced authentication whose answers come later") {
     SimWorld world{SimOptions{}};
-    const auto methods = std::make_shared<FakeAuthMethods>();
-    methods->answers_later = true;
-    world.shared().auth_methods = methods;
+    LateMethods late{world};
     TestClient client{world, Version::v5};
-    const auto answer = [&] {
-        REQUIRE(methods->waiting.size() == 1);
-        const auto one = std::exchange(methods->waiting, {}).front();
-        world.turn(one.worker, [&](Broker& broker) { broker.on_auth_step(one.token, one.step); });
+    const auto answer = [&late] {
+        late.answer();
     };
     client.connect("c", [&](mqtt::ConnectPacket& packet) {
         packet.authentication_method = "ask";
@@ -617,14 +629,10 @@ TEST_CASE("what follows an enhanced authentication waits for the store as CONNAC
     SimOptions options;
     options.storage_delay_max = 200ms;
     SimWorld world{options};
-    const auto methods = std::make_shared<FakeAuthMethods>();
-    methods->answers_later = true;
-    world.shared().auth_methods = methods;
+    LateMethods late{world};
     TestClient client{world, Version::v5};
-    const auto answer = [&] {
-        REQUIRE(methods->waiting.size() == 1);
-        const auto one = std::exchange(methods->waiting, {}).front();
-        world.turn(one.worker, [&](Broker& broker) { broker.on_auth_step(one.token, one.step); });
+    const auto answer = [&late] {
+        late.answer();
     };
     client.connect("c", [&](mqtt::ConnectPacket& packet) {
         keep_session(packet);

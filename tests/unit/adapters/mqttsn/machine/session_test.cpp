@@ -13,6 +13,16 @@ GatewayOptions as_user(std::string name) {
     return options;
 }
 
+/// The answer to the only login that waits: it is ann.
+void let_in(SnFixture& f, const FakeAuthenticator& authenticator) {
+    REQUIRE(authenticator.waiting.size() == 1);
+    const auto waiting = authenticator.waiting[0];
+    f.world.turn(waiting.worker, [&](Broker& broker) {
+        broker.on_auth_decided(waiting.token, FakeAuthenticator::decision_for("ann"));
+    });
+    f.world.settle();
+}
+
 }  // namespace
 
 TEST_CASE("a login that takes time: repeated CONNECT is patient, the answer decides") {
@@ -23,12 +33,7 @@ TEST_CASE("a login that takes time: repeated CONNECT is patient, the answer deci
     client->connect("c");
     client->connect("c");
     CHECK(client->take() == Lines{});
-    REQUIRE(authenticator->waiting.size() == 1);
-    const auto waiting = authenticator->waiting[0];
-    f.world.turn(waiting.worker, [&](Broker& broker) {
-        broker.on_auth_decided(waiting.token, FakeAuthenticator::decision_for("ann"));
-    });
-    f.world.settle();
+    let_in(f, *authenticator);
     CHECK(client->take() == Lines{"CONNACK"});
     CHECK(f.world.broker().find_session("c")->identity->username == "ann");
 }
@@ -76,12 +81,7 @@ TEST_CASE("a will is asked for before the login, which needs all that there is")
     client->send(mqttsn::WillTopic{{}, "w"});
     CHECK(client->take() == Lines{"WILLMSGREQ"});
     client->send(mqttsn::WillMessage{as_bytes("gone")});
-    REQUIRE(authenticator->waiting.size() == 1);
-    const auto waiting = authenticator->waiting[0];
-    f.world.turn(waiting.worker, [&](Broker& broker) {
-        broker.on_auth_decided(waiting.token, FakeAuthenticator::decision_for("ann"));
-    });
-    f.world.settle();
+    let_in(f, *authenticator);
     CHECK(client->take() == Lines{"CONNACK"});
     REQUIRE(f.world.broker().find_session("c")->will != nullptr);
     CHECK(f.world.broker().find_session("c")->will->topic == "w");
