@@ -192,6 +192,11 @@ public:
     OpenedSession continue_restored(Session& session, SessionTerms&& terms, SessionLink& link);
     /// After CONNACK was sent: sends again what is in flight, then what waited.
     void start_delivery(Session& session);
+    /// The client says goodbye: what that asks of the session is done at once, though its
+    /// connection stays until close_connection(). Returns what the answer, or the end of the
+    /// connection, has to wait for: firm_ticket(), or 0 when a restart would find nothing else than
+    /// without it.
+    StoreTicket begin_close(Session& session, const ConnectionEnd& end);
     /// The link is gone. The session ends, or waits for its client.
     void close_connection(Session& session, const ConnectionEnd& end);
     /// Output has drained: goes on with deliveries. Clear is_output_blocked before.
@@ -458,6 +463,7 @@ private:
     Session& create_session(const OpenSession& request, const AuthDecision& auth,
                             std::uint64_t store_id);
     void end_session(Session& session, ReasonCode reason);
+    void set_expiry(Session& session, std::uint32_t seconds) const;
     void schedule(Session& session);
     void emit_connected(const Session& session, bool clean_start, ReasonCode reason);
     void emit_disconnected(const ClientIdentity& identity, ReasonCode reason);

@@ -267,6 +267,7 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
         request.is_bridge || (options_.ignore_loop_deliver && request.protocol != Protocol::mqtt_5);
     session->waits_for_store = request.waits_for_store;
     session->is_starting = true;
+    session->is_leaving = false;
     if (session->load) {
         session->load->online.store(true, std::memory_order_relaxed);
     }
@@ -346,11 +347,7 @@ void Broker::close_connection(Session& session, const ConnectionEnd& end) {
         session.load->online.store(false, std::memory_order_relaxed);
     }
     if (end.expiry_interval) {
-        session.expiry_interval = *end.expiry_interval;
-        if (options_.expiry_interval_max != Seconds{0}) {
-            session.expiry_interval = static_cast<std::uint32_t>(std::min<std::int64_t>(
-                session.expiry_interval, options_.expiry_interval_max.count()));
-        }
+        set_expiry(session, *end.expiry_interval);
     }
     tell(HookPoint::client_disconnected,
          [&](Observer& one) { one.on_client_disconnected(*session.identity, end.reason); });

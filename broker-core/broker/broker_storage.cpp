@@ -166,6 +166,30 @@ void Broker::unload_queue(const Session& session) {
     });
 }
 
+void Broker::set_expiry(Session& session, std::uint32_t seconds) const {
+    session.expiry_interval = seconds;
+    if (options_.expiry_interval_max != Seconds{0}) {
+        session.expiry_interval = static_cast<std::uint32_t>(
+            std::min<std::int64_t>(seconds, options_.expiry_interval_max.count()));
+    }
+}
+
+StoreTicket Broker::begin_close(Session& session, const ConnectionEnd& end) {
+    const std::uint32_t expiry_before = session.expiry_interval;
+    if (end.expiry_interval) {
+        set_expiry(session, *end.expiry_interval);
+    }
+    const bool drops_will = end.discard_will && session.will;
+    if (drops_will) {
+        session.will.reset();
+    }
+    if (drops_will || session.expiry_interval != expiry_before) {
+        session.is_leaving = true;
+        keep_state(session);
+    }
+    return session.is_leaving ? firm_ticket(session) : 0;
+}
+
 // ------------------------------------------------------------------------------------- loading
 
 void Broker::request_load(Session& session) {

@@ -59,6 +59,7 @@ struct Session : TimerNode {
     bool waits_for_store : 1 = true;   // its client hears only of what is stored
     bool no_local_always : 1 = false;  // bridges, and 3.x clients by mqtt.ignore_loop_deliver
     bool is_starting : 1 = false;      // between connect() and start_delivery(): nothing goes out
+    bool is_leaving : 1 = false;       // its client has said goodbye, which changes what is stored
     bool is_pumping : 1 = false;
     bool is_loading : 1 = false;  // bodies of queued messages are on their way from the store
     bool is_revision_pending : 1 = false;   // some of its subscriptions wait for an access answer

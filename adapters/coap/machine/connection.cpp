@@ -173,8 +173,15 @@ void Machine::disconnect(Incoming& in) {
     if (in.target.query.clean_start.value_or(false)) {
         end.expiry_interval = 0;
     }
-    end_client(*client, end);
-    respond(in, {.code = Code::deleted});
+    // What is answered promises that the will, or the session, is gone.
+    const StoreTicket ticket = broker_.begin_close(*client->session, end);
+    if (ticket == 0 || !options_->waits_for_store) {
+        end_client(*client, end);
+        respond(in, {.code = Code::deleted});
+    } else if (defer(in, Deferred::Wait::goodbye, client)) {
+        in.deferred->ticket = ticket;
+        in.deferred->code = Code::deleted;
+    }
 }
 
 }  // namespace gw::coap

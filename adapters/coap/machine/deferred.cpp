@@ -89,13 +89,18 @@ void Machine::answer(Deferred& deferred, Code code) {
     drop(deferred);
 }
 
-void Machine::answer(Incoming& in, const Deferred& deferred, Code code) {
+void Machine::answer(Incoming& in, Deferred& deferred, Code code) {
     Observation* const observation =
         deferred.wait == Deferred::Wait::observation
             ? find_observation(find_endpoint(deferred.peer), in.request.message.token)
             : nullptr;
     if (is_success(code) && deferred.wait == Deferred::Wait::connection) {
         answer_connect(in, *deferred.client);
+    } else if (is_success(code) && deferred.wait == Deferred::Wait::goodbye) {
+        deferred.wait = Deferred::Wait::nothing;  // this one is being answered
+        end_client(*deferred.client,
+                   {.reason = ReasonCode::success, .discard_will = true, .expiry_interval = {}});
+        respond(in, {.code = code});
     } else if (observation != nullptr && is_success(code)) {
         in.is_proven = is_proven(in.source, in.request);
         in.target = std::move(*decode_target(in.request.message));
@@ -182,7 +187,8 @@ void Machine::on_stored(Client& client, StoreTicket ticket, StoreOutcome outcome
         const bool is_due = deferred != nullptr && deferred->ticket <= ticket &&
                             (deferred->wait == Deferred::Wait::store ||
                              deferred->wait == Deferred::Wait::observation ||
-                             deferred->wait == Deferred::Wait::connection);
+                             deferred->wait == Deferred::Wait::connection ||
+                             deferred->wait == Deferred::Wait::goodbye);
         if (is_due) {
             const bool has_failed = outcome != StoreOutcome::stored && deferred->ticket == ticket;
             if (has_failed) {
@@ -193,6 +199,9 @@ void Machine::on_stored(Client& client, StoreTicket ticket, StoreOutcome outcome
                 break;
             }
             answer(*deferred, has_failed ? Code::service_unavailable : deferred->code);
+            if (client.session == nullptr) {
+                break;  // it has said goodbye; whoever waited behind that is answered
+            }
         }
     }
     settle();

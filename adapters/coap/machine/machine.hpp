@@ -106,7 +106,7 @@ private:
     void run(Deferred& deferred, const OpenedSession* opened);
     void refuse_deferred(Deferred& deferred, const LoginAnswer& answer, bool is_to_tell);
     void answer(Deferred& deferred, Code code);
-    void answer(Incoming& in, const Deferred& deferred, Code code);
+    void answer(Incoming& in, Deferred& deferred, Code code);
     void drop(Deferred& deferred);
     void on_stored(Client& client, StoreTicket ticket, StoreOutcome outcome);
     void on_access_decided(Client& client);

@@ -147,6 +147,7 @@ struct Deferred final : Timed {
         store,        // for on_stored(): then `code` is the answer
         observation,  // for on_stored(): then the observation is answered
         connection,   // for on_stored(): then the connection is
+        goodbye,      // for on_stored(): then the connection ends, and that is answered
     };
 
     const std::uint32_t index;

@@ -30,7 +30,7 @@ ConnectionMachine::~ConnectionMachine() {
 
 std::size_t ConnectionMachine::on_bytes(Bytes bytes) {
     std::size_t consumed = 0;
-    while (state_ != State::closed && state_ != State::opening &&
+    while (state_ != State::closing && state_ != State::closed && state_ != State::opening &&
            (!connecting_ || !connecting_->is_waiting)) {
         const std::size_t limit =
             connecting_ ? std::min(options_->unauthenticated_bytes_max, options_->packet_bytes_max)
@@ -55,7 +55,7 @@ std::size_t ConnectionMachine::on_bytes(Bytes bytes) {
         last_received_ = now();  // part of a packet is no sign of life (MQTT 5.0, 3.1.2.10)
         consumed += outcome.frame.packet_bytes;
     }
-    if (state_ == State::closed) {
+    if (state_ == State::closing || state_ == State::closed) {
         return bytes.size();
     }
     note_bytes(consumed);
@@ -138,10 +138,41 @@ void ConnectionMachine::on_disconnect(const Frame& frame) {
         fail(ReasonCode::protocol_error, "session expiry interval was 0 in CONNECT");
         return;
     }
+    const ConnectionEnd end{.reason = packet->reason,
+                            .discard_will = packet->reason == ReasonCode::success,
+                            .expiry_interval = packet->session_expiry_interval};
+    if (waits_to_close(end)) {
+        return;
+    }
     state_ = State::closed;
-    end_session({.reason = packet->reason,
-                 .discard_will = packet->reason == ReasonCode::success,
-                 .expiry_interval = packet->session_expiry_interval});
+    end_session(end);
+    shut(CloseMode::drain);
+}
+
+/// The end of the connection is all the answer that DISCONNECT has: it tells that the will, or the
+/// session, is gone. So it comes when a restart would not bring them back.
+bool ConnectionMachine::waits_to_close(const ConnectionEnd& end) {
+    const StoreTicket ticket = broker_.begin_close(*session_, end);
+    if (ticket == 0 || !options_->waits_for_store) {
+        return false;
+    }
+    forget_logins();
+    state_ = State::closing;
+    is_output_blocked = true;  // the client expects no more messages
+    connection_.set_deadline(never);
+    rare().goodbye = end;
+    rare_->goodbye_ticket = ticket;
+    return true;
+}
+
+void ConnectionMachine::finish_disconnect(StoreOutcome outcome) {
+    if (outcome != StoreOutcome::stored) {
+        broker_.metrics().replies_refused_store.add();
+        state_ = State::connected;  // MQTT 5 has a word for it
+        say_goodbye(reason_of(outcome), "the store failed");
+    }
+    state_ = State::closed;
+    end_session(rare_->goodbye);
     shut(CloseMode::drain);
 }
 
@@ -220,8 +251,12 @@ void ConnectionMachine::end_session(const ConnectionEnd& end) {
 }
 
 void ConnectionMachine::on_closed(ReasonCode reason) {
-    state_ = State::closed;
+    const bool was_closing = std::exchange(state_, State::closed) == State::closing;
     forget_logins();
+    if (was_closing) {
+        end_session(rare_->goodbye);
+        return;
+    }
     end_session({.reason = reason, .discard_will = false, .expiry_interval = {}});
 }
 
@@ -235,6 +270,8 @@ void ConnectionMachine::on_shutdown(ReasonCode reason) {
     if (state_ == State::connected) {
         say_goodbye(reason, {});
         end_session({.reason = reason, .discard_will = false, .expiry_interval = {}});
+    } else if (state_ == State::closing) {
+        finish_disconnect(StoreOutcome::stored);
     } else if (state_ != State::closed) {
         shut(CloseMode::drain);
     }
@@ -258,7 +295,7 @@ void ConnectionMachine::arm_deadline() {
 }
 
 void ConnectionMachine::on_deadline() {
-    if (state_ == State::closed) {
+    if (state_ == State::closing || state_ == State::closed) {
         return;
     }
     if (rare_ && rare_->gives_up_at <= now()) {
@@ -407,6 +444,9 @@ void ConnectionMachine::note_output() {
 }
 
 void ConnectionMachine::on_output_drained() {
+    if (state_ == State::closing) {
+        return;
+    }
     is_output_blocked = false;
     if (session_ != nullptr) {
         broker_.on_writable(*session_);
@@ -468,6 +508,9 @@ void ConnectionMachine::on_stored(StoreTicket ticket, StoreOutcome outcome) {
         } else {
             send_ack(reply.type, reply.packet_id, reply.reason);
         }
+    }
+    if (state_ == State::closing && rare_->goodbye_ticket <= ticket) {
+        finish_disconnect(rare_->goodbye_ticket == ticket ? outcome : StoreOutcome::stored);
     }
 }
 

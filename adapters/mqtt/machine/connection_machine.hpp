@@ -39,7 +39,8 @@ private:
         authenticating,  // AUTH packets go to and fro
         opening,         // has its session; CONNACK waits for the store
         connected,
-        closed,  // says and hears nothing more
+        closing,  // after DISCONNECT: what that asks for is being stored
+        closed,   // says and hears nothing more
     };
 
     /// What is kept only while a CONNECT is being decided.
@@ -87,6 +88,8 @@ private:
         MonotonicTime paused_until = never;  // by a rate
         MonotonicTime gives_up_at = never;   // something could not be stored nor be said
         ReasonCode gives_up_reason = ReasonCode::success;
+        ConnectionEnd goodbye;  // while `closing`, as the next
+        StoreTicket goodbye_ticket = 0;
     };
 
     /// Whether a packet was dealt with, or must be given again later.
@@ -150,6 +153,8 @@ private:
     void send_filter_reply(PacketType type, std::uint16_t packet_id, const FilterReply& filters);
 
     void on_disconnect(const Frame& frame);
+    bool waits_to_close(const ConnectionEnd& end);
+    void finish_disconnect(StoreOutcome outcome);
     /// Ends the connection for what the peer did: tells it where the version can, and the session.
     void fail(ReasonCode reason, std::string_view text);
     void fail(DecodeError error) { fail(reason_code(error), decode_error_text(error)); }

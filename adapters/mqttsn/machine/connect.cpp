@@ -172,9 +172,7 @@ void Connection::on_connecting_frame(const Frame& frame) {
     } else if (const auto* const message = std::get_if<WillMessage>(&*packet)) {
         on_will_message(*message);
     } else if (std::holds_alternative<Disconnect>(*packet)) {
-        send(Disconnect{});
-        end_session({.reason = ReasonCode::success, .discard_will = true, .expiry_interval = {}});
-        leave();
+        on_early_disconnect();
     } else {
         gateway_.drop(DatagramDrop::unexpected);
     }
@@ -281,6 +279,10 @@ void Connection::finish_connect(const OpenedSession& opened) {
 }
 
 void Connection::on_session_stored(StoreOutcome outcome) {
+    if (connecting_->is_leaving) {
+        say_goodbye();
+        return;
+    }
     if (outcome != StoreOutcome::stored && connecting_->must_be_stored) {
         broker().metrics().replies_refused_store.add();
         send(Connack{ReturnCode::congestion});

@@ -8,6 +8,14 @@
 
 namespace gw::mqttsn {
 
+namespace {
+
+/// How a connection ends whose client says DISCONNECT.
+constexpr ConnectionEnd goodbye{
+    .reason = ReasonCode::success, .discard_will = true, .expiry_interval = {}};
+
+}  // namespace
+
 Connection::Connection(Gateway& gateway, std::uint32_t handle, const DatagramSource& source)
     : gateway_(gateway),
       last_received_(gateway.broker().now().monotonic),
@@ -97,9 +105,40 @@ void Connection::on_disconnect(const Disconnect& packet) {
         fall_asleep(*packet.duration);
         return;
     }
+    if (state_ == State::asleep || state_ == State::awake) {
+        state_ = State::active;
+        save_state();  // it sleeps no more
+    }
+    confirm_disconnect(broker().begin_close(*session_, goodbye), true);
+}
+
+/// Before CONNACK.
+void Connection::on_early_disconnect() {
+    const StoreTicket ticket =
+        is_connected() ? broker().begin_close(*session_, goodbye) : StoreTicket{0};
+    if (ticket == 0 || !options().waits_for_store) {
+        say_goodbye();
+        return;
+    }
+    connecting_->ticket = ticket;
+    connecting_->is_leaving = true;
+}
+
+void Connection::say_goodbye() {
     send(Disconnect{});
-    end_session({.reason = ReasonCode::success, .discard_will = true, .expiry_interval = {}});
+    end_session(goodbye);
     leave();
+}
+
+/// The answer tells that the client may go, or sleep: it comes when a restart would not publish its
+/// will after that. At once without a ticket; then the connection may be over.
+void Connection::confirm_disconnect(StoreTicket ticket, bool ends) {
+    if (work_) {  // one answer is enough for a client that has asked again meanwhile
+        std::erase_if(work_->replies, [](const PendingReply& reply) {
+            return reply.type == MessageType::disconnect;
+        });
+    }
+    reply({.ticket = ticket, .type = MessageType::disconnect, .ends = ends});
 }
 
 // -------------------------------------------------------------------------- access that takes time
@@ -183,6 +222,8 @@ void Connection::send_reply(const PendingReply& reply) {
             return send(WillTopicResponse{reply.code});
         case MessageType::willmsgresp:
             return send(WillMessageResponse{reply.code});
+        case MessageType::disconnect:
+            return reply.ends ? say_goodbye() : send(Disconnect{});
         default:
             GW_UNREACHABLE();  // nothing else is made to wait
     }
@@ -212,6 +253,9 @@ void Connection::on_stored(StoreTicket ticket, StoreOutcome outcome) {
             refuse_unstored(std::move(reply));
         } else {
             send_reply(reply);
+            if (session_ == nullptr) {
+                return;  // it has said goodbye
+            }
         }
     }
     work_->replies = std::move(kept);
@@ -242,6 +286,7 @@ void Connection::refuse_unstored(PendingReply reply) {
         case MessageType::pubrel:
         case MessageType::pubcomp:
         case MessageType::unsuback:
+        case MessageType::disconnect:
             return;  // have no word for it
         default:
             break;

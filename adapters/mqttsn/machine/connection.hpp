@@ -118,6 +118,7 @@ private:
         StoreTicket ticket = 0;       // in step `storing`, as the next two
         bool must_be_stored = false;  // see OpenedSession
         bool has_resumed = false;
+        bool is_leaving = false;  // DISCONNECT came meanwhile, and is answered instead
     };
     /// One message to the client that it has to answer; one at a time (6.10).
     struct Outgoing {
@@ -152,6 +153,7 @@ private:
         std::uint16_t topic_id = 0;
         std::uint16_t message_id = 0;
         std::string added{};  // filter that SUBSCRIBE has made
+        bool ends = false;    // with DISCONNECT: it is the client's last
     };
     /// A SUBSCRIBE that was answered, to know its repetition (6.13).
     struct LastSubscribe {
@@ -260,6 +262,9 @@ private:
     void on_connected_frame(const Frame& frame);
     void on_packet(const Packet& packet, Bytes body);
     void on_disconnect(const Disconnect& packet);
+    void on_early_disconnect();
+    void say_goodbye();
+    void confirm_disconnect(StoreTicket ticket, bool ends);
     bool must_wait(const Frame& frame);
     void wait_for_access(MessageType type, Bytes body);
     void take_waiting_input();

@@ -20,7 +20,7 @@ void Connection::fall_asleep(std::uint16_t duration) {
     save_state();
     gateway_.timers().cancel(*this);
     schedule();
-    send(Disconnect{});
+    confirm_disconnect(session_->will ? broker().firm_ticket(*session_) : 0, false);
 }
 
 void Connection::wake_up() {

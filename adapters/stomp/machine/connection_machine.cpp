@@ -249,6 +249,7 @@ void ConnectionMachine::refuse_unstored(StoreOutcome outcome, std::string_view r
 
 void ConnectionMachine::on_disconnect(const Frame& frame) {
     settle_written();
+    broker_.begin_close(*session_, end_for(ReasonCode::success));
     acknowledge_frame(frame, broker_.firm_ticket(*session_));
     if (rare_ && !rare_->receipts.empty()) {
         state_ = State::disconnecting;
@@ -328,12 +329,16 @@ void ConnectionMachine::end_session(ReasonCode reason) {
         return;
     }
     broker_.metrics().connections_closed_by_reason[static_cast<std::size_t>(reason)].add();
-    Session& session = *std::exchange(session_, nullptr);
+    const ConnectionEnd end = end_for(reason);
+    broker_.close_connection(*std::exchange(session_, nullptr), end);
+}
+
+ConnectionEnd ConnectionMachine::end_for(ReasonCode reason) const {
     ConnectionEnd end{.reason = reason, .discard_will = true, .expiry_interval = {}};
-    if (session.subscriptions.size() == broker_.passing_subscription_count(session)) {
+    if (session_->subscriptions.size() == broker_.passing_subscription_count(*session_)) {
         end.expiry_interval = 0;  // nothing durable is left to keep the session for
     }
-    broker_.close_connection(session, end);
+    return end;
 }
 
 void ConnectionMachine::on_closed(ReasonCode reason) {

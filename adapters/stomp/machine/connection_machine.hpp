@@ -170,6 +170,7 @@ private:
 
     void on_disconnect(const Frame& frame);
     void finish_disconnect();
+    ConnectionEnd end_for(ReasonCode reason) const;
     /// Answers the frame's receipt header, if it has one, when `ticket` is stored.
     void acknowledge_frame(const Frame& frame, StoreTicket ticket);
     void write_receipt(std::string_view id);

@@ -738,4 +738,38 @@ TEST_CASE("what is for a connection waits when its DTLS association ends") {
     CHECK(t.take(1001).ends_with("| 2"));
 }
 
+TEST_CASE("DELETE is answered when a restart brings neither will nor session back") {
+    for (const bool ends_session : {false, true}) {
+        CAPTURE(ends_session);
+        SimOptions sim;
+        sim.storage_delay_max = 20ms;
+        CoapTest t{sim};
+        t.ask({.code = Code::post,
+               .message_id = 1,
+               .path = "mqtt/connection",
+               .query = ends_session ? "clientid=c" : "clientid=c&will_topic=will"});
+        t.world.run_for(100ms);
+        const std::string created = t.next();
+        const std::string query =
+            "token=" + created.substr(created.find(" | ") + 3) + (ends_session ? "&clean=1" : "");
+        const StoreTicket before = t.world.disk().submitted(0);
+        const CoapRequest goodbye{
+            .code = Code::delete_, .message_id = 2, .path = "mqtt/connection", .query = query};
+        std::string answer = t.ask(goodbye);
+        const StoreTicket wanted = t.world.disk().submitted(0);
+        CHECK(wanted != before);
+        while (t.world.disk().committed(0) < wanted) {
+            CHECK(answer == "");
+            t.world.run_for(1ms);
+            answer = t.next();
+        }
+        CHECK(answer == "ACK 2.02 #2");
+        CHECK(t.ask(goodbye) == "ACK 2.02 #2");  // a copy
+        CHECK(t.count([](const Metrics& m) { return m.clients_online.value(); }) == 0);
+        const Session* const session = t.world.broker().find_session("c");
+        CHECK((session == nullptr) == ends_session);
+        CHECK((session == nullptr || session->will == nullptr));
+    }
+}
+
 }  // namespace gw::test

@@ -341,3 +341,57 @@ TEST_CASE("a shutdown tells MQTT 5 clients, and where else to go") {
     CHECK(world.broker().find_session("x") == nullptr);
     machine.reset();
 }
+
+TEST_CASE(
+    "after DISCONNECT the connection ends when a restart brings neither will nor session back") {
+    struct Case {
+        const char* name;
+        Version version;
+        bool has_will;
+        std::optional<std::uint32_t> expiry;  // that DISCONNECT asks for
+        bool is_to_wait;
+        bool has_session;  // after the restart
+    };
+    constexpr Case cases[] = {
+        {"a will of 3.1.1", Version::v3_1_1, true, {}, true, true},
+        {"a will of 5.0", Version::v5, true, {}, true, true},
+        {"the session's end", Version::v5, false, 0, true, false},
+        {"nothing changes", Version::v5, false, {}, false, true},
+    };
+    for (const Case& c : cases) {
+        for (const bool closes : {false, true}) {
+            CAPTURE(c.name);
+            CAPTURE(closes);  // whether the client ends the connection before
+            SimOptions options;
+            options.storage_delay_max = 20ms;
+            SimWorld world{options};
+            TestClient client{world, c.version};
+            client.connect("c", [&](mqtt::ConnectPacket& packet) {
+                keep_session(packet);
+                if (c.has_will) {
+                    packet.will.emplace().topic = "will";
+                }
+            });
+            world.run_for(100ms);
+            REQUIRE(client.next().starts_with("CONNACK"));
+            const StoreTicket before = world.disk().submitted(0);
+            client.disconnect(ReasonCode::success, c.expiry);
+            const StoreTicket wanted = c.is_to_wait ? world.disk().submitted(0) : before;
+            CHECK((wanted != before) == c.is_to_wait);
+            if (closes) {
+                client.close();
+            }
+            while (world.disk().committed(0) < wanted) {
+                CHECK(client.is_closed() == closes);
+                world.run_for(1ms);
+            }
+            CHECK(client.is_closed());
+            CHECK(client.take() == Lines{});
+            CHECK(closed_by(world, ReasonCode::success) == 1);
+            world.crash();
+            world.run_for(1s);
+            CHECK((world.broker().find_session("c") != nullptr) == c.has_session);
+            CHECK(world.sum([](const Metrics& m) { return m.wills_published.value(); }) == 0);
+        }
+    }
+}

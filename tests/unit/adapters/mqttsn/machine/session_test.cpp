@@ -212,9 +212,8 @@ TEST_CASE("CONNACK leaves when the session and its will are stored") {
     CHECK(client->take() == Lines{"CONNACK"});  // repeated, and nothing came between
     client->connect("c", 61, false, false);
     client->disconnect();
-    CHECK(client->take() == Lines{"DISCONNECT"});
     f.world.run_for(100ms);
-    CHECK(client->take() == Lines{});
+    CHECK(client->take() == Lines{"DISCONNECT"});
     CHECK(f.net.connection_count() == 0);
     client->connect("c", 62, false, false);
     const auto other = f.fresh();
@@ -511,5 +510,49 @@ TEST_CASE("clients whose message ids go round, or stay the same, lose nothing") 
             client->send(mqttsn::Pubrel{id});
             CHECK(watcher->take().size() == 1);
         }
+    }
+}
+
+TEST_CASE("DISCONNECT is answered when a restart would not publish the will after it") {
+    enum class When { active, before_connack, falls_asleep, asleep };
+    for (const When when : {When::active, When::before_connack, When::falls_asleep, When::asleep}) {
+        CAPTURE(static_cast<int>(when));
+        SimOptions slow_disk;
+        slow_disk.storage_delay_max = 50ms;
+        SnFixture f{open_gateway(), slow_disk};
+        const auto client = f.fresh();
+        client->connect("c", 60, false, true);
+        client->send(mqttsn::WillTopic{{}, "will"});
+        client->send(mqttsn::WillMessage{as_bytes("x")});
+        CHECK(client->take() == Lines{"WILLTOPICREQ", "WILLMSGREQ"});
+        if (when != When::before_connack) {
+            f.world.run_for(100ms);
+            CHECK(client->take() == Lines{"CONNACK"});
+        }
+        if (when == When::asleep) {
+            client->disconnect(60);
+            f.world.run_for(100ms);
+            CHECK(client->take() == Lines{"DISCONNECT"});
+        }
+        const StoreTicket before = f.world.disk().submitted(0);
+        const auto goodbye = [&] {
+            client->disconnect(when == When::falls_asleep ? std::optional<std::uint16_t>{60}
+                                                          : std::nullopt);
+        };
+        goodbye();
+        const StoreTicket wanted = f.world.disk().submitted(0);
+        CHECK(wanted != before);
+        goodbye();  // an impatient repetition is answered once
+        while (f.world.disk().committed(0) < wanted) {
+            CHECK(client->take() == Lines{});
+            f.world.run_for(1ms);
+        }
+        CHECK(client->take() == Lines{"DISCONNECT"});
+        f.world.run_for(100ms);
+        CHECK(client->take() == Lines{});
+        const Session* const session = f.world.broker().find_session("c");
+        REQUIRE(session != nullptr);
+        CHECK((session->link != nullptr) == (when == When::falls_asleep));
+        CHECK((session->will != nullptr) == (when == When::falls_asleep));
     }
 }

@@ -236,3 +236,23 @@ TEST_CASE("with store.ack = memory receipts leave at once") {
     client->publish("a", "x", {{"receipt", "1"}});
     CHECK(client->take().back() == "RECEIPT receipt-id=1");
 }
+
+TEST_CASE("the receipt of DISCONNECT comes when a restart does not bring the session back") {
+    SimOptions options;
+    options.storage_delay_max = 20ms;
+    SimWorld world{options};
+    StompClient client{world};
+    client.frame(Command::connect, {{"accept-version", "1.2"}, {"host", "h"}, {"client-id", "c"}});
+    client.subscribe("1", "a", "auto", true);
+    client.frame(Command::unsubscribe, {{"id", "1"}});
+    world.run_for(100ms);
+    CHECK(client.next_frame().command == "CONNECTED");
+    client.frame(Command::disconnect, {{"receipt", "bye"}});
+    while (client.take() != Lines{"RECEIPT receipt-id=bye"}) {
+        REQUIRE(world.now() < 1s);
+        world.run_for(1ms);
+    }
+    world.crash();
+    world.run_for(1s);
+    CHECK(world.broker().find_session("c") == nullptr);
+}
