@@ -79,6 +79,16 @@ class Missing(JudgeTest):
         self.assert_found("missing", story)
         self.assert_clean(story, Limits({"survives_kill": False}))
 
+    def test_a_clean_session_of_a_sleeper_may_end_with_the_broker(self):
+        for expiry, clean in ((None, False), (0, True)):
+            story = pair(protocol="mqttsn", expiry=expiry, clean=clean).subscribe(1, "s#1", "t")
+            story.add(1.5, "asleep", "s#1").kill(1.7).closed(1.7, "p#1").connect(2, "p#2", "p", expiry=0)
+            story.publish(2.5, "p#2", "p.1").drained(5, "s#1")
+            if clean:
+                self.assert_clean(story)
+            else:
+                self.assert_found("missing", story)
+
     def test_what_a_session_had_when_the_broker_lost_it(self):
         story = self.story().cut(1.5, "s#1").kill(2.5).connect(3.5, "s#2", "s", clean=False, present=False)
         self.assert_found("missing", story.drained(5, "s#2"))

@@ -301,10 +301,16 @@ class Timeline:
                     _, latest = self.close_bounds(last)
                     if last.expiry is not None:
                         life.t_end = latest + last.expiry + self.limits["late_seconds"]
-        if not self.limits["survives_kill"]:
-            for life in self.lives:
-                if self.killed_between(life.t_begin, INF):
-                    life.doubtful = True
+        for life in self.lives:
+            if not self.limits["survives_kill"] and self.killed_between(life.t_begin, INF):
+                life.doubtful = True
+            if any(self._slept_over_a_kill(one) for one in life.conns):
+                life.doubtful = True
+
+    def _slept_over_a_kill(self, one):
+        """Whether a clean session may have ended with the broker (3.1.2.4) without a word: who sleeps hears of nothing."""
+        return one.slept and one.expiry == 0 and self.killed_between(one.t_connect,
+                                                                     INF if one.t_closed is None else one.t_closed)
 
     @staticmethod
     def _find_unordered(conns):
