@@ -14,6 +14,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -86,6 +87,7 @@ private:
         Qos qos;
         bool retain;
         bool is_resend;
+        std::vector<std::uint32_t> given;  // numbers of subscriptions that have got it
     };
 
     /// What few connections need, made when first needed.
@@ -152,8 +154,9 @@ private:
     void send_parked();
 
     // deliver.cpp
-    bool deliver(const DeliveryView& delivery);
-    void park(const DeliveryView& delivery);
+    bool deliver(const DeliveryView& delivery, std::span<const std::uint32_t> given = {});
+    void park(const DeliveryView& delivery, std::vector<std::uint32_t> given = {});
+    bool is_to_hold(const DeliveryView& delivery, std::string_view topic);
     bool may_be_named_later(std::string_view topic);
     std::uint64_t write_message(const Message& message, const Subscription& subscription,
                                 bool is_retained, bool is_redelivered);
@@ -163,6 +166,7 @@ private:
     void acknowledge_one(std::uint64_t number);
     void refuse_one(std::uint64_t number, FilterKind kind);
     void release_unacked(const Subscription& subscription, FilterKind kind);
+    void park_again(std::uint64_t number);
     void send_refused();
     void settle(std::uint16_t packet_id, Qos qos);
     void settle_written();

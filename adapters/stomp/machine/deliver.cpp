@@ -2,6 +2,7 @@
 #include "adapters/stomp/machine/connection_machine.hpp"
 #include "adapters/stomp/machine/translation.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <utility>
@@ -46,8 +47,10 @@ bool ConnectionMachine::on_delivery(const DeliveryView& delivery) {
     return true;
 }
 
-/// False: the message is for a subscription that may be named yet.
-bool ConnectionMachine::deliver(const DeliveryView& delivery) {
+/// To all subscriptions that it is for but those that have got it. False: the message is for a
+/// subscription that may be named yet.
+bool ConnectionMachine::deliver(const DeliveryView& delivery,
+                                std::span<const std::uint32_t> given) {
     const Message& message = delivery.message;
     const std::string_view topic = session_->identity->own_topic(message.topic());
     std::vector<Subscription*>& targets = target_scratch();
@@ -58,6 +61,9 @@ bool ConnectionMachine::deliver(const DeliveryView& delivery) {
                                          return broker_.is_for(*session_, filter, name);
                                      });
     }
+    std::erase_if(targets, [given](const Subscription* one) {
+        return std::find(given.begin(), given.end(), one->number) != given.end();
+    });
     if (targets.empty() && may_be_named_later(topic)) {
         return false;
     }
@@ -77,17 +83,31 @@ bool ConnectionMachine::deliver(const DeliveryView& delivery) {
                            .message = MessagePtr{&message},
                            .subscription = target->number,
                            .packet_id = delivery.packet_id,
-                           .qos = delivery.qos},
+                           .qos = delivery.qos,
+                           .is_retained = delivery.retain},
                           sharers);
         }
     }
-    if (is_tracked && sharers == 0) {
+    if (is_tracked && sharers == 0 && is_to_hold(delivery, topic)) {
+        std::vector<std::uint32_t> served{given.begin(), given.end()};
+        for (const Subscription* target : targets) {
+            served.push_back(target->number);
+        }
+        park(delivery, std::move(served));
+    } else if (is_tracked && sharers == 0) {
         // Nobody will acknowledge it: it counts as received when it is written.
         to_settle_.emplace_back(delivery.packet_id, delivery.qos);
         output();
         connection_.wants_drained = true;
     }
     return true;
+}
+
+/// Whether what nobody here will acknowledge is kept for a subscription that may be named yet, and
+/// acknowledged there. Within bounds: the client may have forgotten that one.
+bool ConnectionMachine::is_to_hold(const DeliveryView& delivery, std::string_view topic) {
+    return !delivery.retain && may_be_named_later(topic) &&
+           rare_->parked.size() < options_->unacked_max / 2U;
 }
 
 bool ConnectionMachine::may_be_named_later(std::string_view topic) {
@@ -107,7 +127,7 @@ bool ConnectionMachine::may_be_named_later(std::string_view topic) {
     return false;
 }
 
-void ConnectionMachine::park(const DeliveryView& delivery) {
+void ConnectionMachine::park(const DeliveryView& delivery, std::vector<std::uint32_t> given) {
     auto& parked = rare().parked;
     // What is tracked has its bound in the session's window.
     if (delivery.qos == Qos::at_most_once && parked.size() >= 2U * options_->unacked_max) {
@@ -119,7 +139,8 @@ void ConnectionMachine::park(const DeliveryView& delivery) {
                       delivery.packet_id,
                       delivery.qos,
                       delivery.retain,
-                      delivery.is_resend});
+                      delivery.is_resend,
+                      std::move(given)});
 }
 
 std::uint64_t ConnectionMachine::write_message(const Message& message,
@@ -324,10 +345,34 @@ void ConnectionMachine::release_unacked(const Subscription& subscription, Filter
         UnackedMessage* message = unacked_->find(number);
         if (kind == FilterKind::shared && broker_.give_back(*session_, message->packet_id)) {
             unacked_->complete(*unacked_->find(number));
-        } else {
+        } else if (kind == FilterKind::shared || message->is_retained ||
+                   !may_be_named_later(session_->identity->own_topic(message->message->topic()))) {
             acknowledge_one(number);
+        } else {
+            park_again(number);
         }
     }
+}
+
+/// What the client has not acknowledged before it ended a subscription, and another one of its
+/// session is for, which it has not named yet: waits for that, in the order of sending.
+void ConnectionMachine::park_again(std::uint64_t number) {
+    UnackedMessage* const message = unacked_->find(number);
+    const ParkedDelivery again{.message = message->message,
+                               .identifiers = {},
+                               .packet_id = message->packet_id,
+                               .qos = message->qos,
+                               .retain = false,
+                               .is_resend = true,
+                               .given = {}};
+    if (!unacked_->complete(*message)) {
+        return;  // others of this connection have it, too
+    }
+    auto& parked = rare().parked;
+    const auto place = std::find_if(parked.begin(), parked.end(), [&](const auto& one) {
+        return one.packet_id != 0 && static_cast<std::int16_t>(again.packet_id - one.packet_id) < 0;
+    });
+    parked.insert(place, again);
 }
 
 void ConnectionMachine::send_refused() {

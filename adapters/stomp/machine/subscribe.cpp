@@ -170,7 +170,7 @@ void ConnectionMachine::send_parked() {
         return;
     }
     for (std::size_t left = rare_->parked.size(); left != 0; --left) {
-        const ParkedDelivery parked = std::move(rare_->parked.front());
+        ParkedDelivery parked = std::move(rare_->parked.front());
         rare_->parked.pop_front();
         const DeliveryView view{.message = *parked.message,
                                 .identifiers = parked.identifiers,
@@ -178,8 +178,8 @@ void ConnectionMachine::send_parked() {
                                 .qos = parked.qos,
                                 .retain = parked.retain,
                                 .is_resend = parked.is_resend};
-        if (!deliver(view)) {
-            park(view);
+        if (!deliver(view, parked.given)) {
+            park(view, std::move(parked.given));
         }
     }
 }

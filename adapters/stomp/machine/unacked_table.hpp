@@ -17,6 +17,7 @@ struct UnackedMessage {
     std::uint32_t subscription = 0;  // its number
     std::uint16_t packet_id = 0;     // of the core's delivery
     Qos qos = Qos::at_least_once;
+    bool is_retained = false;  // came as retained, for just this subscription
     bool is_over = false;
     bool is_refused = false;  // by NACK; goes out again
 };

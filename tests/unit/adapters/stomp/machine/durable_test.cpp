@@ -256,3 +256,80 @@ TEST_CASE("the receipt of DISCONNECT comes when a restart does not bring the ses
     world.run_for(1s);
     CHECK(world.broker().find_session("c") == nullptr);
 }
+
+TEST_CASE(
+    "what a subscription has not acknowledged at its end waits for another one not named yet") {
+    SimWorld world{SimOptions{}};
+    {
+        const auto before = named(world);
+        before->subscribe("1", "a/b", "client", true);
+        before->close();
+    }
+    const auto sender = logged_in(world);
+    for (const bool is_named : {false, true}) {
+        CAPTURE(is_named);
+        const auto client = named(world);
+        client->subscribe("all", "a/#", "client", true);
+        if (is_named) {
+            client->subscribe("one", "a/b", "client", true);
+        }
+        sender->publish("a/b", "1");
+        sender->publish("a/c", "2");
+        sender->publish("a/b", "3");
+        CHECK(client->take().size() == (is_named ? 5U : 3U));
+        client->frame(Command::unsubscribe, {{"id", "all"}});
+        CHECK(client->next() == "");
+        if (!is_named) {
+            client->subscribe("one", "a/b", "client", true);
+            const std::string again =
+                "MESSAGE subscription=one ack destination=a/b redelivered=true qos=0 | ";
+            CHECK(client->next() == again + "1");
+            const StompFrame last = client->next_frame();
+            CHECK(last.text() == again + "3");
+            client->ack(last);
+        }
+        CHECK(client->next() == "");
+        client->close();
+    }
+}
+
+TEST_CASE("what an auto subscription has got is kept for one with ACK that is not named yet") {
+    SimWorld world{SimOptions{}};
+    {
+        const auto before = named(world);
+        before->subscribe("1", "a/#", "auto", true);
+        before->subscribe("2", "a/b", "client", true);
+        before->close();
+    }
+    const auto sender = logged_in(world);
+    sender->publish("a/b", "1");
+    sender->publish("a/c", "2");
+    sender->publish("a/b", "3");
+    {
+        const auto client = named(world);
+        client->subscribe("1", "a/#", "auto", true);
+        for (const char* body : {"b qos=0 | 1", "c qos=0 | 2", "b qos=0 | 3"}) {
+            CHECK(client->next() == "MESSAGE subscription=1 destination=a/" + std::string{body});
+        }
+        CHECK(client->next() == "");
+        client->subscribe("2", "a/b", "client", true);
+        for (const char* body : {"1", "3"}) {
+            CHECK(client->next() ==
+                  "MESSAGE subscription=2 ack destination=a/b qos=0 | " + std::string{body});
+        }
+        CHECK(client->next() == "");
+        client->close();
+    }
+    // Not acknowledged there, though written here.
+    const auto client = named(world);
+    client->subscribe("2", "a/b", "client", true);
+    for (const char* body : {"1", "3"}) {
+        const StompFrame message = client->next_frame();
+        CHECK(message.text() ==
+              "MESSAGE subscription=2 ack destination=a/b redelivered=true qos=0 | " +
+                  std::string{body});
+        client->ack(message);
+    }
+    CHECK(client->next() == "");
+    CHECK(session_of(world)->inflight.count() == 0);
+}
