@@ -50,7 +50,7 @@ def missing(timeline):
         until = life.settled_by()
         if until is None:
             continue
-        got = {event["op"] for event in life.received}
+        got = {event["op"] for event in life.received} | life.partial
         empties = {event["topic"] for event in life.received if event["op"] is None}
         overflow = None
         for one in timeline.publications.values():

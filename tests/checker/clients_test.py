@@ -25,6 +25,16 @@ def made(protocol, limits):
     return registry.actor_class(protocol)(Setup("a", "me", [target], histories.History(), limits, "r"))
 
 
+class Payloads(unittest.TestCase):
+
+    def test_the_first_block_names_its_publication(self):
+        whole = histories.make_payload("r", "a1.2", "t", 3000)
+        self.assertEqual(histories.op_of_part("r", whole[:64]), "a1.2")
+        self.assertIsNone(histories.op_of_part("other", whole[:64]))
+        self.assertIsNone(histories.op_of_part("r", b"\xff" * 64))
+        self.assertIsNone(histories.op_of_part("r", whole[:8]))
+
+
 class Files(unittest.TestCase):
 
     def test_every_limits_file_is_read_and_makes_a_plan(self):

@@ -39,6 +39,8 @@ times the broker did its part.
                   message; it is recorded as `repeat`. Optional: `stale` True: read from a connection
                   that the client had replaced by a newer one (nothing was acknowledged there); `returned`
                   True: the client had refused it before (STOMP's NACK), so that it comes out of order
+    partial       conn, op                CoAP: the client had acknowledged the first block of a message, and asked for more,
+                  when the connection was over: nobody can tell it from one that has the rest, or does not want it
     silent        conn, until             the client stops reading until then
     asleep        conn                    MQTT-SN: the client sleeps; a clean session may be kept for it from then on
     lapse         conn                    from here on the client sends nothing at all, not even its keep alive
@@ -112,6 +114,12 @@ def read_payload(round_name, topic, payload):
     if f"{zlib.crc32(f'{mark} {found_round} {op} {size} {topic} {padding}'.encode()):08x}" != check:
         return op, f"a payload that was changed, or belongs to another topic: {payload[:60]!r}"
     return op, None
+
+
+def op_of_part(round_name, part):
+    """The op of a payload of which only the beginning is there; None where it cannot be told."""
+    words = part.decode("ascii", "replace").split(" ", 3)
+    return words[2] if words[:2] == [MARK, round_name] and len(words) == 4 else None
 
 
 def dump(events, path):

@@ -79,6 +79,11 @@ class Missing(JudgeTest):
         self.assert_found("missing", story)
         self.assert_clean(story, Limits({"survives_kill": False}))
 
+    def test_blocks_that_were_being_fetched_may_count_as_received(self):
+        story = self.story().cut(2.5, "s#1").connect(3, "s#2", "s", clean=False, present=True).drained(5, "s#2")
+        self.assert_found("missing", story)
+        self.assert_clean(story.add(2.5, "partial", "s#1", op="p.1"))
+
     def test_a_clean_session_of_a_sleeper_may_end_with_the_broker(self):
         for expiry, clean in ((None, False), (0, True)):
             story = pair(protocol="mqttsn", expiry=expiry, clean=clean).subscribe(1, "s#1", "t")

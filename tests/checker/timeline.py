@@ -103,6 +103,7 @@ class Life:
     broken: bool = False  # the client could not keep its half (QoS 2 may be doubled)
     filters: dict = dataclasses.field(default_factory=dict)  # filter -> [Operation], in order
     received: list = dataclasses.field(default_factory=list)  # message events, not stale, in order
+    partial: set = dataclasses.field(default_factory=set)  # ops of messages that may count as received
     t_end: float = INF  # it had surely ended by then
     last: bool = False
     t_lost: float | None = None  # when the broker said that it has no such session, though it must
@@ -473,9 +474,11 @@ class Timeline:
     def _read_messages(self):
         self.stale = []
         for event in self.events:
+            one = self.conns.get(event.get("conn"))
+            if event["e"] == "partial" and one is not None and one.life is not None:
+                one.life.partial.add(event["op"])
             if event["e"] != "message":
                 continue
-            one = self.conns.get(event["conn"])
             if event.get("stale"):
                 self.stale.append(event)
             elif one is not None and one.life is not None:

@@ -14,6 +14,7 @@ import os
 import time
 
 import coap_wire as wire
+import history as histories
 from actors import sessions
 from actors.datagrams import DatagramActor, Exchange
 
@@ -179,6 +180,9 @@ class CoapActor(DatagramActor):
     def leave_exchanges(self):
         super().leave_exchanges()
         left, self.exchange = self.exchange, None
+        if left and left.kind == "fetch" and self.fetching:
+            op = histories.op_of_part(self.setup.round_name, self.fetching[0][1].payload)
+            self.record("partial", conn=left.with_["conn"], op=op)
         self.fetching.clear()
         self.ping_at = None
         if left and left.kind == "publish":
@@ -352,7 +356,7 @@ class CoapActor(DatagramActor):
         text, first, body, _ = self.fetching[0]
         size = first.block(wire.BLOCK2)[2]
         self.ask("fetch", wire.GET, f"ps/{text}", self.who(),
-                 [(wire.BLOCK2, wire.block(len(body) // size, False, size))])
+                 [(wire.BLOCK2, wire.block(len(body) // size, False, size))], with_={"conn": self.conn})
 
     def on_message(self, text, found, payload, retain):
         topic = found.location or text
