@@ -49,6 +49,8 @@ def keep_alive(timeline):
             continue
         bound = one.t_lapse + 1.5 * one.keep_alive + 3 * timeline.limits["late_seconds"]
         closed = math.inf if one.t_closed is None else one.t_closed
+        if timeline.killed_between(one.t_connected, bound):
+            continue  # it knows nothing of a client that says nothing, and datagrams do not tell that one
         if closed > bound and timeline.end > bound:
             yield (f"connection {one.name} was open {bound - one.t_lapse:.1f} s after its client had fallen silent "
                    f"(keep alive {one.keep_alive} s)", [], [one.name])

@@ -570,6 +570,7 @@ class Takeover(JudgeTest):
                 closed, "s#1").drained(40, "x")
         self.assert_clean(story(4.5))
         self.assert_found("keep_alive", story(30))
+        self.assert_clean(story(30).kill(2))
 
 
 class Wills(JudgeTest):
