@@ -67,7 +67,7 @@ App::App(const config::Config& config, Log& log)
     const std::uint32_t worker_count = worker_count_of(config);
     const std::uint64_t hash_key = random_seed();
     shared_ = std::make_unique<BrokerShared>(router_options(config, worker_count, hash_key),
-                                             retained_options(config, hash_key), hash_key);
+                                             retained_options(config), hash_key);
     shared_->worker_count = worker_count;
     shared_->log = &log_;
     for (std::uint32_t i = 0; i < worker_count; ++i) {

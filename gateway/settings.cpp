@@ -80,9 +80,8 @@ RouterOptions router_options(const config::Config& config, std::uint32_t worker_
     return options;
 }
 
-RetainedOptions retained_options(const config::Config& config, std::uint64_t hash_key) {
+RetainedOptions retained_options(const config::Config& config) {
     RetainedOptions options;
-    options.hash_key = hash_key;
     options.count_max = config.retainer.message_count_max;
     options.bytes_max = config.retainer.bytes_max;
     options.payload_bytes_max = config.retainer.payload_bytes_max;

@@ -13,7 +13,7 @@ namespace gw {
 BrokerOptions broker_options(const config::Config& config);
 RouterOptions router_options(const config::Config& config, std::uint32_t worker_count,
                              std::uint64_t hash_key);
-RetainedOptions retained_options(const config::Config& config, std::uint64_t hash_key);
+RetainedOptions retained_options(const config::Config& config);
 
 TopicLimits topic_limits(const config::Config& config);
 /// Whether acknowledgements to a listener's clients wait for the store.

@@ -7,5 +7,6 @@ target_link_libraries(sim_support PUBLIC gw::mqtt_machine gw::core_restorer mqtt
 gw_precompiled(sim_support)
 
 gw_simulation(sim_test
-  SOURCES support/doctest_main.cpp sim/sessions_simulation.cpp sim/sessions_test.cpp sim/wills_test.cpp sim/rights_test.cpp
+  SOURCES support/doctest_main.cpp sim/sessions_simulation.cpp sim/sessions_test.cpp
+    sim/retained_test.cpp sim/rights_test.cpp sim/wills_test.cpp
   DEPS sim_support gw::acl_file)

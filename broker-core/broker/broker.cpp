@@ -562,42 +562,56 @@ bool Broker::pump_replays(Session& session) {
         }
         replay.is_last_page = !shared_.retained.next(replay.filter, replay.cursor, page_count,
                                                      now_.monotonic, replay.page);
+        std::reverse(replay.page.begin(), replay.page.end());
         is_fresh = true;
     }
     // Not through the queue: its bound is for what comes by itself, and this can wait in the store.
     bool progressed = is_fresh;
+    bool is_to_note = false;  // given again after a restart, it would be once too often
     while (!replay.page.empty() &&
            session.inflight.has_room(session.inflight_max, session.last_sequence + 1) &&
            !session.link->is_output_blocked) {
         MessagePtr message = std::move(replay.page.back());
         replay.page.pop_back();
+        replay.given = RetainedStore::behind(message->topic());
         progressed = true;
         if (!is_fresh) {
             // It has waited: an older state must not follow a newer one that was sent live.
             message = shared_.retained.find(message->topic(), now_.monotonic);
         }
         if (message) {
-            send_retained_message(session, replay.options, std::move(message));
+            const Qos qos = delivery_qos(session, *message, replay.options.max_qos());
+            is_to_note = is_to_note || qos == Qos::exactly_once;
+            send_retained_message(session, replay, std::move(message));
         }
     }
     if (replay.page.empty() && replay.is_last_page) {
-        session.replays->pop_front();
-        if (session.replays->empty()) {
-            session.replays.reset();
-        }
+        end_replay(session);
+        return progressed;
+    }
+    if (replay.page.empty()) {
+        replay.given = replay.cursor;
+    }
+    if ((is_to_note || replay.page.empty()) && is_kept(session, replay)) {
+        replay.is_given_stored = true;
+        keep_state(session);
     }
     return progressed;
 }
 
-void Broker::send_retained_message(Session& session, SubscriptionOptions options,
+void Broker::send_retained_message(Session& session, const RetainedReplay& replay,
                                    MessagePtr message) {
     if (!may_receive(session, *message, checks_delivery(*message))) {
         metrics_.drop(DropReason::not_authorized_delivery);
         return;
     }
     Delivery delivery;
-    delivery.identifier = options.delivered_identifier();
-    delivery.qos = delivery_qos(session, *message, options.max_qos());
+    delivery.identifier = replay.options.delivered_identifier();
+    delivery.qos = delivery_qos(session, *message, replay.options.max_qos());
+    if (delivery.qos == Qos::at_most_once && replay.is_restored) {
+        metrics_.drop(DropReason::offline_qos0);  // it may have been given before
+        return;
+    }
     delivery.retain = true;
     // The retained message itself is not numbered: several workers may send it at one time.
     delivery.message = is_stored(session) && delivery.qos != Qos::at_most_once ? message->copy()

@@ -91,6 +91,7 @@ struct StoredSession {
     std::string client_id;
     SessionState state;
     std::vector<std::pair<TopicFilter, SubscriptionOptions>> subscriptions;
+    std::vector<RetainedReplay> replays;  // of subscriptions that still bring retained messages
     std::vector<Delivery> deliveries;
     std::vector<std::pair<std::uint64_t, std::string>> groups;  // sequence, shared filter
     std::vector<std::uint64_t> released;                        // stored_release(), ascending
@@ -565,6 +566,12 @@ private:
     std::uint64_t store_body(const Message& message);
     /// At which QoS the session gets what it has subscribed to with `granted`.
     Qos delivery_qos(const Session& session, const Message& message, Qos granted) const;
+    bool begin_replay(Session& session, const SubscribeRequest& request, const TopicFilter& filter,
+                      bool is_new);
+    bool is_kept(const Session& session, const RetainedReplay& replay) const;
+    std::uint64_t stored_options(const Session& session, const TopicFilter& filter,
+                                 SubscriptionOptions options) const;
+    void end_replay(Session& session);
     void note_passing(Session& session, const TopicFilter& filter, bool is_passing);
     void end_passing_subscriptions(Session& session);
     void track(std::uint32_t worker, bool may_be_stored);
@@ -627,7 +634,7 @@ private:
     void pump_once(Session& session, bool& progressed);
     bool pump_resends(Session& session);
     bool pump_replays(Session& session);
-    void send_retained_message(Session& session, SubscriptionOptions options, MessagePtr message);
+    void send_retained_message(Session& session, const RetainedReplay& replay, MessagePtr message);
     void count_load(Session& session);
 
     BrokerShared& shared_;

@@ -287,7 +287,7 @@ void Broker::make_persistent(Session& session) {
         const auto passing = passing_.find(&session);
         if (passing == passing_.end() || !passing->second.contains(filter->text)) {
             storage_.put_subscription(session.store_id, filter->text,
-                                      std::bit_cast<std::uint32_t>(one.options));
+                                      stored_options(session, *filter, one.options));
         }
     }
     session.inflight.for_each([this, &session](Delivery& delivery) {
@@ -347,6 +347,10 @@ void Broker::keep_state(Session& session) {
     if (session.adapter_state) {
         state.adapter_state = *session.adapter_state;
     }
+    if (session.replays && session.replays->front().is_given_stored) {
+        const RetainedReplay& replay = session.replays->front();
+        state.replay = StoredReplay{replay.filter, replay.given};
+    }
     ByteBuffer bytes;
     encode_session_state(bytes, state);
     storage_.put_session(session.store_id, session.client_id(), as_text(bytes.view()));
@@ -393,6 +397,12 @@ void Broker::restore_session(StoredSession&& restored) {
         unknown_groups_.push_back({session.ref(), sequence, std::move(group)});
     }
     restore_inbound(session, restored.unreleased);
+    for (RetainedReplay& replay : restored.replays) {
+        if (!session.replays) {
+            session.replays = std::make_unique<Ring<RetainedReplay>>();
+        }
+        session.replays->push_back(std::move(replay));
+    }
     session.will = std::move(restored.state.will);
     if (!state.adapter_state.empty()) {
         session.adapter_state = std::make_unique<std::string>(state.adapter_state);

@@ -309,11 +309,13 @@ ReasonCode Broker::add_subscription(Session& session, const SubscribeRequest& re
         session.subscriptions, session.ref(), filter, request.options,
         filter.kind == FilterKind::shared ? session.load : SessionLoadPtr{});
     is_new = outcome == SubscribeOutcome::created;
+    const bool brings = begin_replay(session, request, filter, is_new);
     const auto passing = passing_.find(&session);
     const bool was_passing = passing != passing_.end() && passing->second.contains(filter.text);
-    if (is_stored(session) && !request.is_passing && (!is_stored_already || was_passing)) {
+    if (is_stored(session) && !request.is_passing &&
+        (!is_stored_already || was_passing || brings)) {
         storage_.put_subscription(session.store_id, filter.text,
-                                  std::bit_cast<std::uint32_t>(request.options));
+                                  stored_options(session, filter, request.options));
     } else if (is_stored(session) && request.is_passing && !was_passing &&
                outcome == SubscribeOutcome::replaced) {
         storage_.remove_subscription(session.store_id, filter.text);
@@ -321,22 +323,76 @@ ReasonCode Broker::add_subscription(Session& session, const SubscribeRequest& re
     note_passing(session, filter, request.is_passing);
     tell(HookPoint::session_subscribed,
          [&](Observer& one) { one.on_session_subscribed(*session.identity, filter.text); });
-    using Retained = SubscribeRequest::Retained;
-    const bool due =
-        request.retained == Retained::send ||
-        (request.retained == Retained::send_if_new && outcome == SubscribeOutcome::created);
-    // No retained messages for shared subscriptions (MQTT 5.0, 4.8.2).
-    if (due && filter.kind != FilterKind::shared && options_.retain_available &&
-        shared_.retained.count() != 0) {
-        if (!session.replays) {
-            session.replays = std::make_unique<Ring<RetainedReplay>>();
-        }
-        RetainedReplay replay;
-        replay.filter = std::string{filter.filter()};
-        replay.options = request.options;
-        session.replays->push_back(std::move(replay));
-    }
     return static_cast<ReasonCode>(request.options.max_qos());
+}
+
+// ----------------------------------------------------------------------- retained messages to come
+
+/// False: the subscription brings none.
+bool Broker::begin_replay(Session& session, const SubscribeRequest& request,
+                          const TopicFilter& filter, bool is_new) {
+    using Retained = SubscribeRequest::Retained;
+    const bool is_asked =
+        request.retained == Retained::send || (request.retained == Retained::send_if_new && is_new);
+    // No retained messages for shared subscriptions (MQTT 5.0, 4.8.2).
+    if (!is_asked || filter.kind == FilterKind::shared || !options_.retain_available) {
+        return false;
+    }
+    RetainedCursor cursor;
+    std::vector<MessagePtr> first;
+    if (!shared_.retained.next(filter.filter(), cursor, 1, now_.monotonic, first) &&
+        first.empty()) {
+        return false;
+    }
+    if (!session.replays) {
+        session.replays = std::make_unique<Ring<RetainedReplay>>();
+    }
+    RetainedReplay replay;
+    replay.filter = std::string{filter.filter()};
+    replay.options = request.options;
+    replay.is_passing = request.is_passing;
+    session.replays->push_back(std::move(replay));
+    return true;
+}
+
+/// Whether SUBACK has promised what it brings, also over a restart.
+bool Broker::is_kept(const Session& session, const RetainedReplay& replay) const {
+    return is_stored(session) && !replay.is_passing &&
+           (replay.options.max_qos() != Qos::at_most_once || options_.upgrade_qos);
+}
+
+std::uint64_t Broker::stored_options(const Session& session, const TopicFilter& filter,
+                                     SubscriptionOptions options) const {
+    std::uint64_t stored = std::bit_cast<std::uint32_t>(options);
+    for (std::size_t i = 0; session.replays && i < session.replays->size(); ++i) {
+        const RetainedReplay& replay = (*session.replays)[i];
+        if (replay.filter == filter.text && is_kept(session, replay)) {
+            stored |= brings_retained;
+        }
+    }
+    return stored;
+}
+
+/// The first subscription that brings retained messages has brought them all.
+void Broker::end_replay(Session& session) {
+    const RetainedReplay over = session.replays->pop_front();
+    const bool was_kept = is_kept(session, over);
+    if (session.replays->empty()) {
+        session.replays.reset();
+    }
+    if (!was_kept) {
+        return;
+    }
+    const auto filter = parse_topic_filter(over.filter, {.bytes_max = 200000, .levels_max = 65536});
+    const auto options =
+        filter ? shared_.router.find_subscription(session.ref(), *filter) : std::nullopt;
+    if (options) {
+        storage_.put_subscription(session.store_id, filter->text,
+                                  stored_options(session, *filter, *options));
+    }
+    if (over.is_given_stored) {
+        keep_state(session);
+    }
 }
 
 ReasonCode Broker::remove_subscription(Session& session, const TopicFilter& filter) {
@@ -346,15 +402,21 @@ ReasonCode Broker::remove_subscription(Session& session, const TopicFilter& filt
     if (session.replays) {
         // What is retained for a filter that is gone is not sent any more.
         Ring<RetainedReplay> others;
+        bool is_to_forget = false;
         while (!session.replays->empty()) {
             RetainedReplay replay = session.replays->pop_front();
             if (replay.filter != filter.filter()) {
                 others.push_back(std::move(replay));
+            } else {
+                is_to_forget = is_to_forget || replay.is_given_stored;
             }
         }
         *session.replays = std::move(others);
         if (session.replays->empty()) {
             session.replays.reset();
+        }
+        if (is_to_forget) {
+            keep_state(session);
         }
     }
     note_passing(session, filter, false);

@@ -42,6 +42,21 @@ struct HeldFor {
     }
 };
 
+/// The one that has come furthest is the first.
+void add_replay(StoredSession& session, const std::string& filter, SubscriptionOptions options) {
+    RetainedReplay replay;
+    replay.filter = filter;
+    replay.options = options;
+    replay.is_restored = true;
+    const std::optional<StoredReplay>& first = session.state.replay;
+    replay.is_given_stored = first && first->filter == filter;
+    if (replay.is_given_stored) {
+        replay.cursor = replay.given = first->given;
+    }
+    session.replays.insert(replay.is_given_stored ? session.replays.begin() : session.replays.end(),
+                           std::move(replay));
+}
+
 }  // namespace
 
 CoreRestorer::CoreRestorer(std::span<Broker* const> brokers, BrokerShared& shared, Log& log,
@@ -72,9 +87,12 @@ void CoreRestorer::on_session(RestoredSession& stored) {
     for (const RestoredSubscription& subscription : stored.subscriptions) {
         auto filter = parse_topic_filter(subscription.filter, {.levels_max = 65535});
         if (filter) {
-            session.subscriptions.emplace_back(
-                std::move(*filter), std::bit_cast<SubscriptionOptions>(
-                                        static_cast<std::uint32_t>(subscription.options)));
+            const auto options = std::bit_cast<SubscriptionOptions>(
+                static_cast<std::uint32_t>(subscription.options));
+            if ((static_cast<std::uint64_t>(subscription.options) & brings_retained) != 0) {
+                add_replay(session, filter->text, options);
+            }
+            session.subscriptions.emplace_back(std::move(*filter), options);
         }
     }
     add_deliveries(stored, session);

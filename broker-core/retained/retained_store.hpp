@@ -20,7 +20,6 @@ struct RetainedOptions {
     std::size_t count_max = 0;
     std::size_t bytes_max = 0;          // of all, as Message::footprint() counts
     std::size_t payload_bytes_max = 0;  // of one
-    std::uint64_t hash_key = 0;         // drawn at start; in tests the seed
 };
 
 /// What became of a message with the retain flag.
@@ -36,7 +35,8 @@ enum class RetainOutcome : std::uint8_t {
     payload_too_large,
 };
 
-/// How far a look-up by filter has come. Begins as made; belongs to one filter.
+/// How far a look-up by filter has come. Begins as made; belongs to one filter. Also in a later
+/// process.
 struct RetainedCursor {
     std::size_t shard = 0;
     TopicBound bound;  // within the shard
@@ -71,6 +71,11 @@ public:
     bool next(std::string_view filter, RetainedCursor& cursor, std::size_t max, MonotonicTime now,
               std::vector<MessagePtr>& out) const;
 
+    /// Where a look-up stands that has just given this topic's message.
+    static RetainedCursor behind(std::string_view topic) {
+        return {shard_of(topic), {std::string{topic}, TopicBound::Kind::after}};
+    }
+
     /// Looks at up to `budget` messages, going on where the last call ended, and removes those that
     /// have expired; appends them to `removed` if that is not null. Returns how many. Any thread.
     std::size_t expire(MonotonicTime now, std::size_t budget,
@@ -90,7 +95,7 @@ private:
         std::size_t expiring_count = 0;  // those that will expire some day
     };
 
-    std::size_t shard_of(std::string_view topic) const;
+    static std::size_t shard_of(std::string_view topic);
     /// One call of next(): what is asked, and what may still be done.
     struct Page {
         std::string_view filter;

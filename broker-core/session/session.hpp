@@ -25,9 +25,13 @@ class SessionLink;
 struct RetainedReplay {
     std::string filter;
     RetainedCursor cursor;
+    RetainedCursor given;  // behind what the session has got: where another process goes on
     SubscriptionOptions options;
-    std::vector<MessagePtr> page;  // found, and no room for them so far
+    std::vector<MessagePtr> page;  // found, and no room for them so far; the next one last
     bool is_last_page = false;
+    bool is_passing = false;       // SubscribeRequest::is_passing
+    bool is_given_stored = false;  // the store knows of a place behind which it goes on
+    bool is_restored = false;      // begun by an earlier process
 };
 
 /// "Never expires" as a session expiry interval (MQTT 5.0, 3.1.2.11.2).

@@ -8,15 +8,9 @@ namespace gw {
 namespace {
 
 /// 2: adapter_state at the end. 3: `sent_sequence`. 4: the mount point behind it. 5: the rewritten
-/// filters behind that. Each is written where there is something of it.
-constexpr std::uint8_t format_version = 5;
-
-std::uint8_t version_for(const SessionState& state) {
-    if (!state.rewritten.empty()) {
-        return format_version;
-    }
-    return state.mountpoint.empty() ? 3 : 4;
-}
+/// filters behind that. 6: how far retained messages have come, behind those. Each is written where
+/// there is something of it.
+constexpr std::uint8_t format_version = 6;
 
 // Bits of the flags.
 constexpr unsigned anonymous = 1;
@@ -46,6 +40,34 @@ void put_text(ByteBuffer& out, const std::string& text) {
 
 std::string get_text(Reader& in) {
     return std::string{as_text(in.take(in.u32_be()))};
+}
+
+std::uint8_t version_for(const SessionState& state) {
+    if (state.replay) {
+        return format_version;
+    }
+    if (!state.rewritten.empty()) {
+        return 5;
+    }
+    return state.mountpoint.empty() ? 3 : 4;
+}
+
+void put_replay(ByteBuffer& out, const StoredReplay& replay) {
+    put_text(out, replay.filter);
+    out.u8(static_cast<std::uint8_t>(replay.given.shard));
+    out.u8(static_cast<std::uint8_t>(replay.given.bound.kind));
+    put_text(out, replay.given.bound.text);
+}
+
+std::optional<StoredReplay> get_replay(Reader& in) {
+    StoredReplay replay;
+    replay.filter = get_text(in);
+    replay.given.shard = in.u8();
+    const std::uint8_t kind = in.u8();
+    replay.given.bound.kind = static_cast<TopicBound::Kind>(kind);
+    replay.given.bound.text = get_text(in);
+    const bool is_good = kind <= static_cast<std::uint8_t>(TopicBound::Kind::after_subtree);
+    return is_good ? std::optional{std::move(replay)} : std::nullopt;
 }
 
 }  // namespace
@@ -90,6 +112,9 @@ void encode_session_state(ByteBuffer& out, const SessionState& state) {
             put_text(out, written);
             put_text(out, in_force);
         }
+    }
+    if (version >= 6) {
+        put_replay(out, *state.replay);
     }
 }
 
@@ -137,7 +162,10 @@ Result<SessionState> decode_session_state(Bytes bytes) {
             state.rewritten.emplace_back(std::move(written), get_text(in));
         }
     }
-    if (in.failed() || !in.at_end() || version == 0 ||
+    if (version >= 6) {
+        state.replay = get_replay(in);
+    }
+    if (in.failed() || !in.at_end() || version == 0 || (version >= 6 && !state.replay) ||
         protocol > static_cast<std::uint8_t>(Protocol::stomp)) {
         return Error{Errc::corrupt, "session state is damaged"};
     }

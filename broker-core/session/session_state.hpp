@@ -4,15 +4,23 @@
 #include "broker-core/base/clock.hpp"
 #include "broker-core/base/result.hpp"
 #include "broker-core/message/identity.hpp"
+#include "broker-core/retained/retained_store.hpp"
 #include "broker-core/session/will.hpp"
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace gw {
+
+/// How far the first of the subscriptions has come that bring retained messages.
+struct StoredReplay {
+    std::string filter;
+    RetainedCursor given;
+};
 
 /// What is stored of a session beside its subscriptions and deliveries.
 struct SessionState {
@@ -32,6 +40,7 @@ struct SessionState {
     /// Of filters that rules have changed: what the client wrote, and what is in force.
     std::vector<std::pair<std::string, std::string>> rewritten;
     std::string adapter_state;  // what the client's adapter keeps; its own format
+    std::optional<StoredReplay> replay;
 };
 
 void encode_session_state(ByteBuffer& out, const SessionState& state);

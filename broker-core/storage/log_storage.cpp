@@ -92,8 +92,9 @@ void LogStorage::remove_session(std::uint64_t session_id) {
 }
 
 void LogStorage::put_subscription(std::uint64_t session_id, std::string_view filter,
-                                  std::uint32_t options) {
-    pending_.operations.emplace_back(PutSubscription{session_id, std::string{filter}, options});
+                                  std::uint64_t options) {
+    pending_.operations.emplace_back(
+        PutSubscription{session_id, std::string{filter}, static_cast<std::int64_t>(options)});
 }
 
 void LogStorage::remove_subscription(std::uint64_t session_id, std::string_view filter) {

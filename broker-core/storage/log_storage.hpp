@@ -31,7 +31,7 @@ public:
                      std::string_view state) override;
     void remove_session(std::uint64_t session_id) override;
     void put_subscription(std::uint64_t session_id, std::string_view filter,
-                          std::uint32_t options) override;
+                          std::uint64_t options) override;
     void remove_subscription(std::uint64_t session_id, std::string_view filter) override;
     void put_retained(const Message& message, std::uint64_t version, Now now) override;
     void put_inbound(std::uint64_t session_id, std::uint64_t unreleased) override;

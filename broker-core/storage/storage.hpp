@@ -34,6 +34,10 @@ inline ReasonCode reason_of(StoreOutcome outcome) {
     return ReasonCode::implementation_specific_error;
 }
 
+/// Of a stored subscription, behind the 32 bits of its options: retained messages are still to come
+/// by it.
+inline constexpr std::uint64_t brings_retained = std::uint64_t{1} << 32;
+
 /// A delivery as it is stored: one message for one session (architecture, section 7).
 struct StoredDelivery {
     std::uint64_t session_id = 0;  // the store's, see Storage::new_session_id()
@@ -67,8 +71,9 @@ public:
     virtual void put_session(std::uint64_t session_id, std::string_view client_id,
                              std::string_view state) = 0;
     virtual void remove_session(std::uint64_t session_id) = 0;
+    /// `options`: SubscriptionOptions, and `brings_retained`.
     virtual void put_subscription(std::uint64_t session_id, std::string_view filter,
-                                  std::uint32_t options) = 0;
+                                  std::uint64_t options) = 0;
     virtual void remove_subscription(std::uint64_t session_id, std::string_view filter) = 0;
     /// A retained message was set, or cleared by an empty payload. Of what different workers give
     /// for one topic, the highest version counts, whoever comes last: see RetainedStore::set().
@@ -101,7 +106,7 @@ public:
     std::uint64_t new_session_id() override { return 0; }
     void put_session(std::uint64_t, std::string_view, std::string_view) override {}
     void remove_session(std::uint64_t) override {}
-    void put_subscription(std::uint64_t, std::string_view, std::uint32_t) override {}
+    void put_subscription(std::uint64_t, std::string_view, std::uint64_t) override {}
     void remove_subscription(std::uint64_t, std::string_view) override {}
     void put_retained(const Message&, std::uint64_t, Now) override {}
     void put_inbound(std::uint64_t, std::uint64_t) override {}

@@ -47,7 +47,7 @@ public:
         has_pending_ = true;
     }
     void remove_session(std::uint64_t) override { has_pending_ = true; }
-    void put_subscription(std::uint64_t, std::string_view, std::uint32_t) override {
+    void put_subscription(std::uint64_t, std::string_view, std::uint64_t) override {
         has_pending_ = true;
     }
     void remove_subscription(std::uint64_t, std::string_view) override { has_pending_ = true; }

@@ -31,14 +31,12 @@ SimWorld::SimWorld(const SimOptions& options)
 void SimWorld::make_core() {
     // Each process draws its own key, so sessions move between workers with each start.
     const std::uint64_t key = options_.seed + life_ - 1;
-    RetainedOptions retained = options_.retained;
-    retained.hash_key = key;
     shared_ =
         std::make_unique<BrokerShared>(RouterOptions{.worker_count = options_.worker_count,
                                                      .hash_key = key,
                                                      .share_strategy = options_.share_strategy,
                                                      .cache_slot_count = 64},
-                                       retained, key);
+                                       options_.retained, key);
     shared_->worker_count = options_.worker_count;
     shared_->access = std::make_shared<NoMatchPolicy>(AccessDecision::allow);
     shared_->authenticator = std::make_shared<AnonymousAuthenticator>();

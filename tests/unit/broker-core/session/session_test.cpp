@@ -259,7 +259,7 @@ TEST_CASE("a head that stays does not let holes pile up behind it") {
     CHECK(queue.place_count() < 64);
 }
 
-TEST_CASE("stored state: how strong the proof was is kept, and older files are read") {
+TEST_CASE("stored state: proof and retained messages to come are kept, older files read") {
     const auto bytes_of = [](const SessionState& state) {
         ByteBuffer out;
         encode_session_state(out, state);
@@ -294,5 +294,25 @@ TEST_CASE("stored state: how strong the proof was is kept, and older files are r
         CHECK(again->rewritten == state.rewritten);
         CHECK(again->mountpoint == mountpoint);
         CHECK(again->adapter_state == "own");
+    }
+    state.rewritten = {};
+    CHECK_FALSE(decode_session_state(bytes_of(state))->replay);
+    // How far retained messages have come, with a mount point and without.
+    for (const std::string mountpoint : {"", "m/"}) {
+        state.mountpoint = mountpoint;
+        state.replay = StoredReplay{"a/#", {7, {"a/b", TopicBound::Kind::after}}};
+        auto bytes = bytes_of(state);
+        const auto with_replay = decode_session_state(bytes);
+        REQUIRE(with_replay.has_value());
+        CHECK(with_replay->mountpoint == mountpoint);
+        REQUIRE(with_replay->replay);
+        CHECK(with_replay->replay->filter == "a/#");
+        CHECK(with_replay->replay->given.shard == 7);
+        CHECK(with_replay->replay->given.bound.text == "a/b");
+        CHECK(with_replay->replay->given.bound.kind == TopicBound::Kind::after);
+        bytes[bytes.size() - 8] = 3;  // of the kinds there are three
+        CHECK_FALSE(decode_session_state(bytes).has_value());
+        bytes.pop_back();
+        CHECK_FALSE(decode_session_state(bytes).has_value());
     }
 }
