@@ -54,7 +54,10 @@ std::uint32_t Machine::notify(Client& client, const MessagePtr& message, std::ui
         }
     }
     if (count == 0) {
-        for (std::size_t i = 0; i < client.subscriptions.size(); ++i) {
+        // Of before the observations: which of them it would have been for nobody knows. At QoS 0 a
+        // second copy would be one too many.
+        for (std::size_t i = 0; i < client.subscriptions.size() && (packet_id != 0 || count == 0);
+             ++i) {
             tell(client.subscriptions[i]);
         }
     }

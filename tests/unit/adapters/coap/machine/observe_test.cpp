@@ -376,6 +376,34 @@ TEST_CASE("acknowledgements find the worker that waits for them") {
     CHECK(t.next() == "");  // nothing was sent again
 }
 
+TEST_CASE("a message at QoS 0 of before the observations comes once, whoever would be for it") {
+    SimOptions sim;
+    sim.storage_delay_max = 20ms;
+    CoapTest t{sim};
+    {
+        TestClient mqtt{t.world, mqtt::Version::v5};
+        mqtt.connect("c",
+                     [](mqtt::ConnectPacket& packet) { packet.session_expiry_interval = 3600; });
+        t.world.run_for(100ms);
+        mqtt.subscribe("a/#");
+        mqtt.disconnect();
+        t.world.run_for(100ms);
+    }
+    t.publish("a/b", "x", Qos::at_most_once);
+    t.ask({.code = Code::post, .message_id = 1, .path = "mqtt/connection", .query = "clientid=c"});
+    t.world.run_for(100ms);
+    const std::string created = t.next();
+    const std::string token = "qos=0&token=" + created.substr(created.find(" | ") + 3);
+    observe(t, "ps/a/b", "u", 2, 1000, token);
+    observe(t, "ps/a/%23", "t", 3, 1000, token);
+    t.world.run_for(100ms);
+    int count = 0;
+    for (std::string text = t.next(); !text.empty(); text = t.next()) {
+        count += text.ends_with("| x") ? 1 : 0;
+    }
+    CHECK(count == 1);
+}
+
 TEST_CASE("shared subscriptions are observed like others") {
     CoapTest t;
     observe(t, "ps/%24share/g/a", "t");
