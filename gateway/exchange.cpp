@@ -1,26 +1,31 @@
 #include "gateway/exchange.hpp"
 
 #include "broker-core/broker/broker.hpp"
+#include "gateway/mailbox.hpp"
 
 #include <atomic>
-#include <iterator>
 #include <utility>
 
 namespace gw {
 
-struct alignas(64) ThreadExchange::Box {
-    std::mutex mutex;  // guards items
-    CrossBatch items;
-    StoreTicket ticket = 0;
-    std::atomic<bool> has_items{false};
+struct alignas(64) ThreadExchange::Inbox {
+    Mailbox mailbox;
+    std::vector<Mailbox::Letter> taken;  // its worker's
+};
+
+/// What of one worker waits for another.
+struct alignas(64) ThreadExchange::Way {
     std::atomic<std::size_t> item_count{0};
     std::atomic<bool> is_awaited{false};  // by its sender
 };
 
 ThreadExchange::ThreadExchange(std::span<const std::unique_ptr<transport::WorkerLoop>> loops)
-    : loops_(loops), scratch_(loops.size()) {
+    : loops_(loops) {
+    for (std::size_t i = 0; i < loops.size(); ++i) {
+        inboxes_.push_back(std::make_unique<Inbox>());
+    }
     for (std::size_t i = 0; i < loops.size() * loops.size(); ++i) {
-        boxes_.push_back(std::make_unique<Box>());
+        ways_.push_back(std::make_unique<Way>());
     }
 }
 
@@ -28,20 +33,8 @@ ThreadExchange::~ThreadExchange() = default;
 
 void ThreadExchange::post(std::uint32_t from, std::uint32_t to, CrossBatch& batch,
                           StoreTicket ticket) {
-    Box& target = box(from, to);
-    {
-        const std::lock_guard lock{target.mutex};
-        if (target.items.empty()) {
-            target.items.swap(batch);
-        } else {
-            target.items.insert(target.items.end(), std::make_move_iterator(batch.begin()),
-                                std::make_move_iterator(batch.end()));
-        }
-        target.ticket = ticket != 0 ? ticket : target.ticket;
-        target.has_items.store(true, std::memory_order_release);
-        target.item_count.store(target.items.size());
-    }
-    batch.clear();
+    way(from, to).item_count.fetch_add(batch.size());
+    inboxes_[to]->mailbox.post(from, batch, ticket);
     loops_[to]->wake();
 }
 
@@ -50,24 +43,17 @@ void ThreadExchange::post_task(std::uint32_t to, BrokerTask task) {
 }
 
 void ThreadExchange::deliver(std::uint32_t to, Broker& broker) {
-    for (std::uint32_t from = 0; from < loops_.size(); ++from) {
-        Box& source = box(from, to);
-        if (!source.has_items.load(std::memory_order_acquire)) {
-            continue;
+    Inbox& inbox = *inboxes_[to];
+    inbox.mailbox.take(inbox.taken);
+    for (const Mailbox::Letter& letter : inbox.taken) {
+        Way& from = way(letter.from, to);
+        from.item_count.fetch_sub(letter.items.size());
+        if (from.is_awaited.exchange(false)) {
+            loops_[letter.from]->wake();
         }
-        CrossBatch& items = scratch_[to];
-        StoreTicket ticket = 0;
-        {
-            const std::lock_guard lock{source.mutex};
-            items.swap(source.items);
-            ticket = std::exchange(source.ticket, 0);
-            source.has_items.store(false, std::memory_order_release);
-            source.item_count.store(0);
-        }
-        if (source.is_awaited.exchange(false)) {
-            loops_[from]->wake();
-        }
-        broker.on_batch(from, items, ticket);
+    }
+    for (Mailbox::Letter& letter : inbox.taken) {
+        broker.on_batch(letter.from, letter.items, letter.ticket);
     }
 }
 
@@ -76,7 +62,7 @@ bool ThreadExchange::is_ahead(std::uint32_t from) {
     constexpr std::size_t item_count_max = 2048;
     bool is_ahead = false;
     for (std::uint32_t to = 0; to < loops_.size(); ++to) {
-        Box& target = box(from, to);
+        Way& target = way(from, to);
         if (target.item_count.load() > item_count_max) {
             target.is_awaited.store(true);
             // It may have been taken just before, by one that saw nobody waiting.

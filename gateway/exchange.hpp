@@ -11,8 +11,7 @@
 
 namespace gw {
 
-/// Carries batches between worker threads: a box for each (from, to) pair, locked for as long as
-/// it takes to swap or append a vector, and one wake-up a turn.
+/// Carries batches between worker threads: a mailbox for each, and one wake-up a turn.
 class ThreadExchange final : public Exchange {
 public:
     explicit ThreadExchange(std::span<const std::unique_ptr<transport::WorkerLoop>> loops);
@@ -29,14 +28,15 @@ public:
     bool is_ahead(std::uint32_t from);
 
 private:
-    struct Box;
+    struct Inbox;
+    struct Way;
 
-    Box& box(std::uint32_t from, std::uint32_t to) { return *boxes_[from * loops_.size() + to]; }
+    Way& way(std::uint32_t from, std::uint32_t to) { return *ways_[from * loops_.size() + to]; }
 
     std::span<const std::unique_ptr<transport::WorkerLoop>> loops_;
     std::vector<Broker*> brokers_;
-    std::vector<std::unique_ptr<Box>> boxes_;
-    std::vector<CrossBatch> scratch_;  // one a worker
+    std::vector<std::unique_ptr<Inbox>> inboxes_;  // one a worker
+    std::vector<std::unique_ptr<Way>> ways_;       // one for each (from, to) pair
 };
 
 }  // namespace gw

@@ -21,8 +21,9 @@ gw_test(gateway_test
     ${PROJECT_SOURCE_DIR}/tests/support/doctest_main.cpp
     ${PROJECT_SOURCE_DIR}/tests/unit/gateway/control_test.cpp
     ${PROJECT_SOURCE_DIR}/tests/unit/gateway/log_test.cpp
+    ${PROJECT_SOURCE_DIR}/tests/unit/gateway/mailbox_test.cpp
     ${PROJECT_SOURCE_DIR}/tests/unit/gateway/origin_rules_test.cpp
-  DEPS gw::program)
+  DEPS gw::program gw::broker)
 
 find_package(Python3 3.11 REQUIRED COMPONENTS Interpreter)
 add_test(NAME program_test

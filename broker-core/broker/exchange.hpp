@@ -40,8 +40,8 @@ struct CrossDelivery {
 using CrossBatch = std::vector<CrossDelivery>;
 using BrokerTask = std::function<void(Broker&)>;
 
-/// Carries batches between workers. From one worker to another, batches and tasks arrive in the
-/// order in which they were posted.
+/// Carries batches between workers. To one worker batches arrive in the order in which they were
+/// posted, whoever posted them; from one worker tasks do, too.
 class Exchange {
 public:
     virtual ~Exchange() = default;
