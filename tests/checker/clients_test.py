@@ -73,11 +73,12 @@ class Sessions(unittest.TestCase):
     EVENTS = [
         {"e": "connect", "conn": "a#1", "client": "me", "clean": False},
         {"e": "connected", "conn": "a#1", "present": False},
-        {"e": "subscribe", "conn": "a#1", "op": "1", "filters": [{"filter": "x"}, {"filter": "no"}]},
+        {"e": "subscribe", "conn": "a#1", "op": "1", "filters": [
+            {"filter": "x", "qos": 2}, {"filter": "no", "qos": 2}]},
         {"e": "subscribed", "conn": "a#1", "op": "1", "codes": [1, None]},
         {"e": "connect", "conn": "b#1", "client": "other", "clean": True},
         {"e": "connect", "conn": "t#1", "client": "me", "clean": False},
-        {"e": "subscribe", "conn": "t#1", "op": "2", "filters": [{"filter": "y"}]},
+        {"e": "subscribe", "conn": "t#1", "op": "2", "filters": [{"filter": "y", "qos": 1}]},
         {"e": "subscribed", "conn": "t#1", "op": "2", "codes": [0]},
     ]
 
@@ -85,11 +86,17 @@ class Sessions(unittest.TestCase):
         self.assertEqual(sessions.filters(self.EVENTS, "me"), {"x": 1, "y": 0})
         self.assertEqual(sessions.filters(self.EVENTS, "other"), {})
 
+    def test_what_was_not_answered_may_be_there(self):
+        self.assertEqual(sessions.filters(self.EVENTS[:-1], "me"), {"x": 1, "y": 1})
+        end = {"e": "unsubscribe", "conn": "t#1", "op": "3", "filters": ["x"]}
+        self.assertEqual(sessions.filters([*self.EVENTS, end], "me"), {"x": 1, "y": 0})
+
     def test_it_ends_with_unsubscribe_a_clean_connection_and_a_lost_session(self):
-        for event, left in (({"e": "unsubscribe", "conn": "t#1", "op": "3", "filters": ["x"]}, {"y": 0}),
-                            ({"e": "connect", "conn": "a#2", "client": "me", "clean": True}, {}),
-                            ({"e": "connected", "conn": "t#1", "present": False}, {})):
-            self.assertEqual(sessions.filters([*self.EVENTS, event], "me"), left)
+        end = {"e": "unsubscribe", "conn": "t#1", "op": "3", "filters": ["x"]}
+        for events, left in (([end, {"e": "unsubscribed", "conn": "t#1", "op": "3"}], {"y": 0}),
+                             ([{"e": "connect", "conn": "a#2", "client": "me", "clean": True}], {}),
+                             ([{"e": "connected", "conn": "t#1", "present": False}], {})):
+            self.assertEqual(sessions.filters([*self.EVENTS, *events], "me"), left)
 
 
 class Datagrams(unittest.TestCase):

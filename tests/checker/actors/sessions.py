@@ -2,27 +2,31 @@
 
 
 def filters(events, client):
-    """filter -> granted QoS of what this client id is subscribed to, as far as it was answered or may be."""
-    found, asked, conns = {}, {}, set()
+    """filter -> QoS of what this client id is, or may be, subscribed to: what was granted, and what it asked for, or
+    wanted to end, and had no answer. A gateway holds back what is for a filter that is not named again."""
+    found, asked, ended, conns = {}, {}, {}, set()
     for event in events:
         kind = event["e"]
         if kind == "connect" and event["client"] == client:
             conns.add(event["conn"])
-            if event["clean"]:
-                found.clear()
         elif event.get("conn") not in conns:
             continue
-        elif kind == "connected" and event["present"] is False:
-            found.clear()
+        if (kind == "connect" and event["clean"]) or (kind == "connected" and event["present"] is False):
+            found, asked, ended = {}, {}, {}
         elif kind == "subscribe":
             asked[event["op"]] = event["filters"]
         elif kind == "subscribed":
-            for one, code in zip(asked.pop(event["op"]), event["codes"]):
+            for one, code in zip(asked.pop(event["op"], ()), event["codes"]):
                 if code is None:
                     found.pop(one["filter"], None)
                 else:
                     found[one["filter"]] = code
         elif kind == "unsubscribe":
-            for text in event["filters"]:
+            ended[event["op"]] = event["filters"]
+        elif kind == "unsubscribed":
+            for text in ended.pop(event["op"], ()):
                 found.pop(text, None)
+    for each in asked.values():
+        for one in each:
+            found.setdefault(one["filter"], one["qos"])
     return found
