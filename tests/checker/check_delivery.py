@@ -127,6 +127,12 @@ def _first_counts(timeline, life, one, event):
     return event["qos"] != 0 and any(True for _ in _owed_versions(timeline, life, one))
 
 
+def _was_replaced(timeline, life, event):
+    """Whether the session had gone to a newer connection: what its reader, who did not know, then read had come before."""
+    begun = timeline.conns[event["conn"]].t_connect
+    return any(each.t_connect > begun and each.t_connected <= event["t"] for each in life.conns)
+
+
 def order(timeline):
     """First deliveries in the order of publication, for each session, publisher, topic and QoS."""
     for life in timeline.lives:
@@ -139,7 +145,7 @@ def order(timeline):
             if any(matches(pattern, one.topic) for pattern in shared):
                 continue
             seen.add(one.op)
-            if event.get("returned"):
+            if event.get("returned") or _was_replaced(timeline, life, event):
                 continue
             key = (one.actor, one.topic, one.qos, event["qos"])
             before = highest.get(key)

@@ -173,6 +173,12 @@ class Order(JudgeTest):
         self.assert_clean(self.story().message(2.1, "s#1", "p.1").message(2.6, "s#1", "p.2")
                           .message(2.7, "s#1", "p.1").drained(5, "s#1"))
 
+    def test_what_is_read_late_had_come_before_the_session_went_elsewhere(self):
+        story = self.story().connect(2.2, "s#2", "s", clean=False, present=True).message(2.6, "s#2", "p.2")
+        self.assert_found("order", story.message(2.7, "s#2", "p.1").drained(5, "s#2"))
+        story = self.story().connect(2.2, "s#2", "s", clean=False, present=True).message(2.6, "s#2", "p.2")
+        self.assertNotIn("order", self.kinds(story.message(2.7, "s#1", "p.1").drained(5, "s#2")))
+
     def test_another_topic(self):
         story = pair().subscribe(1, "s#1", "#").publish(2, "p#1", "p.1", "a").publish(2.5, "p#1", "p.2", "b")
         self.assert_clean(story.message(2.6, "s#1", "p.2", "b").message(2.7, "s#1", "p.1", "a").drained(5, "s#1"))
