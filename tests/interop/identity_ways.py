@@ -53,6 +53,10 @@ class Way:
     def name(self, topic):
         """Says that it is there for a subscription which the session has."""
 
+    def settle(self):
+        """Waits until the gateway has heard what this client has acknowledged: it answers in order."""
+        self.publish(self.test.topic("after"), b"")
+
     def close(self):
         """Goes without a word."""
         self.wire.close()

@@ -104,6 +104,7 @@ class Options(IdentityTest):
             found = way.wire.message()
         self.assertEqual((found.payload, found.retain, found.qos), (b"kept", True, 1))
         self.assertEqual(found.properties.all("subscription_identifier"), [7])
+        way.settle()
 
     @ours_only("protocols")
     @harness.waits(20)

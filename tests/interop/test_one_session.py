@@ -32,6 +32,7 @@ class OneSession(IdentityTest):
                 sender.publish(topic, text, 1 + number % 2)
             two.name(topic)
             self.assertEqual(two.until_end(), texts, name)
+            two.settle()
             two.close()
             sender.publish(topic, b"back", 1)
             sender.publish(topic, END, 1)
@@ -55,6 +56,7 @@ class OneSession(IdentityTest):
                 sender.publish(topic, text, 1)
             self.assertEqual(one.receive(), texts[0], name)
             self.assertEqual(one.receive(acknowledge=False), texts[1], name)
+            one.settle()
             one.close()
             for text in [*texts[3:], END]:
                 sender.publish(topic, text, 2)
@@ -78,7 +80,7 @@ class OneSession(IdentityTest):
                 sender.publish(topic, text, 1)
             self.assertEqual(one.receive(), texts[0], name)
             self.assertEqual(one.receive(acknowledge=False), texts[1], name)
-            one.publish(self.topic("after"), b"", 1)  # the answer: it has heard the acknowledgement
+            one.settle()
             two = second(self, name)
             two.name(topic)
             self.assertEqual(two.until_end(), texts[1:], name)
