@@ -308,7 +308,7 @@ void measure_retained_of(std::uint32_t count) {
     const std::vector<gw::MessagePtr> messages = shuffled_messages(count);
     malloc_trim(0);
     const std::size_t before = resident_bytes();
-    gw::RetainedStore store{{.hash_key = 0x1234567}};
+    gw::RetainedStore store{{}};
     const auto set_all = [&] {
         const auto start = Clock::now();
         for (const gw::MessagePtr& message : messages) {
