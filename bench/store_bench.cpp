@@ -5,6 +5,7 @@
 //
 // FOLDER (default: the current one) says which disk is measured; its files are removed again.
 #include "broker-core/storage/log_store/log_store.hpp"
+#include "gateway/protocols/known_protocols.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -120,7 +121,7 @@ private:
         message.qos = Qos::at_least_once;
         message.arrival = WallTime{Milliseconds{1'700'000'000'000}};
         message.client_id = "publisher-0001";
-        message.protocol = Protocol::mqtt_3_1_1;
+        message.protocol = mqtt::protocol_3_1_1.number;
         append_message(out, message);
         append_delivery(out, {.session = 1 + id % session_count,
                               .sequence = 1 + id / session_count,

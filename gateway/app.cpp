@@ -4,6 +4,7 @@
 #include "gateway/access/acl_file.hpp"
 #include "gateway/memory_budget.hpp"
 #include "gateway/origin_rules.hpp"
+#include "gateway/protocols/known_protocols.hpp"
 #include "gateway/protocols/mqtt.hpp"
 #include "gateway/protocols/stomp.hpp"
 #include "gateway/protocols/websocket.hpp"
@@ -69,6 +70,7 @@ App::App(const config::Config& config, Log& log)
     shared_ = std::make_unique<BrokerShared>(router_options(config, worker_count, hash_key),
                                              retained_options(config), hash_key);
     shared_->worker_count = worker_count;
+    shared_->protocols = known_protocols();
     shared_->log = &log_;
     for (std::uint32_t i = 0; i < worker_count; ++i) {
         loops_.push_back(std::make_unique<transport::WorkerLoop>(i));

@@ -27,7 +27,7 @@ std::string line_of(const Session& session) {
     const bool has_peer = client.port != 0 || !client.peer_name.empty();
     const std::string peer = has_peer ? client.peer() : std::string{};
     const LogField fields[] = {{"client_id", client.client_id},
-                               {"protocol", protocol_name(client.protocol)},
+                               {"protocol", client.protocol->name},
                                {"address", peer},
                                {"username", client.username.view()},
                                {"proven_by", auth_source_name(client.source)},

@@ -101,7 +101,8 @@ void Store::on_loaded(std::uint32_t worker, SessionRef ref, std::vector<LoadedMe
         std::vector<LoadedBody> bodies;
         for (const LoadedMessage& message : *shared) {
             bodies.push_back({message.id, message.state == LoadedMessage::State::loaded
-                                              ? message_of(message.record, broker.now())
+                                              ? message_of(message.record,
+                                                           broker.shared().protocols, broker.now())
                                               : MessagePtr{}});
         }
         broker.on_loaded(ref, bodies);

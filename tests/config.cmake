@@ -23,6 +23,7 @@ gw_test(gateway_test
     ${PROJECT_SOURCE_DIR}/tests/unit/gateway/log_test.cpp
     ${PROJECT_SOURCE_DIR}/tests/unit/gateway/mailbox_test.cpp
     ${PROJECT_SOURCE_DIR}/tests/unit/gateway/origin_rules_test.cpp
+    ${PROJECT_SOURCE_DIR}/tests/unit/gateway/protocols_test.cpp
   DEPS gw::program gw::broker)
 
 find_package(Python3 3.11 REQUIRED COMPONENTS Interpreter)

@@ -77,7 +77,7 @@ struct Credentials {
     std::optional<std::string_view> username{};
     std::optional<Bytes> password{};
     const PeerInfo& peer;
-    Protocol protocol = Protocol::internal;
+    const ProtocolTraits* protocol = &internal_protocol;
     bool allow_anonymous = false;  // what the core finds, from where the client speaks
     /// The client shows nothing: name and password are those that its listener has for all.
     bool is_fixed_user = false;

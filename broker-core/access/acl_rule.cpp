@@ -4,28 +4,6 @@
 
 namespace gw {
 
-namespace {
-
-std::string_view family_of(Protocol protocol) {
-    switch (protocol) {
-        case Protocol::internal:
-            return "internal";
-        case Protocol::mqtt_3_1:
-        case Protocol::mqtt_3_1_1:
-        case Protocol::mqtt_5:
-            return "mqtt";
-        case Protocol::mqtt_sn:
-            return "mqtt-sn";
-        case Protocol::coap:
-            return "coap";
-        case Protocol::stomp:
-            return "stomp";
-    }
-    GW_UNREACHABLE();
-}
-
-}  // namespace
-
 bool AclCondition::fits(std::string_view value) const {
     return !value.empty() && std::any_of(texts.begin(), texts.end(), [value](const Text& one) {
         return one.is_prefix ? value.starts_with(one.text) : value == one.text;
@@ -55,7 +33,7 @@ bool AclCondition::has_value(const ClientIdentity& client) const {
                                    return one.first == attribute && fits(one.second);
                                });
         case AclSubject::protocol:
-            return std::find(protocols.begin(), protocols.end(), family_of(client.protocol)) !=
+            return std::find(protocols.begin(), protocols.end(), client.protocol->family) !=
                    protocols.end();
         case AclSubject::anonymous:
             return client.is_anonymous;

@@ -40,7 +40,7 @@ struct AuthRequest {
     std::optional<std::string> username;
     std::optional<std::string> password;
     PeerInfo peer;
-    Protocol protocol = Protocol::internal;
+    const ProtocolTraits* protocol = &internal_protocol;
     bool allow_anonymous = false;  // what the listener says
     WallTime at{};                 // when it began
     std::uint64_t generation = 0;  // of the accounts, when it began

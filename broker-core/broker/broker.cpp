@@ -345,7 +345,7 @@ void Broker::deliver(Session& session, const MessagePtr& message,
 }
 
 Qos Broker::delivery_qos(const Session& session, const Message& message, Qos granted) const {
-    if (has_subscriber_qos(session.identity->protocol)) {
+    if (session.identity->protocol->has_subscriber_qos) {
         return granted;
     }
     return options_.upgrade_qos ? std::max(message.qos(), granted)

@@ -586,7 +586,7 @@ private:
     void report_stored(StoreTicket ticket, StoreOutcome outcome);
     void forget_unstored_inbound(StoreTicket ticket);
     UnreleasedSet::OnChange inbound_store(const Session& session);
-    void change_packet_ids(Session& session, Protocol protocol);
+    void change_packet_ids(Session& session, PacketIdSpace to);
     void forget_release(const Session& session, const ParkedRelease& one);
     void restore_inbound(Session& session, const std::vector<std::uint64_t>& unreleased);
     bool restore_release(Session& session, Delivery& delivery,

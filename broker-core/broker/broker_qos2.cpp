@@ -9,7 +9,7 @@ namespace gw {
 namespace {
 
 PacketIdSpace space_of(const Session& session) {
-    return packet_id_space(session.identity->protocol);
+    return session.identity->protocol->packet_ids;
 }
 
 ExactlyOnce& exactly_once_of(Session& session) {
@@ -76,9 +76,8 @@ void Broker::forget_unstored_inbound(StoreTicket ticket) {
 /// an exchange of that kind, or with its own packet ids, must not end it: the PUBREL of a delivery
 /// waits for the protocol whose PUBREC was received, since many clients hand a message on at
 /// PUBREL only.
-void Broker::change_packet_ids(Session& session, Protocol protocol) {
+void Broker::change_packet_ids(Session& session, PacketIdSpace to) {
     const PacketIdSpace from = space_of(session);
-    const PacketIdSpace to = packet_id_space(protocol);
     if (session.exactly_once) {
         session.exactly_once->inbound.begin_connection(to, inbound_store(session));
     }
@@ -124,7 +123,8 @@ void Broker::restore_inbound(Session& session, const std::vector<std::uint64_t>&
 /// Takes the delivery if it is one of those whose PUBREC had come.
 bool Broker::restore_release(Session& session, Delivery& delivery,
                              const std::vector<std::uint64_t>& released) {
-    for (PacketIdSpace space : {PacketIdSpace::mqtt, PacketIdSpace::mqtt_sn, PacketIdSpace::none}) {
+    for (std::uint8_t number = 0; number <= packet_id_space_max; ++number) {
+        PacketIdSpace space{number};
         const std::uint64_t stored = stored_release(delivery.sequence, space);
         if (!std::binary_search(released.begin(), released.end(), stored)) {
             continue;

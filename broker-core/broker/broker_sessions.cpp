@@ -40,24 +40,11 @@ void append_raw_field(std::string& json, std::string_view name, std::string_view
     json += value;
 }
 
-/// EMQ told the protocol level; adapters other than MQTT give their name.
-void append_protocol(std::string& json, Protocol protocol) {
-    switch (protocol) {
-        case Protocol::mqtt_3_1:
-            append_raw_field(json, "protocol", "3");
-            return;
-        case Protocol::mqtt_3_1_1:
-            append_raw_field(json, "protocol", "4");
-            return;
-        case Protocol::mqtt_5:
-            append_raw_field(json, "protocol", "5");
-            return;
-        case Protocol::internal:
-        case Protocol::mqtt_sn:
-        case Protocol::coap:
-        case Protocol::stomp:
-            append_field(json, "protocol", protocol_name(protocol));
-            return;
+void append_protocol(std::string& json, const ProtocolTraits& protocol) {
+    if (protocol.level != 0) {
+        append_raw_field(json, "protocol", std::to_string(unsigned{protocol.level}));
+    } else {
+        append_field(json, "protocol", protocol.name);
     }
 }
 
@@ -165,7 +152,7 @@ void Broker::tell_refusal(const OpenSession& request, ReasonCode reason,
         shared_.log->info("client.refused",
                           {{"client_id", request.client_id},
                            {"peer", identity->peer()},
-                           {"protocol", protocol_name(request.protocol)},
+                           {"protocol", request.protocol->name},
                            {"reason", reason_text(reason)},
                            {"detail", why ? door_reason_name(*why) : std::string_view{}},
                            {"not_logged", passed_over}});
@@ -246,7 +233,7 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
         if (session->will && session->will_at <= now_.monotonic && !request.is_restored) {
             publish_will(*session);
         }
-        change_packet_ids(*session, request.protocol);
+        change_packet_ids(*session, request.protocol->packet_ids);
         session->identity = make_identity(request, auth, session->ref());
         session->is_identity_restored = request.is_restored;
         if (!request.is_restored && may_have_lost_rights(*session)) {
@@ -264,7 +251,7 @@ OpenedSession Broker::open_session(OpenSession&& request, const AuthDecision& au
         std::min(request.inflight_max != 0 ? request.inflight_max : options_.inflight_max,
                  request.receive_maximum);
     session->no_local_always =
-        request.is_bridge || (options_.ignore_loop_deliver && request.protocol != Protocol::mqtt_5);
+        request.is_bridge || (options_.ignore_loop_deliver && !request.protocol->has_no_local);
     session->waits_for_store = request.waits_for_store;
     session->is_starting = true;
     session->is_leaving = false;
@@ -515,7 +502,7 @@ void Broker::emit_connected(const Session& session, bool clean_start, ReasonCode
     shared_.log->info("client.connected", {{"client_id", client.client_id},
                                            {"username", client.username.view()},
                                            {"peer", client.peer()},
-                                           {"protocol", protocol_name(client.protocol)},
+                                           {"protocol", client.protocol->name},
                                            {"clean_start", clean_start}});
     if (!options_.presence_events) {
         return;
@@ -526,7 +513,7 @@ void Broker::emit_connected(const Session& session, bool clean_start, ReasonCode
     append_field(json, "ipaddress", address_of(client.peer()));
     append_raw_field(json, "session", session.is_persistent() ? "true" : "false");
     append_raw_field(json, "clean_sess", clean_start ? "true" : "false");
-    append_protocol(json, client.protocol);
+    append_protocol(json, *client.protocol);
     append_raw_field(json, "connack", std::to_string(static_cast<unsigned>(reason)));
     append_raw_field(json, "ts", unix_seconds(now_.wall));
     json += '}';

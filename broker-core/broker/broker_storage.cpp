@@ -320,7 +320,7 @@ void Broker::keep_state(Session& session) {
     }
     SessionState state;
     state.username = session.identity->username.str();
-    state.protocol = session.identity->protocol;
+    state.protocol = session.identity->protocol->number;
     state.is_anonymous = session.identity->is_anonymous;
     state.strength = session.identity->strength;
     state.is_online = session.link != nullptr;
@@ -360,7 +360,7 @@ void Broker::restore_session(StoredSession&& restored) {
     const SessionState& state = restored.state;
     OpenSession request;
     request.client_id = restored.client_id;
-    request.protocol = state.protocol;
+    request.protocol = &shared_.protocols.by_number(state.protocol);
     request.restored_mountpoint = state.mountpoint;
     request.expiry_interval = std::max(state.expiry_interval, 1U);
     AuthDecision auth;

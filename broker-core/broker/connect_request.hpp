@@ -50,7 +50,7 @@ struct OpenSession : SessionTerms {
     bool is_restored = false;
     /// Without rules of `origin`: the mount point that the session of the store has.
     std::string_view restored_mountpoint{};
-    Protocol protocol = Protocol::internal;
+    const ProtocolTraits* protocol = &internal_protocol;
 };
 
 struct OpenedSession {

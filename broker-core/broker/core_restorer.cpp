@@ -104,7 +104,7 @@ void CoreRestorer::on_session(RestoredSession& stored) {
 void CoreRestorer::on_retained(std::string_view topic, const MessageRecord& record) {
     MessageRecord message = record;
     message.topic = topic;
-    shared_.retained.set(message_of(message, now_));
+    shared_.retained.set(message_of(message, shared_.protocols, now_));
 }
 
 void CoreRestorer::finish(const Fetch& fetch) {
@@ -134,7 +134,7 @@ void CoreRestorer::finish(const Fetch& fetch) {
 }
 
 void CoreRestorer::resume_publish(const LoadedMessage& body, std::string_view whom) {
-    const MessagePtr message = message_of(body.record, now_);
+    const MessagePtr message = message_of(body.record, shared_.protocols, now_);
     message->claim_store_id(body.id);
     if (const auto workers = HeldFor::parse(whom)) {
         const MatchPtr match = shared_.router.match(0, message->topic());

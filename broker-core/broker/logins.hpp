@@ -25,7 +25,7 @@ struct Login {
     std::string client_id;
     std::optional<std::string> username;
     PeerInfo peer;
-    Protocol protocol = Protocol::internal;
+    const ProtocolTraits* protocol = &internal_protocol;
     bool is_fixed_user = false;
     bool is_moving = false;  // prove_again: from `peer`, not from where it is
     SessionTerms terms;

@@ -61,6 +61,7 @@ struct BrokerShared {
     std::shared_ptr<AuthMethods> auth_methods;  // null: none
     std::shared_ptr<Door> door;                 // null: nobody is kept out
     HookSetPtr hooks;                           // that brokers start with; null: none
+    ProtocolList protocols;                     // that adapters speak here
     Log* log = nullptr;
     std::atomic<MemoryGrade> memory_grade{MemoryGrade::normal};
     std::atomic<std::uint64_t> session_count{0};

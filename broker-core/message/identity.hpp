@@ -4,6 +4,7 @@
 #include "broker-core/base/intrusive_ptr.hpp"
 #include "broker-core/base/ip_address.hpp"
 #include "broker-core/base/small_text.hpp"
+#include "broker-core/message/protocol_traits.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -39,27 +40,6 @@ struct SessionRef {
     std::uint64_t key() const { return static_cast<std::uint64_t>(worker_generation) << 32 | slot; }
     bool operator==(const SessionRef&) const = default;
 };
-
-/// The protocol that a client speaks.
-enum class Protocol : std::uint8_t {
-    internal,
-    mqtt_3_1,
-    mqtt_3_1_1,
-    mqtt_5,
-    mqtt_sn,
-    coap,
-    stomp,
-};
-
-/// Whether the subscription alone decides about the QoS of a delivery, whatever the message was
-/// published with: STOMP's ack modes do (STOMP 1.2, "SUBSCRIBE ack Header"), and a message that was
-/// not acknowledged must be there to be sent again.
-inline bool has_subscriber_qos(Protocol protocol) {
-    return protocol == Protocol::stomp;
-}
-
-/// Name of the protocol as events and logs give it ("MQTT 3.1.1").
-const char* protocol_name(Protocol protocol);
 
 /// What has proven who a client is.
 enum class AuthSource : std::uint8_t {
@@ -129,16 +109,16 @@ struct AccessSlot {
 /// Who a client is: made when its CONNECT is accepted, shared by all that it publishes, never
 /// changed.
 struct ClientIdentity : RefCounted<ClientIdentity> {
-    Protocol protocol = Protocol::internal;
-    AuthSource source = AuthSource::none;
-    ProofStrength strength = ProofStrength::none;
+    AuthSource source : 4 = AuthSource::none;
+    ProofStrength strength : 4 = ProofStrength::none;
     bool is_anonymous : 1 = true;       // `username`, if any, was not proven
     bool is_superuser : 1 = false;      // no access rule is asked
     bool is_administrator : 1 = false;  // may read $SYS
     bool is_bridge : 1 = false;  // keeps the retain flag, gets no echo (protocol level 0x80 bit)
+    std::uint16_t port = 0;      // where `peer_name` is empty
+    const ProtocolTraits* protocol = &internal_protocol;
     SessionRef session;
-    IpAddress ip;            // zero for Unix sockets
-    std::uint16_t port = 0;  // where `peer_name` is empty
+    IpAddress ip;  // zero for Unix sockets
     std::string client_id;
     SmallText username;
     SmallText peer_name;   // what peer() gives when it is more than address and port

@@ -18,6 +18,9 @@ constexpr std::uint64_t parked_bit = 1ULL << 18;
 constexpr unsigned fingerprint_shift = 19;
 constexpr unsigned release_space_shift = 50;
 
+/// The only one that there was when none was written.
+constexpr PacketIdSpace first_space{1};
+
 /// The same in every process: it is stored. Never 0.
 std::uint32_t fingerprint_of(const InboundPublish& publish) {
     const std::uint64_t topic = hash_text(publish.topic, publish.retain ? 1 : 2);
@@ -27,22 +30,6 @@ std::uint32_t fingerprint_of(const InboundPublish& publish) {
 }
 
 }  // namespace
-
-PacketIdSpace packet_id_space(Protocol protocol) {
-    switch (protocol) {
-        case Protocol::mqtt_3_1:
-        case Protocol::mqtt_3_1_1:
-        case Protocol::mqtt_5:
-            return PacketIdSpace::mqtt;
-        case Protocol::mqtt_sn:
-            return PacketIdSpace::mqtt_sn;
-        case Protocol::internal:
-        case Protocol::coap:
-        case Protocol::stomp:
-            return PacketIdSpace::none;
-    }
-    GW_UNREACHABLE();
-}
 
 std::uint64_t stored_release(std::uint64_t sequence, PacketIdSpace space) {
     return sequence | static_cast<std::uint64_t>(space) << release_space_shift;
@@ -61,7 +48,7 @@ Unreleased Unreleased::from_stored(std::uint64_t stored) {
     one.fingerprint = static_cast<std::uint32_t>(stored >> fingerprint_shift);
     one.packet_id = static_cast<std::uint16_t>(stored);
     const std::uint64_t space = stored >> space_shift & space_mask;
-    one.space = static_cast<PacketIdSpace>(space != space_mask ? space : 0);
+    one.space = static_cast<PacketIdSpace>(space <= packet_id_space_max ? space : 0);
     one.age = (stored & parked_bit) != 0 ? Age::parked : Age::earlier;
     return one;
 }
@@ -200,7 +187,7 @@ void UnreleasedSet::forget(const Unreleased& inserted, const OnChange& on_change
 void UnreleasedSet::restore(std::uint64_t stored, PacketIdSpace space, const OnChange& on_change) {
     Unreleased one = Unreleased::from_stored(stored);
     if (one.space == PacketIdSpace::none) {
-        one.space = space != PacketIdSpace::none ? space : PacketIdSpace::mqtt;
+        one.space = space != PacketIdSpace::none ? space : first_space;
     }
     if (one.space != space) {
         one.age = Unreleased::Age::parked;

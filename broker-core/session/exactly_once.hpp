@@ -1,6 +1,6 @@
 #pragma once
 
-#include "broker-core/message/identity.hpp"
+#include "broker-core/message/protocol_traits.hpp"
 #include "broker-core/session/delivery.hpp"
 
 #include <cstddef>
@@ -11,17 +11,6 @@
 #include <vector>
 
 namespace gw {
-
-/// Whose packet ids a protocol's exchanges at QoS 2 use. A device has another program, with ids and
-/// exchanges of its own, for MQTT than for MQTT-SN; the versions and transports of MQTT cannot be
-/// told apart so. The numbers are stored.
-enum class PacketIdSpace : std::uint8_t {
-    none = 0,  // a protocol without such ids; in the store also: that of the session's protocol
-    mqtt = 1,
-    mqtt_sn = 2,
-};
-
-PacketIdSpace packet_id_space(Protocol protocol);
 
 /// What a client publishes at QoS 2, as far as it tells whether that is new.
 struct InboundPublish {

@@ -86,7 +86,7 @@ void encode_session_state(ByteBuffer& out, const SessionState& state) {
     const std::uint8_t version = version_for(state);
     out.u8(version);
     out.u8(static_cast<std::uint8_t>(flags));
-    out.u8(static_cast<std::uint8_t>(state.protocol));
+    out.u8(state.protocol);
     out.u32_be(state.expiry_interval);
     put_u64(out, static_cast<std::uint64_t>(state.disconnected_at.time_since_epoch().count()));
     put_u64(out, state.last_sequence);
@@ -126,7 +126,7 @@ Result<SessionState> decode_session_state(Bytes bytes) {
     }
     SessionState state;
     const std::uint8_t flags = in.u8();
-    const std::uint8_t protocol = in.u8();
+    state.protocol = in.u8();
     state.is_anonymous = (flags & anonymous) != 0;
     state.is_online = (flags & online) != 0;
     if (!state.is_anonymous) {
@@ -165,11 +165,9 @@ Result<SessionState> decode_session_state(Bytes bytes) {
     if (version >= 6) {
         state.replay = get_replay(in);
     }
-    if (in.failed() || !in.at_end() || version == 0 || (version >= 6 && !state.replay) ||
-        protocol > static_cast<std::uint8_t>(Protocol::stomp)) {
+    if (in.failed() || !in.at_end() || version == 0 || (version >= 6 && !state.replay)) {
         return Error{Errc::corrupt, "session state is damaged"};
     }
-    state.protocol = static_cast<Protocol>(protocol);
     return state;
 }
 

@@ -25,7 +25,7 @@ struct StoredReplay {
 /// What is stored of a session beside its subscriptions and deliveries.
 struct SessionState {
     std::string username;
-    Protocol protocol = Protocol::internal;
+    std::uint8_t protocol = 0;  // ProtocolTraits::number
     bool is_anonymous = true;
     /// By which its client was let in. Of a client with a name, from a store that did not keep it:
     /// the weakest that there is.

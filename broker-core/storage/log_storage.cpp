@@ -24,7 +24,7 @@ MessageRecord record_of(std::uint64_t id, const Message& message, Now now) {
     if (const ClientIdentity* const publisher = message.publisher().get()) {
         record.client_id = publisher->client_id;
         record.username = publisher->username;
-        record.protocol = publisher->protocol;
+        record.protocol = publisher->protocol->number;
         record.is_anonymous = publisher->is_anonymous;
         record.is_bridge = publisher->is_bridge;
     }
@@ -33,7 +33,7 @@ MessageRecord record_of(std::uint64_t id, const Message& message, Now now) {
 
 }  // namespace
 
-MessagePtr message_of(const MessageRecord& record, Now now) {
+MessagePtr message_of(const MessageRecord& record, const ProtocolList& protocols, Now now) {
     const auto monotonic = [now](WallTime time) {
         return now.monotonic + (time - now.wall);
     };
@@ -42,7 +42,7 @@ MessagePtr message_of(const MessageRecord& record, Now now) {
         auto identity = std::make_unique<ClientIdentity>();
         identity->client_id = std::string{record.client_id};
         identity->username = record.username;
-        identity->protocol = record.protocol;
+        identity->protocol = &protocols.by_number(record.protocol);
         identity->is_anonymous = record.is_anonymous;
         identity->is_bridge = record.is_bridge;
         publisher = IdentityPtr{identity.release()};

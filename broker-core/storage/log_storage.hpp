@@ -51,6 +51,6 @@ private:
 };
 
 /// What a stored message is in memory, with times of this process's clock.
-MessagePtr message_of(const MessageRecord& record, Now now);
+MessagePtr message_of(const MessageRecord& record, const ProtocolList& protocols, Now now);
 
 }  // namespace gw

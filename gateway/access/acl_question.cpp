@@ -2,6 +2,7 @@
 
 #include "broker-core/topic/topic.hpp"
 #include "gateway/origin_rules.hpp"
+#include "gateway/protocols/known_protocols.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -27,19 +28,6 @@ std::vector<std::string> lines_of(const std::string& text) {
         rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
     }
     return lines;
-}
-
-std::optional<Protocol> protocol_of(std::string_view name) {
-    if (name.empty() || name == "mqtt") {
-        return Protocol::mqtt_5;
-    }
-    if (name == "mqtt-sn") {
-        return Protocol::mqtt_sn;
-    }
-    if (name == "coap") {
-        return Protocol::coap;
-    }
-    return name == "stomp" ? std::optional{Protocol::stomp} : std::nullopt;
 }
 
 Error bad(std::string text) {
@@ -69,11 +57,13 @@ Result<ClientIdentity> client_of(const config::Config& config, const ManageField
             std::any_of(ranges.begin(), ranges.end(),
                         [&client](const IpRange& range) { return range.contains(client.ip); });
     }
-    const auto protocol = protocol_of(field(fields, "protocol"));
-    if (!protocol) {
+    const std::string family = field(fields, "protocol");
+    const ProtocolTraits* const protocol =
+        known_protocols().of_family(family.empty() ? "mqtt" : family);
+    if (protocol == nullptr) {
         return bad("the protocols are mqtt, mqtt-sn, coap and stomp");
     }
-    client.protocol = *protocol;
+    client.protocol = protocol;
     auto grants = std::make_shared<AuthGrants>();
     grants->groups = lines_of(field(fields, "group"));
     for (const std::string& line : lines_of(field(fields, "attr"))) {

@@ -1,6 +1,7 @@
 #include "tests/support/sim_world.hpp"
 
 #include "broker-core/broker/core_restorer.hpp"
+#include "gateway/protocols/known_protocols.hpp"
 #include "tests/support/open_origin.hpp"
 
 #include <algorithm>
@@ -40,6 +41,7 @@ void SimWorld::make_core() {
     shared_->worker_count = options_.worker_count;
     shared_->access = std::make_shared<NoMatchPolicy>(AccessDecision::allow);
     shared_->authenticator = std::make_shared<AnonymousAuthenticator>();
+    shared_->protocols = known_protocols();
     shared_->log = &log_;
     for (std::uint32_t worker = 0; worker < options_.worker_count; ++worker) {
         if (disk_) {
@@ -407,7 +409,8 @@ void SimWorld::load(std::uint32_t worker, SessionRef ref,
         std::vector<LoadedBody> bodies;
         for (const LoadedMessage& message : messages) {
             bodies.push_back({message.id, message.state == LoadedMessage::State::loaded
-                                              ? message_of(message.record, broker.now())
+                                              ? message_of(message.record,
+                                                           broker.shared().protocols, broker.now())
                                               : MessagePtr{}});
         }
         broker.on_loaded(ref, bodies);

@@ -1,5 +1,7 @@
 #include "tests/support/sn_net.hpp"
 
+#include "gateway/protocols/known_protocols.hpp"
+
 namespace gw::test {
 
 namespace {
@@ -50,7 +52,7 @@ void SnNet::restart(ReasonCode reason) {
     // What the broker still has of sleepers is what it would have read from its store.
     for (std::uint32_t i = 0; i < workers_.size(); ++i) {
         world_.broker(i).for_each_session([](Session& session) {
-            if (session.identity->protocol == Protocol::mqtt_sn) {
+            if (session.identity->protocol == &mqttsn::protocol) {
                 session.link = nullptr;
             }
         });

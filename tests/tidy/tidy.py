@@ -1,7 +1,8 @@
 """Checks of the tree that no compiler makes. `tidy.py CHECK [ROOT]` prints what is wrong, a line each.
 
 layers   each folder includes only what stands below it (docs/architecture.md has the table)
-door     adapters ask the core for what they want done: none asks for rights or makes a message itself
+door     adapters ask the core for what they want done: none asks for rights or makes a message itself;
+         and the core names no protocol
 length   no file is longer than a reader can hold
 traces   no path of a developer's machine, no package registry, no conflict mark, in any file
 links    relative links of documents lead somewhere
@@ -151,13 +152,23 @@ def check_layers(root):
 
 # What adapters, and whatever else is for somebody outside, leave to the core: it alone keeps the order of questions.
 DOOR_FOLDERS = {"adapters", "integrations", "pages", "console"}
-DOOR = re.compile(r'#\s*include\s+"broker-core/(?:access|auth)/|\bMessage::create\b|\bauthorize\s*\(')
+DOOR = re.compile(r'#\s*include\s+"broker-core/(?:access|auth)/|\bMessage::create\b|\bauthorize\s*\(|\bAuthDecision\b')
+# A protocol's name among the core's identifiers. The metrics have some: they are the adapters' counters.
+PROTOCOL = re.compile(r"\b\w*(?:mqtt|stomp|coap|sockjs)\w*\b", re.IGNORECASE)
+TEXT_IN_CODE = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 def check_door(root):
     wrong = []
     for place in files(root):
-        if place.suffix not in SOURCE or place.parts[0] == "tests" or not DOOR_FOLDERS & set(place.parts[:-1]):
+        if place.suffix not in SOURCE or place.parts[0] == "tests":
+            continue
+        if place.parts[0] == "broker-core" and place.parts[1] != "metrics":
+            for number, line in enumerate(read(root, place).splitlines(), 1):
+                found = PROTOCOL.search(TEXT_IN_CODE.sub("", line.split("//")[0]))
+                if found:
+                    wrong.append(f"{place}:{number}: {found.group(0)}: the core names no protocol; ask ProtocolTraits")
+        if not DOOR_FOLDERS & set(place.parts[:-1]):
             continue
         for number, line in enumerate(read(root, place).splitlines(), 1):
             found = DOOR.search(line.split("//")[0])

@@ -42,7 +42,8 @@ class TidyTest(unittest.TestCase):
 
     def test_what_is_the_cores_is_found_in_adapters(self):
         for line in ('#include "broker-core/access/access.hpp"', "auto m = Message::create({.topic = t});",
-                     "return broker_.authorize(*session_, request);"):
+                     "return broker_.authorize(*session_, request);",
+                     "void on(const AuthDecision& decision);"):
             for name in ("adapters/x/machine/a.cpp", "gateway/integrations/y/a.hpp", "pages/a.cpp"):
                 self.write(name, f"// Message::create\n{line}\n")
                 found = tidy.check_door(self.root)
@@ -51,6 +52,16 @@ class TidyTest(unittest.TestCase):
             self.write("broker-core/broker/a.cpp", line + "\n")
             self.write("tests/unit/adapters/x/a.cpp", line + "\n")
             self.assertEqual(tidy.check_door(self.root), [])
+
+    def test_a_protocol_that_the_core_names_is_found(self):
+        for line in ("if (protocol == mqtt_sn) {", "bool is_stomp = false;", "namespace gw::CoapThings {"):
+            self.write("broker-core/broker/a.cpp", f"// as STOMP has it\n{line}\n")
+            found = tidy.check_door(self.root)
+            self.assertEqual([one.split(": ")[0] for one in found], ["broker-core/broker/a.cpp:2"], line)
+        self.write("broker-core/broker/a.cpp", 'auto text = "of MQTT";  // MQTT 5.0, 4.7\n')
+        self.write("broker-core/metrics/a.hpp", "Counter stomp_frames;\n")
+        self.write("adapters/stomp/machine/a.cpp", "bool is_stomp = true;\n")
+        self.assertEqual(tidy.check_door(self.root), [])
 
     def test_an_include_of_a_higher_layer_is_found(self):
         for name, include, told in (

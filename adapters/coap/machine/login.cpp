@@ -1,5 +1,6 @@
 // Who sends a request, and the session behind it.
 #include "adapters/coap/machine/machine.hpp"
+#include "adapters/coap/machine/protocol.hpp"
 #include "broker-core/base/hash.hpp"
 
 #include <algorithm>
@@ -81,7 +82,7 @@ std::string Machine::new_id() {
 Client* Machine::find_client(std::string_view client_id) {
     Session* const session = broker_.find_session(client_id);
     if (session == nullptr || session->link == nullptr ||
-        session->identity->protocol != Protocol::coap) {
+        session->identity->protocol != &protocol) {
         return nullptr;
     }
     auto* const client = static_cast<Client*>(session->link);
@@ -135,7 +136,7 @@ std::string_view Machine::shown_username(const Incoming& in) {
 
 Credentials Machine::shown(const Incoming& in, std::string_view client_id, const PeerInfo& peer) {
     const Query& query = in.target.query;
-    Credentials shown{.client_id = client_id, .peer = peer, .protocol = Protocol::coap};
+    Credentials shown{.client_id = client_id, .peer = peer, .protocol = &protocol};
     if (const std::string_view name = shown_username(in); query.username || !name.empty()) {
         shown.username = name;
     }

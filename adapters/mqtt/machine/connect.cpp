@@ -1,5 +1,6 @@
 // CONNECT, CONNACK and AUTH (MQTT 5.0, 3.1, 3.2, 3.15 and 4.12).
 #include "adapters/mqtt/machine/connection_machine.hpp"
+#include "adapters/mqtt/machine/protocol.hpp"
 
 #include <algorithm>
 #include <string>
@@ -8,18 +9,6 @@
 namespace gw::mqtt {
 
 namespace {
-
-Protocol protocol_of(Version version) {
-    switch (version) {
-        case Version::v3_1:
-            return Protocol::mqtt_3_1;
-        case Version::v3_1_1:
-            return Protocol::mqtt_3_1_1;
-        case Version::v5:
-            return Protocol::mqtt_5;
-    }
-    GW_UNREACHABLE();
-}
 
 std::unique_ptr<gw::Will> will_of(const Will& will) {
     auto kept = std::make_unique<gw::Will>();
@@ -156,7 +145,7 @@ Credentials ConnectionMachine::credentials_of(const ConnectPacket& packet) const
                                               : std::optional<std::string_view>{peer.username},
             .password = packet.password,
             .peer = peer,
-            .protocol = protocol_of(packet.version)};
+            .protocol = &protocol_of(packet.version)};
 }
 
 SessionTerms ConnectionMachine::terms_of(const ConnectPacket& packet) const {

@@ -1,6 +1,7 @@
 // CONNECT, the dialogue about the will, and who the client is (MQTT-SN 1.2, 6.2 and 6.3).
 #include "adapters/mqttsn/machine/connection.hpp"
 #include "adapters/mqttsn/machine/gateway.hpp"
+#include "adapters/mqttsn/machine/protocol.hpp"
 #include "broker-core/base/utf8.hpp"
 
 #include <algorithm>
@@ -109,7 +110,7 @@ void Connection::take_answer(LoginAnswer& answer) {
 }
 
 Credentials Connection::credentials(std::string_view id, const PeerInfo& peer) const {
-    Credentials shown{.client_id = id, .peer = peer, .protocol = Protocol::mqtt_sn};
+    Credentials shown{.client_id = id, .peer = peer, .protocol = &protocol};
     if (peer.identity && !peer.identity->psk_identity.empty()) {
         shown.username = peer.identity->psk_identity;
     } else if (options().username) {

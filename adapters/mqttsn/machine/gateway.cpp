@@ -1,5 +1,6 @@
 #include "adapters/mqttsn/machine/gateway.hpp"
 
+#include "adapters/mqttsn/machine/protocol.hpp"
 #include "broker-core/base/hash.hpp"
 #include "broker-core/base/utf8.hpp"
 
@@ -86,7 +87,7 @@ void Gateway::restore_sleepers() {
     std::vector<Session*> sleepers;
     broker_.for_each_session([&sleepers](Session& session) {
         if (session.link == nullptr && session.adapter_state &&
-            session.identity->protocol == Protocol::mqtt_sn) {
+            session.identity->protocol == &protocol) {
             sleepers.push_back(&session);
         }
     });
@@ -102,8 +103,8 @@ void Gateway::restore_sleepers() {
 }
 
 Connection* Gateway::connection_of(const Session* session) {
-    const bool is_ours = session != nullptr && session->link != nullptr &&
-                         session->identity->protocol == Protocol::mqtt_sn;
+    const bool is_ours =
+        session != nullptr && session->link != nullptr && session->identity->protocol == &protocol;
     return is_ours ? static_cast<Connection*>(session->link) : nullptr;
 }
 
@@ -246,8 +247,7 @@ bool Gateway::may_connect(const DatagramSource& source, const Connect& packet) {
     const auto refuse = [&](ReasonCode reason, ReturnCode code) {
         const PeerInfo peer = peer_info(source);
         broker_.refuse_connect(
-            {.client_id = core_id(packet.client_id), .peer = peer, .protocol = Protocol::mqtt_sn},
-            reason);
+            {.client_id = core_id(packet.client_id), .peer = peer, .protocol = &protocol}, reason);
         send(source.peer, source.node, Connack{code});
         return false;
     };
@@ -443,10 +443,8 @@ IdentityPtr Gateway::connectionless_identity(const DatagramSource& source) {
     if (!is_current) {
         PeerInfo peer = peer_info(source);
         peer.port = source.peer.port;  // not by which node
-        connectionless_ = broker_.unowned_identity({.client_id = client_id,
-                                                    .username = username,
-                                                    .peer = peer,
-                                                    .protocol = Protocol::mqtt_sn});
+        connectionless_ = broker_.unowned_identity(
+            {.client_id = client_id, .username = username, .peer = peer, .protocol = &protocol});
     }
     return connectionless_;
 }

@@ -1,5 +1,6 @@
 // CONNECT, STOMP and CONNECTED (STOMP 1.2, "Connecting").
 #include "adapters/stomp/machine/connection_machine.hpp"
+#include "adapters/stomp/machine/protocol.hpp"
 
 #include <algorithm>
 #include <string>
@@ -79,7 +80,7 @@ ConnectionMachine::Step ConnectionMachine::begin_connect(const Frame& frame) {
                                           : std::optional<std::string_view>{peer.username},
         .password = passcode ? std::optional{as_bytes(*passcode)} : std::nullopt,
         .peer = peer,
-        .protocol = Protocol::stomp};
+        .protocol = &protocol};
     if (own.size() > options_->client_id_bytes_max) {
         broker_.refuse_connect(shown, ReasonCode::client_identifier_not_valid);
         say_goodbye(ReasonCode::client_identifier_not_valid, "client-id too long");

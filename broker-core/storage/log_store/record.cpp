@@ -115,7 +115,7 @@ void append_message_body(ByteBuffer& out, const MessageRecord& record) {
         (record.is_anonymous ? flag_anonymous : 0) | (record.is_bridge ? flag_bridge : 0));
     put_u64(out, record.id);
     out.u8(flags);
-    out.u8(static_cast<std::uint8_t>(record.protocol));
+    out.u8(record.protocol);
     put_u64(out, to_number(record.arrival));
     if (expires) {
         put_u64(out, to_number(record.expires_at));
@@ -173,7 +173,7 @@ std::optional<MessageRecord> decode_message_body(Bytes body) {
     MessageRecord record;
     record.id = read_u64(in);
     const std::uint8_t flags = in.u8();
-    const std::uint8_t protocol = in.u8();
+    record.protocol = in.u8();
     record.arrival = to_time(read_u64(in));
     if ((flags & flag_expires) != 0) {
         record.expires_at = to_time(read_u64(in));
@@ -184,15 +184,13 @@ std::optional<MessageRecord> decode_message_body(Bytes body) {
     record.username = read_text(in, failed);
     record.properties = as_bytes(read_text(in, failed));
     record.payload = in.rest();
-    if (failed || in.failed() || (flags & ~message_flags) != 0 || (flags & qos_mask) == 3 ||
-        protocol > static_cast<std::uint8_t>(Protocol::stomp)) {
+    if (failed || in.failed() || (flags & ~message_flags) != 0 || (flags & qos_mask) == 3) {
         return std::nullopt;
     }
     record.qos = static_cast<Qos>(flags & qos_mask);
     record.retain = (flags & flag_retain) != 0;
     record.is_anonymous = (flags & flag_anonymous) != 0;
     record.is_bridge = (flags & flag_bridge) != 0;
-    record.protocol = static_cast<Protocol>(protocol);
     return record;
 }
 

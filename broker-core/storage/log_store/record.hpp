@@ -30,7 +30,7 @@ struct MessageRecord {
     std::string_view
         client_id;  // of the publisher; it and what follows: empty for the broker's own
     std::string_view username{};
-    Protocol protocol = Protocol::internal;
+    std::uint8_t protocol = 0;  // of the publisher: ProtocolTraits::number
     bool is_anonymous = true;
     bool is_bridge = false;
 };

@@ -69,10 +69,10 @@ void read_message(JsonLine& line, ImportedMessage& out) {
         record.expires_at = WallTime{Milliseconds{line.signed_number("expires_at")}};
     }
     const std::uint64_t protocol = line.number("protocol");
-    if (protocol > static_cast<std::uint64_t>(Protocol::stomp)) {
+    if (protocol > UINT8_MAX) {
         line.note_problem("\"protocol\" is out of range");
     } else {
-        record.protocol = static_cast<Protocol>(protocol);
+        record.protocol = static_cast<std::uint8_t>(protocol);
     }
 }
 

@@ -119,7 +119,7 @@ void write_message(JsonLineWriter& line, const MessageRecord& message) {
     }
     line.text("client_id", message.client_id)
         .text("username", message.username)
-        .number("protocol", static_cast<std::uint64_t>(message.protocol))
+        .number("protocol", message.protocol)
         .flag("anonymous", message.is_anonymous)
         .flag("bridge", message.is_bridge)
         .base64("properties", as_text(message.properties))

@@ -5,6 +5,7 @@
 #include "broker-core/base/random.hpp"
 #include "broker-core/topic/topic.hpp"
 #include "config/acl/acl_parser.hpp"
+#include "gateway/protocols/known_protocols.hpp"
 
 #include <doctest/doctest.h>
 
@@ -85,16 +86,16 @@ TEST_CASE("rules are for those whom all their conditions fit") {
     grants->groups = {"staff", "ops"};
     grants->attributes = {{"site", "berlin"}};
     ann.grants = grants;
-    ann.protocol = Protocol::mqtt_5;
+    ann.protocol = &mqtt::protocol_5;
     ClientIdentity bob = client_of("bob", "dev-2", "192.168.0.1");
-    bob.protocol = Protocol::stomp;
+    bob.protocol = &stomp::protocol;
     ClientIdentity stranger = client_of("ann", "x", "10.0.0.1");
     stranger.is_anonymous = true;
-    stranger.protocol = Protocol::mqtt_3_1_1;
+    stranger.protocol = &mqtt::protocol_3_1_1;
     ClientIdentity local = client_of("", "l");
     local.ip = {};
     local.is_administrator = true;
-    local.protocol = Protocol::mqtt_3_1;
+    local.protocol = &mqtt::protocol_3_1;
     for (const Row& row : rows) {
         CAPTURE(row.who);
         const AclTablePtr table =

@@ -1,6 +1,7 @@
 // Exchanges at QoS 2 of one session whose client moves between protocols.
 #include "broker-core/broker/broker.hpp"
 #include "broker-core/storage/storage.hpp"
+#include "gateway/protocols/known_protocols.hpp"
 #include "tests/support/fake_access.hpp"
 
 #include <doctest/doctest.h>
@@ -53,7 +54,7 @@ struct Moves {
         options.presence_events = false;
         return options;
     }
-    Session& open(Protocol protocol, QuietLink& to, std::string_view id = "c",
+    Session& open(const ProtocolTraits* protocol, QuietLink& to, std::string_view id = "c",
                   std::uint16_t inflight_max = 0) {
         SessionTerms terms;
         terms.clean_start = false;
@@ -94,11 +95,12 @@ struct Moves {
     QuietLink link;
 };
 
-constexpr Protocol every[] = {Protocol::mqtt_3_1, Protocol::mqtt_3_1_1, Protocol::mqtt_5,
-                              Protocol::mqtt_sn,  Protocol::coap,       Protocol::stomp};
+constexpr const ProtocolTraits* every[] = {&mqtt::protocol_3_1, &mqtt::protocol_3_1_1,
+                                           &mqtt::protocol_5,   &mqttsn::protocol,
+                                           &coap::protocol,     &stomp::protocol};
 
-bool has_packet_ids(Protocol protocol) {
-    return protocol != Protocol::coap && protocol != Protocol::stomp;
+bool has_packet_ids(const ProtocolTraits* protocol) {
+    return protocol != &coap::protocol && protocol != &stomp::protocol;
 }
 
 /// What the unmoved watcher got, without the packet ids that are its own.
@@ -113,25 +115,25 @@ Texts payloads(QuietLink& watcher) {
 }  // namespace
 
 TEST_CASE("a message that is not released is doubled by no way there and back, and none is lost") {
-    for (const Protocol home : every) {
-        for (const Protocol away : every) {
+    for (const ProtocolTraits* const home : every) {
+        for (const ProtocolTraits* const away : every) {
             if (!has_packet_ids(home)) {
                 continue;
             }
-            CAPTURE(protocol_name(home));
-            CAPTURE(protocol_name(away));
+            CAPTURE(home->name);
+            CAPTURE(away->name);
             for (const bool is_released : {false, true}) {
                 CAPTURE(is_released);
                 Moves f;
                 QuietLink watcher;
-                f.subscribe(f.open(Protocol::mqtt_5, watcher, "w"), "t");
+                f.subscribe(f.open(&mqtt::protocol_5, watcher, "w"), "t");
                 Session* session = &f.open(home, f.link);
                 f.publish(*session, 7, "one");
                 CHECK(payloads(watcher) == Texts{"one"});
 
                 session = &f.open(away, f.link);
                 const bool has_own_ids =
-                    packet_id_space(home) != packet_id_space(away) && has_packet_ids(away);
+                    home->packet_ids != away->packet_ids && has_packet_ids(away);
                 if (has_own_ids) {
                     f.publish(*session, 7, "other");
                     CHECK(payloads(watcher) == Texts{"other"});
@@ -154,17 +156,17 @@ TEST_CASE("a message that is not released is doubled by no way there and back, a
 }
 
 TEST_CASE("a program that counts anew loses no message to an id of the one before it") {
-    for (const Protocol home : every) {
-        for (const Protocol away : every) {
+    for (const ProtocolTraits* const home : every) {
+        for (const ProtocolTraits* const away : every) {
             if (!has_packet_ids(home)) {
                 continue;
             }
-            CAPTURE(protocol_name(home));
-            CAPTURE(protocol_name(away));
+            CAPTURE(home->name);
+            CAPTURE(away->name);
             for (const bool dup : {false, true}) {  // true: its first try was lost on the way
                 Moves f;
                 QuietLink watcher;
-                f.subscribe(f.open(Protocol::mqtt_5, watcher, "w"), "t");
+                f.subscribe(f.open(&mqtt::protocol_5, watcher, "w"), "t");
                 f.publish(f.open(home, f.link), 7, "one");
                 f.open(away, f.link);
                 f.publish(f.open(home, f.link), 7, "two", dup);
@@ -175,16 +177,16 @@ TEST_CASE("a program that counts anew loses no message to an id of the one befor
 }
 
 TEST_CASE("PUBREL goes to the protocol whose PUBREC has come, however the client moves meanwhile") {
-    for (const Protocol home : every) {
-        for (const Protocol away : every) {
+    for (const ProtocolTraits* const home : every) {
+        for (const ProtocolTraits* const away : every) {
             if (!has_packet_ids(home)) {
                 continue;
             }
-            CAPTURE(protocol_name(home));
-            CAPTURE(protocol_name(away));
+            CAPTURE(home->name);
+            CAPTURE(away->name);
             Moves f;
             QuietLink sender;
-            Session& other = f.open(Protocol::mqtt_5, sender, "p");
+            Session& other = f.open(&mqtt::protocol_5, sender, "p");
             Session* session = &f.open(home, f.link, "c", 1);
             f.subscribe(*session, "t");
             f.publish(other, 1, "one");
@@ -192,7 +194,7 @@ TEST_CASE("PUBREL goes to the protocol whose PUBREC has come, however the client
             CHECK(f.broker.on_pubrec(*session, 1, ReasonCode::success));
 
             session = &f.open(away, f.link, "c", 1);
-            const bool is_same = packet_id_space(home) == packet_id_space(away);
+            const bool is_same = home->packet_ids == away->packet_ids;
             CHECK(f.link.take() == (is_same ? Texts{"release 1"} : Texts{}));
             if (!is_same) {
                 CHECK_FALSE(f.broker.on_pubcomp(*session, 1));
@@ -214,13 +216,13 @@ TEST_CASE("PUBREL goes to the protocol whose PUBREC has come, however the client
 }
 
 TEST_CASE("what was sent and not received goes out again by each protocol, under its packet id") {
-    for (const Protocol home : every) {
-        for (const Protocol away : every) {
-            CAPTURE(protocol_name(home));
-            CAPTURE(protocol_name(away));
+    for (const ProtocolTraits* const home : every) {
+        for (const ProtocolTraits* const away : every) {
+            CAPTURE(home->name);
+            CAPTURE(away->name);
             Moves f;
             QuietLink sender;
-            Session& other = f.open(Protocol::mqtt_5, sender, "p");
+            Session& other = f.open(&mqtt::protocol_5, sender, "p");
             f.subscribe(f.open(home, f.link), "t");
             f.publish(other, 1, "one");
             f.open(away, f.link);
@@ -236,19 +238,19 @@ TEST_CASE("what was sent and not received goes out again by each protocol, under
 TEST_CASE("a PUBREL that has waited while packet ids came round is given up") {
     Moves f;
     QuietLink sender;
-    Session& other = f.open(Protocol::mqtt_5, sender, "p");
-    Session* session = &f.open(Protocol::mqtt_5, f.link);
+    Session& other = f.open(&mqtt::protocol_5, sender, "p");
+    Session* session = &f.open(&mqtt::protocol_5, f.link);
     f.subscribe(*session, "t");
     f.publish(other, 1, "one");
     CHECK(f.broker.on_pubrec(*session, 1, ReasonCode::success));
-    session = &f.open(Protocol::mqtt_sn, f.link);
+    session = &f.open(&mqttsn::protocol, f.link);
     for (std::uint32_t id = 2; id <= 60'001; ++id) {
         f.publish(other, 0, "x");
         REQUIRE(f.broker.on_pubrec(*session, static_cast<std::uint16_t>(id), ReasonCode::success));
         REQUIRE(f.broker.on_pubcomp(*session, static_cast<std::uint16_t>(id)));
     }
     f.link.take();
-    f.open(Protocol::mqtt_5, f.link);
+    f.open(&mqtt::protocol_5, f.link);
     CHECK(f.link.take().empty());
 }
 
@@ -259,7 +261,7 @@ TEST_CASE("a restart leaves each PUBREL and each packet id with its protocol") {
         StoredSession stored;
         stored.store_id = 1;
         stored.client_id = "c";
-        stored.state.protocol = was_sensor ? Protocol::mqtt_sn : Protocol::mqtt_5;
+        stored.state.protocol = was_sensor ? mqttsn::protocol.number : mqtt::protocol_5.number;
         stored.state.expiry_interval = 100;
         stored.state.last_sequence = 2;
         for (std::uint64_t sequence : {1, 2}) {
@@ -269,20 +271,20 @@ TEST_CASE("a restart leaves each PUBREL and each packet id with its protocol") {
             delivery.qos = Qos::exactly_once;
             stored.deliveries.push_back(std::move(delivery));
         }
-        stored.released = {stored_release(1, PacketIdSpace::mqtt),
-                           stored_release(2, PacketIdSpace::mqtt_sn)};
+        stored.released = {stored_release(1, mqtt::protocol_5.packet_ids),
+                           stored_release(2, mqttsn::protocol.packet_ids)};
         stored.unreleased = {1ULL << 16 | 7, 2ULL << 16 | 8};  // with any content
         f.broker.restore_session(std::move(stored));
         f.broker.finish_restore();
         QuietLink watcher;
-        f.subscribe(f.open(Protocol::mqtt_5, watcher, "w"), "t");
+        f.subscribe(f.open(&mqtt::protocol_5, watcher, "w"), "t");
 
-        Session* session = &f.open(Protocol::mqtt_5, f.link);
+        Session* session = &f.open(&mqtt::protocol_5, f.link);
         CHECK(f.link.take() == Texts{"release 1"});
         f.publish(*session, 7, "seven", true);
         f.publish(*session, 8, "eight", true);
         CHECK(payloads(watcher) == Texts{"eight"});
-        session = &f.open(Protocol::mqtt_sn, f.link);
+        session = &f.open(&mqttsn::protocol, f.link);
         CHECK(f.link.take() == Texts{"release 2"});
         f.publish(*session, 7, "seven", true);
         f.publish(*session, 8, "eight", true);

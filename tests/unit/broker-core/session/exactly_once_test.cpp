@@ -14,8 +14,8 @@ using namespace gw;
 
 namespace {
 
-constexpr auto mqtt = PacketIdSpace::mqtt;
-constexpr auto sensor = PacketIdSpace::mqtt_sn;
+constexpr auto mqtt = PacketIdSpace{1};
+constexpr auto sensor = PacketIdSpace{2};
 constexpr auto other = PacketIdSpace::none;
 
 /// A set, and what a store would have of it.

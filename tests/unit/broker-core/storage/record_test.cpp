@@ -2,6 +2,7 @@
 
 #include "broker-core/storage/log_store/crc32c.hpp"
 #include "broker-core/storage/log_store/segment.hpp"
+#include "gateway/protocols/known_protocols.hpp"
 
 #include <doctest/doctest.h>
 
@@ -29,7 +30,7 @@ MessageRecord full_message() {
     message.expires_at = WallTime{Milliseconds{0x0304}};
     message.client_id = "c1";
     message.username = "u";
-    message.protocol = Protocol::mqtt_5;
+    message.protocol = mqtt::protocol_5.number;
     message.is_anonymous = false;
     message.is_bridge = true;
     return message;

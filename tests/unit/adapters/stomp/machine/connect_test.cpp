@@ -1,4 +1,5 @@
 // CONNECT and what may come before, between and after: versions, logins, heart-beats, errors.
+#include "gateway/protocols/known_protocols.hpp"
 #include "tests/support/fake_access.hpp"
 #include "tests/unit/adapters/stomp/machine/stomp_support.hpp"
 
@@ -211,7 +212,7 @@ TEST_CASE("logins go through the authenticator, wherever the answer comes from")
     world.shared().authenticator = authenticator;
     const auto good = logged_in(world, Version::v1_2, {{"login", "ann"}, {"client-id", "c"}});
     CHECK(world.broker().find_session("c")->identity->username == "ann");
-    CHECK(world.broker().find_session("c")->identity->protocol == Protocol::stomp);
+    CHECK(world.broker().find_session("c")->identity->protocol == &stomp::protocol);
 
     StompClient bad{world};
     bad.connect(Version::v1_2, {{"login", "wrong"}});
