@@ -154,8 +154,13 @@ public:
 
     // --- for adapters: who clients are, and their sessions
 
-    /// A random client id, for clients that bring none; core_client_id() of it is this worker's.
-    std::string make_client_id(const OriginRules* rules);
+    /// The core's id of a client who calls himself `own`: as filters rewrite it, and behind the
+    /// mount point of the place. May be `own` itself or `scratch`.
+    std::string_view core_client_id(const OriginRules* rules, const ProtocolTraits& protocol,
+                                    std::string_view own, std::string& scratch) const;
+    /// A random client id, for clients that bring none; core_client_id() of it is this worker's,
+    /// and nobody's yet, unless filters rewrite many ids to the same.
+    std::string make_client_id(const OriginRules* rules, const ProtocolTraits& protocol);
     /// The worker that owns the core's client id; a connection must move there before connect().
     std::uint32_t worker_of(std::string_view client_id) const {
         return shared_.worker_of(client_id);
@@ -443,6 +448,7 @@ private:
     LoginAnswer begin_exchange(AuthToken token, ConnectRequest&& request, SessionLink& link);
     LoginAnswer step_exchange(AuthToken token, Login& login, Bytes data);
     LoginAnswer take_step(AuthToken token, const AuthStep& step);
+    std::optional<ReasonCode> filter_login(Credentials& shown, std::string& name) const;
     std::unique_ptr<AuthExchange> begin_enhanced_auth(std::string_view method,
                                                       const Credentials& credentials);
     void expire_logins();

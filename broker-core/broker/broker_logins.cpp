@@ -57,7 +57,11 @@ LoginAnswer pending(AuthToken token) {
 // ----------------------------------------------------------------------------- for adapters
 
 LoginAnswer Broker::connect(ConnectRequest&& request, SessionLink& link) {
-    const Credentials& shown = request.shown;
+    Credentials& shown = request.shown;
+    std::string filtered_name;
+    if (const auto reason = filter_login(shown, filtered_name)) {
+        return answer_of(refuse(open_request(shown), *reason));
+    }
     const AuthToken token = logins_.next_token();
     if (request.auth_method && !shown.peer.lacks_name) {
         return begin_exchange(token, std::move(request), link);
@@ -78,7 +82,12 @@ LoginAnswer Broker::connect(ConnectRequest&& request, SessionLink& link) {
     return answer;
 }
 
-LoginAnswer Broker::prove_again(Session& session, const Credentials& shown, SessionLink& link) {
+LoginAnswer Broker::prove_again(Session& session, const Credentials& again, SessionLink& link) {
+    Credentials shown = again;
+    std::string filtered_name;
+    if (const auto reason = filter_login(shown, filtered_name)) {
+        return refusal(*reason);
+    }
     const AuthToken token = logins_.next_token();
     const auto decision = decide_login(shown, token);
     if (!decision) {
@@ -131,6 +140,38 @@ void Broker::refuse_connect(const Credentials& shown, ReasonCode reason) {
 }
 
 // ------------------------------------------------------------------------- names and passwords
+
+/// What filters make of a login: a reason to refuse it, or nothing, with another name in `name`
+/// where they have changed it.
+std::optional<ReasonCode> Broker::filter_login(Credentials& shown, std::string& name) const {
+    if (!hooks_->wants(HookPoint::filter_connect)) [[likely]] {
+        return std::nullopt;
+    }
+    ConnectDraft draft{.client_id = own_id(shown.peer.rules.get(), shown.client_id),
+                       .peer = shown.peer,
+                       .protocol = *shown.protocol,
+                       .username = {}};
+    if (shown.username) {
+        draft.username = std::string{*shown.username};
+    }
+    std::optional<ReasonCode> refused;
+    hooks_->ask(HookPoint::filter_connect, [&](MessageFilter& filter) {
+        const FilterAnswer answer = filter.on_connect(draft);
+        if (answer.kind != FilterAnswer::Kind::pass) {
+            refused = answer.error();
+        }
+        return !refused;
+    });
+    if (refused || !shown.peer.username.empty() || shown.is_fixed_user) {
+        return refused;
+    }
+    shown.username.reset();
+    if (draft.username) {
+        name = std::move(*draft.username);
+        shown.username = name;
+    }
+    return std::nullopt;
+}
 
 /// What the door, the transport or the authenticator says at once; nothing: the authenticator
 /// answers later.

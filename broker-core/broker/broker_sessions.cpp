@@ -62,17 +62,36 @@ std::string unix_seconds(WallTime time) {
 
 // ----------------------------------------------------------------------------- authentication
 
-std::string Broker::make_client_id(const OriginRules* rules) {
+std::string_view Broker::core_client_id(const OriginRules* rules, const ProtocolTraits& protocol,
+                                        std::string_view own, std::string& scratch) const {
+    if (!hooks_->wants(HookPoint::rewrite_client_id)) [[likely]] {
+        return mounted_client_id(rules, own, scratch);
+    }
+    std::string id{own};
+    hooks_->ask(HookPoint::rewrite_client_id, [&](MessageFilter& filter) {
+        if (auto other = filter.rewrite_client_id(rules, protocol, id); other && !other->empty()) {
+            id = std::move(*other);
+        }
+        return true;
+    });
+    std::string mounted;
+    scratch = std::string{mounted_client_id(rules, id, mounted)};
+    return scratch;
+}
+
+std::string Broker::make_client_id(const OriginRules* rules, const ProtocolTraits& protocol) {
+    constexpr unsigned tries_max = 1000;  // where a filter makes one id of many
     constexpr std::string_view digits = "0123456789abcdefghijklmnopqrstuv";
     std::string scratch;
-    for (;;) {
+    for (unsigned tries = 1;; ++tries) {
         std::string id = "mangrove-";
         std::uint64_t bits = random_.next();
         for (int i = 0; i < 12; ++i, bits >>= 5) {
             id += digits[bits & 31];
         }
-        const std::string_view known = core_client_id(rules, id, scratch);
-        if (worker_of(known) == worker_ && sessions_.find(known) == nullptr) {
+        const std::string_view known = core_client_id(rules, protocol, id, scratch);
+        if ((worker_of(known) == worker_ && sessions_.find(known) == nullptr) ||
+            tries == tries_max) {
             return id;
         }
     }

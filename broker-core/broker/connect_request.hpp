@@ -39,7 +39,7 @@ struct ConnectRequest {
 
 /// A request whose client id and user are about to be judged, or were; borrowed for the call.
 struct OpenSession : SessionTerms {
-    std::string_view client_id{};  // not empty; core_client_id() of the client's own
+    std::string_view client_id{};  // not empty; Broker::core_client_id() of the client's own
     std::string_view peer{};       // PeerInfo::address; empty: address and port of `origin` say all
     Origin origin{};
     std::string_view shown_username{};  // what the client calls itself, proven or not

@@ -19,6 +19,8 @@ enum class HookPoint : std::uint8_t {
     message_delivered,
     message_acked,
     // Filters are asked.
+    rewrite_client_id,
+    filter_connect,
     rewrite_publish,
     rewrite_subscribe,
     filter_subscribe,

@@ -5,6 +5,8 @@
 #include "broker-core/hooks/hook_point.hpp"
 #include "broker-core/message/identity.hpp"
 #include "broker-core/message/message.hpp"
+#include "broker-core/message/origin.hpp"
+#include "broker-core/message/peer_info.hpp"
 #include "broker-core/message/qos.hpp"
 #include "broker-core/message/reason.hpp"
 #include "broker-core/storage/storage.hpp"
@@ -63,9 +65,20 @@ struct SubscribeDraft {
     Qos qos = Qos::at_most_once;
 };
 
-/// What stands in the way of all that clients publish and subscribe to, and may change, take or
-/// refuse it. Called by all workers at once; must not block, nor call the broker. All but take() is
-/// without effect: it may be asked again for the same, or for what then does not happen.
+/// A client on its way in, before anybody has looked at what it shows; borrowed for the call.
+struct ConnectDraft {
+    std::string_view client_id;  // its own, as rewrite_client_id() has left it
+    const PeerInfo& peer;
+    const ProtocolTraits& protocol;
+    /// The name that it shows, or that the filter before has put there: this one is judged. What a
+    /// certificate, a key or an exchange proves, and a listener's fixed user, is not the filter's.
+    std::optional<std::string> username;
+};
+
+/// What stands in the way of all that clients connect with, publish and subscribe to, and may
+/// change, take or refuse it. Called by all workers at once; must not block, nor call the broker.
+/// All but take() is without effect: it may be asked again for the same, or for what then does not
+/// happen.
 class MessageFilter {
 public:
     virtual ~MessageFilter() = default;
@@ -73,6 +86,19 @@ public:
     /// What it wants to be asked. Asked once, when it is put into a HookSet.
     virtual HookMask points() const = 0;
 
+    /// Another client id in the place of the one that the client gives, before its mount point is
+    /// put on; nothing, or an empty one: as it is. Asked where the connection was accepted,
+    /// whenever somebody says such an id, so it must have one answer for one id: the client's
+    /// session, its wake-up and its requests are found by it. `rules` are of the place; null: it
+    /// has none.
+    virtual std::optional<std::string> rewrite_client_id(const OriginRules* /*rules*/,
+                                                         const ProtocolTraits& /*protocol*/,
+                                                         std::string_view /*own_id*/) {
+        return std::nullopt;
+    }
+    /// A client connects, or shows a proof anew: on the worker that owns its id. Answers pass or
+    /// refuse.
+    virtual FilterAnswer on_connect(ConnectDraft& /*draft*/) { return {}; }
     /// Another topic or filter in the place of what the client wrote, before its mount point is put
     /// on; nothing: as it is. Of a filter, the part behind `$share/<group>/` and the like.
     virtual std::optional<std::string> rewrite(const ClientIdentity& /*client*/,

@@ -45,10 +45,10 @@ inline std::string_view behind(std::string_view mountpoint, std::string_view tex
     return scratch;
 }
 
-/// The core's id of a client who calls himself `own`: behind the mount point, so that equal ids
-/// behind two of them are two clients. Null: no rules, no mount point. `scratch` as above.
-inline std::string_view core_client_id(const OriginRules* rules, std::string_view own,
-                                       std::string& scratch) {
+/// An id behind the mount point of these rules, so that equal ids behind two of them are two
+/// clients. Null: no rules, no mount point. `scratch` as above.
+inline std::string_view mounted_client_id(const OriginRules* rules, std::string_view own,
+                                          std::string& scratch) {
     return behind(rules != nullptr ? std::string_view{rules->mountpoint} : std::string_view{}, own,
                   scratch);
 }

@@ -15,8 +15,16 @@ namespace gw::test {
 class ScriptedFilter final : public MessageFilter {
 public:
     HookMask points() const override {
-        return {HookPoint::rewrite_publish, HookPoint::rewrite_subscribe,
-                HookPoint::filter_subscribe, HookPoint::filter_publish};
+        return {HookPoint::rewrite_client_id, HookPoint::filter_connect,
+                HookPoint::rewrite_publish,   HookPoint::rewrite_subscribe,
+                HookPoint::filter_subscribe,  HookPoint::filter_publish};
+    }
+    std::optional<std::string> rewrite_client_id(const OriginRules*, const ProtocolTraits&,
+                                                 std::string_view own_id) override {
+        return client_id ? client_id(own_id) : std::nullopt;
+    }
+    FilterAnswer on_connect(ConnectDraft& draft) override {
+        return connect ? connect(draft) : FilterAnswer{};
     }
     std::optional<std::string> rewrite(const ClientIdentity&, HookPoint,
                                        std::string_view text) override {
@@ -37,6 +45,8 @@ public:
         return stores_taken;
     }
 
+    std::function<std::optional<std::string>(std::string_view)> client_id;
+    std::function<FilterAnswer(ConnectDraft&)> connect;
     std::map<std::string, std::string> rewritten;
     std::function<FilterAnswer(PublishDraft&)> publish;
     std::function<FilterAnswer(SubscribeDraft&)> subscribe;

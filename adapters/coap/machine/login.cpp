@@ -72,11 +72,18 @@ std::uint64_t Machine::asker_of(const DatagramSource& source, const MessageView&
 
 /// The core's id of who calls himself so here; until the next call.
 std::string_view Machine::core_id(std::string_view client_id) {
-    return core_client_id(options_->origin.get(), client_id, id_scratch_);
+    return broker_.core_client_id(options_->origin.get(), protocol, client_id, id_scratch_);
 }
 
 std::string Machine::new_id() {
-    return std::string{core_id(broker_.make_client_id(options_->origin.get()))};
+    const std::string own = broker_.make_client_id(options_->origin.get(), protocol);
+    const std::string_view id = core_id(own);
+    if (broker_.worker_of(id) == broker_.worker()) {
+        return std::string{id};
+    }
+    // Filters leave none that is this worker's, and a datagram has no connection that could move.
+    std::string scratch;
+    return std::string{mounted_client_id(options_->origin.get(), own, scratch)};
 }
 
 Client* Machine::find_client(std::string_view client_id) {

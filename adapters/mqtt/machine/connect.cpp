@@ -69,15 +69,17 @@ ConnectionMachine::Step ConnectionMachine::on_connect(Bytes body) {
 }
 
 ConnectionMachine::Step ConnectionMachine::begin_connect(const ConnectPacket& packet) {
+    const OriginRules* const rules = connecting_->peer.rules.get();
     const bool may_be_empty = is_v5() || (packet.version == Version::v3_1_1 && packet.clean_start);
     if (packet.client_id.empty() && may_be_empty && connecting_->assigned_id.empty()) {
         const std::string& proven = connecting_->peer.client_id;
         connecting_->assigned_id =
-            proven.empty() ? broker_.make_client_id(connecting_->peer.rules.get()) : proven;
+            proven.empty() ? broker_.make_client_id(rules, protocol_of(packet.version)) : proven;
     }
     const std::string_view client_id = client_id_of(packet);
     std::string scratch;
-    connecting_->core_id = core_client_id(connecting_->peer.rules.get(), client_id, scratch);
+    connecting_->core_id =
+        broker_.core_client_id(rules, protocol_of(packet.version), client_id, scratch);
     if (!check_connect(packet, client_id)) {
         return Step::done;
     }

@@ -274,7 +274,7 @@ bool Gateway::may_connect(const DatagramSource& source, const Connect& packet) {
 }
 
 std::string_view Gateway::core_id(std::string_view client_id) {
-    return core_client_id(options_->origin.get(), client_id, id_scratch_);
+    return broker_.core_client_id(options_->origin.get(), protocol, client_id, id_scratch_);
 }
 
 void Gateway::on_client_ping(const DatagramSource& source, std::string_view client_id) {

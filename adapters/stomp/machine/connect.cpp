@@ -67,12 +67,13 @@ ConnectionMachine::Step ConnectionMachine::begin_connect(const Frame& frame) {
     const auto own_id = peer.client_id.empty() ? find_filled(frame, "client-id")
                                                : std::optional<std::string_view>{peer.client_id};
     if (!own_id && connecting_->assigned_id.empty()) {
-        connecting_->assigned_id = broker_.make_client_id(peer.rules.get());
+        connecting_->assigned_id = broker_.make_client_id(peer.rules.get(), protocol);
     }
     is_named_client_ = own_id.has_value();
     const std::string_view own{own_id ? *own_id : std::string_view{connecting_->assigned_id}};
     std::string scratch;
-    const std::string_view client_id = core_client_id(peer.rules.get(), own, scratch);
+    const std::string_view client_id =
+        broker_.core_client_id(peer.rules.get(), protocol, own, scratch);
     const auto passcode = find_filled(frame, "passcode");
     const Credentials shown{
         .client_id = client_id,

@@ -254,8 +254,8 @@ TEST_CASE("a client id that no event can name does no harm") {
 
 TEST_CASE("client ids that are made are this worker's and new") {
     Fixture f;
-    const std::string a = f.broker.make_client_id(nullptr);
-    const std::string b = f.broker.make_client_id(nullptr);
+    const std::string a = f.broker.make_client_id(nullptr, internal_protocol);
+    const std::string b = f.broker.make_client_id(nullptr, internal_protocol);
     CHECK(a != b);
     CHECK(a.starts_with("mangrove-"));
     CHECK(f.broker.worker_of(a) == f.broker.worker());

@@ -74,4 +74,42 @@ TEST_CASE("who observes what was rewritten is told of it") {
     CHECK(t.take().find("| x") != std::string::npos);
 }
 
+TEST_CASE("a client id that is rewritten names the client in each request") {
+    FilteredTest t;
+    t.filter->client_id = [](std::string_view own) {
+        return std::optional{"tenant-" + std::string{own}};
+    };
+    CHECK(t.put("ps/a", "1", 1).substr(4, 2) == "2.");
+    const Session* const session = t.world.broker().find_session("tenant-me");
+    REQUIRE(session != nullptr);
+    CHECK(t.world.broker().find_session("me") == nullptr);
+    CHECK(t.put("ps/a", "2", 2).substr(4, 2) == "2.");
+    CHECK(t.world.broker().find_session("tenant-me") == session);
+    // One without an id has one that is rewritten too.
+    CHECK(t.ask({.code = Code::put, .message_id = 3, .path = "ps/a", .payload = "3"}, 1001)
+              .substr(4, 2) == "2.");
+    std::vector<std::string> ids;
+    t.world.broker().for_each_session([&](Session& one) { ids.emplace_back(one.client_id()); });
+    for (const std::string& id : ids) {
+        CHECK(id.starts_with("tenant-"));
+    }
+    CHECK(ids.size() == 2);
+}
+
+TEST_CASE("what a connect filter refuses has a code; the name that it leaves is judged") {
+    FilteredTest t;
+    t.world.shared().authenticator = std::make_shared<FakeAuthenticator>();
+    FilterAnswer answer = FilterAnswer::refuse(ReasonCode::not_authorized);
+    t.filter->connect = [&](ConnectDraft& draft) {
+        CHECK(draft.protocol.family == "coap");
+        draft.username = "ann";
+        return answer;
+    };
+    const std::string refused = t.put("ps/a", "1", 1);
+    CHECK(refused.substr(4, 2) == "4.");
+    answer = {};
+    CHECK(t.put("ps/a", "1", 2).substr(4, 2) == "2.");
+    CHECK(t.world.broker().find_session("me")->identity->principal() == "ann");
+}
+
 }  // namespace gw::test

@@ -369,3 +369,160 @@ TEST_CASE("an observer has something done to a session by its owner, if it is st
     world.actions().post(gone, [](Broker&, Session&) { FAIL("it has ended"); });
     world.settle();
 }
+
+// --------------------------------------------------------------------------------- connecting
+
+namespace {
+
+SimOptions three_workers() {
+    SimOptions options;
+    options.worker_count = 3;
+    return options;
+}
+
+/// Everybody's id gets a beginning.
+std::optional<std::string> in_tenant(std::string_view own_id) {
+    return own_id.starts_with("tenant-") ? std::nullopt
+                                         : std::optional{"tenant-" + std::string{own_id}};
+}
+
+bool is_let_in(TestClient& client) {
+    const std::string answer = client.next();
+    return answer.starts_with("CONNACK") && answer.find("reason=") == std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("a client id that is rewritten is the session's, on the worker that owns that one") {
+    FilterFixture f{three_workers()};
+    f.filter->client_id = in_tenant;
+    const auto find = [&](std::string_view id) {
+        return f.world.broker(f.world.broker().worker_of(id)).find_session(id);
+    };
+    for (const std::string id : {"a", "b", "c", "d", "e"}) {
+        CAPTURE(id);
+        TestClient client{f.world, Version::v5};
+        client.connect(id, keep_session);
+        CHECK(is_let_in(client));
+        CHECK(find(id) == nullptr);
+        REQUIRE(find("tenant-" + id) != nullptr);
+        CHECK(find("tenant-" + id)->identity->own_client_id() == "tenant-" + id);
+        TestClient again{f.world, Version::v5};
+        again.connect(id, keep_session);
+        CHECK(again.next().find("session_present") != std::string::npos);
+        CHECK(client.is_closed());
+    }
+}
+
+TEST_CASE("a client without an id gets one that stays its own when it comes back with it") {
+    FilterFixture f{three_workers()};
+    f.filter->client_id = in_tenant;
+    TestClient client{f.world, Version::v5};
+    client.connect("", keep_session);
+    const std::string told = client.next();
+    const std::string_view before = "client_id='";
+    const std::size_t at = told.find(before);
+    REQUIRE(at != std::string::npos);
+    const std::string id =
+        told.substr(at + before.size(), told.find('\'', at + before.size()) - at - before.size());
+    TestClient again{f.world, Version::v5};
+    again.connect(id, keep_session);
+    CHECK(again.next().find("session_present") != std::string::npos);
+}
+
+TEST_CASE("a filter that makes one id of all leaves one client, whoever owns it") {
+    FilterFixture f{three_workers()};
+    f.filter->client_id = [](std::string_view) {
+        return std::string{"all"};
+    };
+    TestClient first{f.world, Version::v5};
+    first.connect("", nullptr);
+    CHECK(first.next().starts_with("CONNACK"));
+    TestClient second{f.world, Version::v5};
+    second.connect("x", nullptr);
+    CHECK(is_let_in(second));
+    CHECK(first.is_closed());
+}
+
+TEST_CASE("an id that a filter makes may not be of the gateway's own kind, nor empty") {
+    FilterFixture f;
+    f.filter->client_id = [](std::string_view own) {
+        return std::optional<std::string>{own == "gone" ? "" : "console:" + std::string{own}};
+    };
+    TestClient client{f.world, Version::v5};
+    client.connect("a");
+    CHECK(client.next().starts_with("CONNACK reason=85"));
+    CHECK(connected(f.world, "gone"));
+    CHECK(f.world.broker().find_session("gone") != nullptr);
+}
+
+TEST_CASE("a filter refuses a client, before anybody looks at what it shows") {
+    FilterFixture f;
+    const auto asked = std::make_shared<FakeAuthenticator>();
+    f.world.shared().authenticator = asked;
+    f.filter->connect = [](ConnectDraft& draft) {
+        return draft.client_id == "bad" ? FilterAnswer::refuse(ReasonCode::server_busy)
+                                        : FilterAnswer{};
+    };
+    TestClient client{f.world, Version::v5};
+    client.connect("bad", [](mqtt::ConnectPacket& packet) { packet.username = "later"; });
+    CHECK(client.next().starts_with("CONNACK reason=89"));
+    CHECK(client.is_closed());
+    CHECK(asked->waiting.empty());
+    CHECK(connected(f.world, "good"));
+    TestClient old{f.world, Version::v3_1_1};
+    old.connect("bad");
+    CHECK(old.next() == "CONNACK reason=88");
+}
+
+TEST_CASE("the name that a filter leaves is the one that is judged") {
+    FilterFixture f;
+    const auto asked = std::make_shared<FakeAuthenticator>();
+    f.world.shared().authenticator = asked;
+    f.filter->connect = [](ConnectDraft& draft) {
+        CHECK(draft.protocol.family == "mqtt");
+        if (draft.username) {
+            *draft.username += "@here";
+        }
+        return FilterAnswer{};
+    };
+    const auto with_name = [](std::string_view name) {
+        return [name](mqtt::ConnectPacket& packet) {
+            packet.username = name;
+        };
+    };
+    SUBCASE("at once") {
+        const auto client = connected(f.world, "c", Version::v5, with_name("ann"));
+        CHECK(f.world.broker().find_session("c")->identity->principal() == "ann@here");
+    }
+    SUBCASE("later, and the name is there still") {
+        TestClient client{f.world, Version::v5};
+        client.connect("c", with_name("later"));
+        CHECK(client.next() == "");
+        REQUIRE(asked->waiting.size() == 1);
+        const auto waiting = asked->waiting.front();
+        f.world.turn(0, [waiting](Broker& broker) {
+            broker.on_auth_decided(waiting.token, FakeAuthenticator::decision_for("later@here"));
+        });
+        f.world.settle();
+        CHECK(is_let_in(client));
+    }
+    SUBCASE("a name of the gateway's own kind is refused") {
+        f.filter->connect = [](ConnectDraft& draft) {
+            draft.username = "local:root";
+            return FilterAnswer{};
+        };
+        TestClient client{f.world, Version::v5};
+        client.connect("c", with_name("ann"));
+        CHECK(client.next().starts_with("CONNACK reason=8"));
+        CHECK(client.is_closed());
+    }
+    SUBCASE("without a name the client is anonymous") {
+        f.filter->connect = [](ConnectDraft& draft) {
+            draft.username.reset();
+            return FilterAnswer{};
+        };
+        const auto client = connected(f.world, "c", Version::v5, with_name("wrong"));
+        CHECK(f.world.broker().find_session("c")->identity->is_anonymous);
+    }
+}

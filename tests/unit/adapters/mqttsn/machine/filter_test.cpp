@@ -37,3 +37,32 @@ TEST_CASE("what a filter refuses has a return code; what it holds up is answered
     f.world.settle();
     CHECK(client->take() == Lines{"PUBREC id=11"});
 }
+
+TEST_CASE("a sleeper whose id is rewritten is woken by its own, and refused by a connect filter") {
+    SnFixture f;
+    const auto filter = std::make_shared<ScriptedFilter>();
+    f.world.add_filter(filter);
+    filter->client_id = [](std::string_view own) {
+        return std::optional{"tenant-" + std::string{own}};
+    };
+    const auto client = f.connected("c", 60, false);
+    REQUIRE(f.world.broker().find_session("tenant-c") != nullptr);
+    CHECK(f.world.broker().find_session("c") == nullptr);
+    client->subscribe("t", 1, 7);
+    client->take();
+    client->disconnect(60);
+    CHECK(client->take() == Lines{"DISCONNECT"});
+    f.say("t", "x", Qos::at_least_once);
+    CHECK(client->take().empty());
+    client->ping("c");
+    CHECK(client->next().find("'x'") != std::string::npos);
+    filter->connect = [](ConnectDraft& draft) {
+        CHECK(draft.client_id == "tenant-d");
+        CHECK(draft.protocol.family == "mqtt-sn");
+        return FilterAnswer::refuse(ReasonCode::not_authorized);
+    };
+    const auto other = f.fresh();
+    other->connect("d");
+    CHECK(other->next().starts_with("CONNACK code="));
+    CHECK(f.world.broker().find_session("tenant-d") == nullptr);
+}

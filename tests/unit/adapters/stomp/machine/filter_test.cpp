@@ -1,4 +1,5 @@
 // Filters, as STOMP clients see what they do; a transaction is all or nothing.
+#include "tests/support/fake_access.hpp"
 #include "tests/support/scripted_filter.hpp"
 #include "tests/unit/adapters/stomp/machine/stomp_support.hpp"
 
@@ -96,4 +97,30 @@ TEST_CASE("a subscription that was rewritten delivers, and ends by its id") {
     CHECK(client->next() == "MESSAGE subscription=1 destination=new qos=0 | x");
     client->frame(Command::unsubscribe, {{"id", "1"}});
     CHECK(world.shared().router.subscription_count() == 0);
+}
+
+TEST_CASE("a client id that is rewritten is the session's; a connect filter refuses and names") {
+    SimWorld world{SimOptions{}};
+    world.shared().authenticator = std::make_shared<FakeAuthenticator>();
+    const auto filter = filter_of(world);
+    filter->client_id = [](std::string_view own) {
+        return std::optional{"tenant-" + std::string{own}};
+    };
+    filter->connect = [](ConnectDraft& draft) {
+        CHECK(draft.protocol.family == "stomp");
+        if (draft.username == "out") {
+            return FilterAnswer::refuse(ReasonCode::not_authorized);
+        }
+        draft.username = "ann";
+        return FilterAnswer{};
+    };
+    const auto client = logged_in(world, Version::v1_2, {{"client-id", "c"}, {"login", "x"}});
+    REQUIRE(world.broker().find_session("tenant-c") != nullptr);
+    CHECK(world.broker().find_session("tenant-c")->identity->principal() == "ann");
+    CHECK(world.broker().find_session("c") == nullptr);
+    const auto unnamed = logged_in(world);
+    StompClient refused{world, 0, open_stomp_listener()};
+    refused.connect(Version::v1_2, {{"client-id", "d"}, {"login", "out"}});
+    CHECK(refused.next_frame().command == "ERROR");
+    CHECK(refused.is_closed());
 }
