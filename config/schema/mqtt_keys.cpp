@@ -76,7 +76,8 @@ constexpr Key client[] = {
      .value_max = "1GB",
      .on_reload = Reload::new_connections,
      .summary = "Output waiting in one connection; beyond it deliveries stay in the session's "
-                "queue, with the queue's limits.",
+                "queue, with the queue's limits. Nothing is read from a client that has twice as "
+                "much of answers and messages unread, until it has read all of it.",
      .why = "What is in the queue can still be dropped by policy or survive the connection, what "
             "is written cannot.",
      .store = into<&Config::client, &Client::unsent_bytes_max>},

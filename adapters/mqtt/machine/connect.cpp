@@ -177,7 +177,7 @@ void ConnectionMachine::take_answer(LoginAnswer& answer) {
     connecting_->is_waiting = answer.kind == LoginAnswer::Kind::pending;
     switch (answer.kind) {
         case LoginAnswer::Kind::pending:
-            connection_.pause_reading();  // what follows waits unread
+            pause(pause_for_login);  // what follows waits unread
             return;
         case LoginAnswer::Kind::asked:
             state_ = State::authenticating;
@@ -196,8 +196,8 @@ void ConnectionMachine::take_answer(LoginAnswer& answer) {
 void ConnectionMachine::on_login_decided(LoginAnswer& answer) {
     if (connecting_ && connecting_->is_waiting && answer.token == connecting_->token) {
         take_answer(answer);
-        if (state_ == State::connected || state_ == State::authenticating) {
-            connection_.resume_reading();  // else CONNACK waits for the store, or all is over
+        if (state_ != State::closed && !connecting_is_waiting()) {
+            unpause(pause_for_login);
         }
     } else if (rare_ && answer.token == rare_->reauthentication) {
         take_reauthentication_answer(answer);
@@ -215,7 +215,7 @@ void ConnectionMachine::finish_connect(const LoginAnswer& answer) {
         connecting_->has_resumed = opened.session_present;
         connecting_->must_be_stored = opened.must_be_stored;
         encode_connack_to(connecting_->connack, opened, answer.data);
-        connection_.pause_reading();
+        pause(pause_for_session);
         return;
     }
     state_ = State::connected;
@@ -245,7 +245,7 @@ void ConnectionMachine::on_connack_stored(StoreOutcome outcome) {
     connecting_.reset();
     last_received_ = now();  // the silence was ours
     arm_deadline();
-    connection_.resume_reading();
+    unpause(pause_for_session);
     broker_.start_delivery(*session_);
 }
 

@@ -31,7 +31,7 @@ ConnectionMachine::~ConnectionMachine() {
 std::size_t ConnectionMachine::on_bytes(Bytes bytes) {
     std::size_t consumed = 0;
     while (state_ != State::closing && state_ != State::closed && state_ != State::opening &&
-           (!connecting_ || !connecting_->is_waiting)) {
+           !connecting_is_waiting()) {
         const std::size_t limit =
             connecting_ ? std::min(options_->unauthenticated_bytes_max, options_->packet_bytes_max)
                         : options_->packet_bytes_max;
@@ -59,6 +59,7 @@ std::size_t ConnectionMachine::on_bytes(Bytes bytes) {
         return bytes.size();
     }
     note_bytes(consumed);
+    check_replies();
     return consumed;
 }
 
@@ -316,12 +317,9 @@ void ConnectionMachine::on_deadline() {
     } else if (rare_ && rare_->paused_until != never) {
         if (rare_->paused_until <= now()) {
             rare_->paused_until = never;
-            last_received_ = now();  // the silence was ours
-            if (!is_access_pending_) {
-                connection_.resume_reading();
-            }
+            unpause(pause_for_rate);
         }
-    } else if (is_access_pending_) {
+    } else if (pauses_.has(pause_for_output) ? has_read_meanwhile() : pauses_.any()) {
         last_received_ = now();  // nothing is read: the silence is ours
     } else if (keep_alive_ms_ != 0 && last_received_ + Milliseconds{keep_alive_ms_} <= now()) {
         fail(ReasonCode::keep_alive_timeout, {});
@@ -357,9 +355,44 @@ bool ConnectionMachine::pause_until(MonotonicTime when, Counter& pauses) {
     pauses.add();
     MonotonicTime& until = rare().paused_until;
     until = until == never ? when : std::max(until, when);
-    connection_.pause_reading();
+    pause(pause_for_rate);
     arm_deadline();
     return true;
+}
+
+void ConnectionMachine::unpause(Pause why) {
+    if (pauses_.remove(why, connection_)) {
+        last_received_ = now();  // the silence was ours
+    }
+}
+
+std::size_t ConnectionMachine::FilterReply::bytes() const {
+    std::size_t bytes = sizeof(*this) + reasons.capacity() * sizeof(ReasonCode) +
+                        added.capacity() * sizeof(TopicFilter);
+    for (const TopicFilter& filter : added) {
+        bytes += filter.text.capacity() + filter.share_group.capacity();
+    }
+    return bytes;
+}
+
+/// A client that goes on sending without reading the answers, or while they wait for the store,
+/// waits too. That is above what stops deliveries, so that who is slow to take them is heard.
+void ConnectionMachine::check_replies() {
+    if (rare_ && rare_->pending_reply_bytes > options_->unsent_bytes_max) {
+        pause(pause_for_replies);
+    }
+    if (connection_.unsent_bytes() > 2 * options_->unsent_bytes_max) {
+        rare().unsent_bytes = connection_.unsent_bytes();
+        connection_.wants_drained = true;
+        pause(pause_for_output);
+    }
+}
+
+/// Whether the client, which is not read from because it does not read, has read something since
+/// this was last asked: it is alive, and its PINGREQ may be waiting unread.
+bool ConnectionMachine::has_read_meanwhile() {
+    return connection_.unsent_bytes() <
+           std::exchange(rare_->unsent_bytes, connection_.unsent_bytes());
 }
 
 // ----------------------------------------------------------------------------------- delivery
@@ -451,6 +484,7 @@ void ConnectionMachine::on_output_drained() {
     if (session_ != nullptr) {
         broker_.on_writable(*session_);
     }
+    unpause(pause_for_output);
 }
 
 void ConnectionMachine::count_sent(PacketType type) {
@@ -466,19 +500,8 @@ ConnectionMachine::Rare& ConnectionMachine::rare() {
     return *rare_;
 }
 
-void ConnectionMachine::wait_for_access() {
-    is_access_pending_ = true;
-    connection_.pause_reading();
-}
-
 void ConnectionMachine::on_access_decided() {
-    if (!std::exchange(is_access_pending_, false)) {
-        return;
-    }
-    last_received_ = now();  // the silence was ours
-    if (!rare_ || rare_->paused_until == never) {
-        connection_.resume_reading();  // the packet that waited comes again
-    }
+    unpause(pause_for_access);  // the packet that waited comes again
 }
 
 void ConnectionMachine::on_stored(StoreTicket ticket, StoreOutcome outcome) {
@@ -496,6 +519,7 @@ void ConnectionMachine::on_stored(StoreTicket ticket, StoreOutcome outcome) {
     while (!replies.empty() && replies.front().ticket <= ticket) {
         const PendingReply reply = std::move(replies.front());
         replies.pop_front();
+        rare_->pending_reply_bytes -= reply.bytes();
         rare_->pending_puback_count -= reply.type == PacketType::puback ? 1 : 0;
         // A repeated PUBLISH may wait behind the first, which was not stored.
         const bool is_forgotten = reply.type == PacketType::pubrec && !is_error(reply.reason) &&
@@ -508,6 +532,9 @@ void ConnectionMachine::on_stored(StoreTicket ticket, StoreOutcome outcome) {
         } else {
             send_ack(reply.type, reply.packet_id, reply.reason);
         }
+    }
+    if (rare_->pending_reply_bytes <= options_->unsent_bytes_max / 2) {
+        unpause(pause_for_replies);
     }
     if (state_ == State::closing && rare_->goodbye_ticket <= ticket) {
         finish_disconnect(rare_->goodbye_ticket == ticket ? outcome : StoreOutcome::stored);

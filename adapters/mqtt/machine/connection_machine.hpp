@@ -1,5 +1,6 @@
 #pragma once
 
+#include "adapters/machine/reading_pause.hpp"
 #include "adapters/machine/reading_rates.hpp"
 #include "adapters/machine/stream_machine.hpp"
 #include "adapters/mqtt/codec/codec.hpp"
@@ -64,6 +65,7 @@ private:
     struct FilterReply {
         std::vector<ReasonCode> reasons;
         std::vector<TopicFilter> added;  // new subscriptions: they go if they cannot be stored
+        std::size_t bytes() const;
     };
 
     /// A reply that waits until what it promises is stored.
@@ -73,6 +75,7 @@ private:
         ReasonCode reason;
         PacketType type;
         std::unique_ptr<FilterReply> filters;  // of SUBACK and UNSUBACK
+        std::size_t bytes() const { return sizeof(*this) + (filters ? filters->bytes() : 0); }
     };
 
     /// What few connections need, made when first needed.
@@ -80,6 +83,8 @@ private:
         std::unique_ptr<InboundAliases> inbound_aliases;
         std::unique_ptr<OutboundAliases> outbound_aliases;
         std::deque<PendingReply> pending_replies;
+        std::size_t pending_reply_bytes = 0;
+        std::size_t unsent_bytes = 0;  // while pause_for_output, when it was last looked at
         std::size_t pending_puback_count = 0;
         AuthToken reauthentication = 0;  // that is going on; 0: none
         bool is_reauthentication_pending = false;
@@ -90,6 +95,16 @@ private:
         ReasonCode gives_up_reason = ReasonCode::success;
         ConnectionEnd goodbye;  // while `closing`, as the next
         StoreTicket goodbye_ticket = 0;
+    };
+
+    /// Why nothing is read; bits.
+    enum Pause : std::uint8_t {
+        pause_for_rate = 1,
+        pause_for_access = 2,
+        pause_for_login = 4,
+        pause_for_session = 8,   // CONNACK waits for the store
+        pause_for_output = 16,   // the client does not read what it causes
+        pause_for_replies = 32,  // the store is slower than the client
     };
 
     /// Whether a packet was dealt with, or must be given again later.
@@ -138,6 +153,7 @@ private:
     void on_ack(const Frame& frame);
     void reply(PacketType type, std::uint16_t packet_id, ReasonCode reason, StoreTicket ticket);
     bool is_held_back(StoreTicket ticket) const;
+    void hold(PendingReply&& reply);
     void refuse_unstored(const PendingReply& reply, StoreOutcome outcome);
     void refuse_unstored(PacketType type, std::uint16_t packet_id, FilterReply& reply,
                          StoreOutcome outcome);
@@ -172,7 +188,11 @@ private:
     void note_bytes(std::size_t bytes);
     bool pause_until(MonotonicTime when, Counter& pauses);
     void arm_deadline();
-    void wait_for_access();
+    void pause(Pause why) { pauses_.add(why, connection_); }
+    void unpause(Pause why);
+    void check_replies();
+    bool has_read_meanwhile();
+    bool connecting_is_waiting() const { return connecting_ && connecting_->is_waiting; }
     bool is_v5() const { return version_ == Version::v5; }
     MonotonicTime now() const { return broker_.now().monotonic; }
 
@@ -191,7 +211,7 @@ private:
     bool has_version_ = false;
     bool wants_problem_information_ = true;
     bool had_session_expiry_ = false;
-    bool is_access_pending_ = false;
+    ReadingPause pauses_;
 };
 
 }  // namespace gw::mqtt

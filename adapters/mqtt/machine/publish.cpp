@@ -112,7 +112,7 @@ ConnectionMachine::Step ConnectionMachine::on_publish(const Frame& frame) {
                                       ? now() + Seconds{*packet.message_expiry_interval}
                                       : never});
     if (outcome.is_pending) {
-        wait_for_access();
+        pause(pause_for_access);
         return Step::wait;
     }
     const bool can_be_told = is_v5() && packet.qos != Qos::at_most_once;
@@ -187,11 +187,16 @@ void ConnectionMachine::on_ack(const Frame& frame) {
 void ConnectionMachine::reply(PacketType type, std::uint16_t packet_id, ReasonCode reason,
                               StoreTicket ticket) {
     if (is_held_back(ticket)) {
-        rare().pending_replies.push_back({ticket, packet_id, reason, type, nullptr});
-        rare_->pending_puback_count += type == PacketType::puback ? 1 : 0;
+        rare().pending_puback_count += type == PacketType::puback ? 1 : 0;
+        hold({ticket, packet_id, reason, type, nullptr});
         return;
     }
     send_ack(type, packet_id, reason);
+}
+
+void ConnectionMachine::hold(PendingReply&& reply) {
+    rare().pending_reply_bytes += reply.bytes();
+    rare_->pending_replies.push_back(std::move(reply));
 }
 
 void ConnectionMachine::send_ack(PacketType type, std::uint16_t packet_id, ReasonCode reason) {

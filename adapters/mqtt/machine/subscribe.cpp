@@ -47,7 +47,7 @@ ConnectionMachine::Step ConnectionMachine::on_subscribe(const Frame& frame) {
             (filter && broker_.check_subscribe(*session_, filter->filter(), entry.qos).is_pending);
     }
     if (is_pending) {
-        wait_for_access();
+        pause(pause_for_access);
         return Step::wait;
     }
     FilterReply answer;
@@ -103,8 +103,8 @@ ConnectionMachine::Step ConnectionMachine::on_unsubscribe(const Frame& frame) {
 void ConnectionMachine::reply(PacketType type, std::uint16_t packet_id, FilterReply&& filters,
                               StoreTicket ticket) {
     if (is_held_back(ticket)) {
-        rare().pending_replies.push_back({ticket, packet_id, ReasonCode::success, type,
-                                          std::make_unique<FilterReply>(std::move(filters))});
+        hold({ticket, packet_id, ReasonCode::success, type,
+              std::make_unique<FilterReply>(std::move(filters))});
         return;
     }
     send_filter_reply(type, packet_id, filters);

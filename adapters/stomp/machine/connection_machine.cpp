@@ -49,7 +49,7 @@ FrameLimits ConnectionMachine::limits() const {
 std::size_t ConnectionMachine::on_bytes(Bytes bytes) {
     last_received_ = now();  // any octet is a sign of life (STOMP 1.2, "Heart-beating")
     std::size_t consumed = 0;
-    while (is_listening() && pauses_ == 0) {
+    while (is_listening() && !pauses_.any()) {
         if (reader_.is_fresh()) {
             const std::size_t line_ends = count_line_ends(bytes.subspan(consumed));
             consumed += line_ends;
@@ -371,7 +371,7 @@ void ConnectionMachine::arm_deadline() {
         if (rare_) {
             deadline = std::min(rare_->paused_until, rare_->transactions.next_end());
         }
-        if (receive_interval_ms_ != 0 && pauses_ == 0) {
+        if (receive_interval_ms_ != 0 && !pauses_.any()) {
             deadline = std::min(deadline, last_received_ + 2 * Milliseconds{receive_interval_ms_});
         }
         if (send_interval_ms_ != 0) {
@@ -400,7 +400,7 @@ void ConnectionMachine::on_deadline() {
             return;
         }
         // Twice the interval: timing is never exact. While nothing is read, the silence is ours.
-        if (receive_interval_ms_ != 0 && pauses_ == 0 &&
+        if (receive_interval_ms_ != 0 && !pauses_.any() &&
             last_received_ + 2 * Milliseconds{receive_interval_ms_} <= now()) {
             fail(ReasonCode::keep_alive_timeout, "no heart-beat");
             return;
@@ -415,20 +415,9 @@ void ConnectionMachine::on_deadline() {
     arm_deadline();
 }
 
-void ConnectionMachine::pause(Pause why) {
-    if (std::exchange(pauses_, static_cast<std::uint8_t>(pauses_ | why)) == 0) {
-        connection_.pause_reading();
-    }
-}
-
 void ConnectionMachine::unpause(Pause why) {
-    if ((pauses_ & why) == 0) {
-        return;
-    }
-    pauses_ = static_cast<std::uint8_t>(pauses_ & ~why);
-    if (pauses_ == 0) {
+    if (pauses_.remove(why, connection_)) {
         last_received_ = now();
-        connection_.resume_reading();
         arm_deadline();
     }
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "adapters/machine/reading_pause.hpp"
 #include "adapters/machine/reading_rates.hpp"
 #include "adapters/machine/stream_machine.hpp"
 #include "adapters/stomp/codec/frame_writer.hpp"
@@ -187,7 +188,7 @@ private:
     void say_goodbye(ReasonCode reason, std::string_view text);
     void end_session(ReasonCode reason);
 
-    void pause(Pause why);
+    void pause(Pause why) { pauses_.add(why, connection_); }
     void unpause(Pause why);
     bool is_over_rate(Command command);
     void note_bytes(std::size_t bytes);
@@ -217,7 +218,7 @@ private:
     std::uint32_t id_prefix_ = 0;            // of this connection's message ids
     State state_ = State::awaiting_connect;
     Version version_ = Version::v1_2;
-    std::uint8_t pauses_ = 0;
+    ReadingPause pauses_;
     bool is_named_client_ = false;  // brought a client-id: its session may outlive the connection
     bool has_started_ = false;      // deliveries flow
     bool has_new_subscription_ = false;

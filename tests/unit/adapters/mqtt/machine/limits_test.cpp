@@ -111,6 +111,95 @@ TEST_CASE("a slow reader costs its queue and no more") {
     CHECK(dropped(world, DropReason::queue_full) + heard.size() == 1000);
 }
 
+TEST_CASE("who does not read the answers is not read from, whatever he asks") {
+    struct Row {
+        const char* name;
+        std::function<void(TestClient&)> ask;
+        std::string answer;
+    };
+    const PublishFields qos_1{.qos = Qos::at_least_once, .packet_id = 1};
+    const PublishFields qos_2{.qos = Qos::exactly_once, .packet_id = 1, .dup = true};
+    const Row rows[] = {
+        {"PINGREQ", [](TestClient& c) { c.ping(); }, "PINGRESP"},
+        {"SUBSCRIBE", [](TestClient& c) { c.subscribe("t"); }, "SUBACK"},
+        {"UNSUBSCRIBE", [](TestClient& c) { c.unsubscribe("t"); }, "UNSUBACK"},
+        {"PUBLISH, QoS 1", [&](TestClient& c) { c.publish("u", "", qos_1); }, "PUBACK"},
+        {"PUBLISH, QoS 2", [&](TestClient& c) { c.publish("u", "", qos_2); }, "PUBREC"},
+        {"PUBREL", [](TestClient& c) { c.ack(PacketType::pubrel, 1); }, "PUBCOMP"},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.name);
+        SimOptions options;
+        options.machine.unsent_bytes_max = 1000;
+        SimWorld world{options};
+        const auto client = connected(world, "c");
+        world.set_reading(client->link(), false);
+        constexpr std::size_t count = 3000;
+        for (std::size_t i = 0; i < count; ++i) {
+            row.ask(*client);
+        }
+        CHECK(client->connection().is_paused);
+        CHECK(client->connection().written.size() < 2100);
+        const auto other = connected(world, "other");
+        other->ping();
+        CHECK(other->next() == "PINGRESP");
+        world.set_reading(client->link(), true);
+        world.run_for(1ms);
+        const Lines heard = client->take();
+        CHECK(heard.size() == count);
+        for (const std::string& line : heard) {
+            REQUIRE(line.starts_with(row.answer));
+        }
+        CHECK_FALSE(client->connection().is_paused);
+    }
+}
+
+TEST_CASE("who reads slowly is alive, though his PINGREQ is not read; who reads nothing is not") {
+    SimOptions options;
+    options.machine.unsent_bytes_max = 1000;
+    SimWorld world{options};
+    const auto client = connected(world, "c", Version::v5,
+                                  [](mqtt::ConnectPacket& packet) { packet.keep_alive = 10; });
+    world.set_reading(client->link(), false);
+    while (!client->connection().is_paused) {
+        client->ping();
+    }
+    ByteBuffer& unread = client->connection().written;
+    for (int i = 0; i < 10; ++i) {
+        const std::string rest{as_text(unread.view().subspan(2))};
+        unread.clear();
+        unread.append(as_bytes(rest));
+        world.run_for(15s);
+        REQUIRE_FALSE(client->connection().closed);
+    }
+    world.run_for(16s);
+    CHECK(client->connection().closed);
+}
+
+TEST_CASE("who sends on while his answers wait for the store is not read from") {
+    SimOptions options;
+    options.machine.unsent_bytes_max = 10'000;
+    options.storage_delay_max = 100ms;
+    SimWorld world{options};
+    const auto client = std::make_unique<TestClient>(world, Version::v5);
+    client->connect("c", keep_session);
+    world.run_for(200ms);
+    CHECK(client->next().starts_with("CONNACK"));
+    constexpr std::size_t count = 1000;
+    for (std::size_t i = 0; i < count; ++i) {
+        client->subscribe("t" + std::to_string(i));
+    }
+    CHECK(client->connection().is_paused);
+    CHECK(client->take().empty());
+    std::size_t heard = 0;
+    for (int i = 0; i < 200 && heard < count; ++i) {
+        world.run_for(100ms);
+        heard += client->take().size();
+    }
+    CHECK(heard == count);
+    CHECK_FALSE(client->connection().is_paused);
+}
+
 TEST_CASE("a large payload is gathered, not copied, and whole") {
     SimWorld world{SimOptions{}};
     const auto client = subscribed(world, "c", "t", Qos::at_most_once);

@@ -1,0 +1,42 @@
+"""What the attacks share: the harness of tests/interop, and floods that say when they were stopped."""
+
+import pathlib
+import socket
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "interop"))
+
+import harness  # noqa: E402,F401
+import mqtt_wire as wire  # noqa: E402,F401
+
+MB = 1 << 20
+
+
+def flood(client, bytes_of, bytes_max, quiet=1.0):
+    """Sends `bytes_of` again and again, reading nothing, until the peer has taken nothing for `quiet`
+    seconds; at most `bytes_max`. Returns how many bytes were sent, and whether the peer stopped reading
+    or closed."""
+    client.socket.settimeout(quiet)
+    sent = 0
+    try:
+        while sent < bytes_max:
+            client.socket.sendall(bytes_of)
+            sent += len(bytes_of)
+    except (socket.timeout, TimeoutError):
+        return sent, True
+    except OSError:
+        return sent, True
+    return sent, False
+
+
+def wait_for(condition, what, timeout=20.0):
+    """Until `condition` gives something true, which is returned."""
+    end = time.monotonic() + timeout
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {timeout} s: {what}")
+        time.sleep(0.02)
