@@ -144,7 +144,9 @@ make_root() {
     apt-config dump | grep '^Acquire::' > "$folder/etc/apt/apt.conf.d/00machine" || true
     cp -L /etc/resolv.conf /etc/hosts "$folder/etc/"
     for settings in "$HOME/.npmrc" /etc/npmrc; do
-        [ ! -f "$settings" ] || cp "$settings" "$folder/root/.npmrc"
+        # `cafile` is left out: it would name a file of the root, which has not this machine's
+        # certificates, and npm would then not look at NODE_EXTRA_CA_CERTS.
+        [ ! -f "$settings" ] || sed '/^cafile *=/d' "$settings" > "$folder/root/.npmrc"
     done
     # Authorities that this machine trusts beside the usual ones.
     cat "${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}" \
