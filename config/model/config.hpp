@@ -172,6 +172,7 @@ struct Stomp {
     std::uint32_t body_bytes_max = 0;               ///< stomp.frame.max_body_length
     Milliseconds heart_beat_min{0};                 ///< stomp.heartbeat.min; 0: none
     std::uint16_t unacked_count_max = 0;            ///< stomp.max_unacked
+    std::uint32_t subscription_count_max = 0;       ///< stomp.max_subscriptions; 0: any number
     std::string destination_alias;                  ///< stomp.destination.alias; empty: none
     std::uint32_t transaction_count_max = 0;        ///< stomp.transaction.max_open
     std::uint32_t transaction_frame_count_max = 0;  ///< stomp.transaction.max_frames

@@ -90,6 +90,16 @@ constexpr Key stomp_option_keys[] = {
      .why = "More than mqtt.session.max_inflight, since with ack:client one ACK is meant to stand "
             "for many messages.",
      .store = into<&Config::stomp, &Stomp::unacked_count_max>},
+    {.name = "stomp.max_subscriptions",
+     .type = ValueType::integer,
+     .value_default = "10000",
+     .value_min = "0",
+     .value_max = "1000000",
+     .on_reload = Reload::new_connections,
+     .summary = "Subscription ids of one STOMP connection; one more is answered with ERROR. 0: any "
+                "number.",
+     .why = "Several ids may have one destination, and each gets a MESSAGE of its own.",
+     .store = into<&Config::stomp, &Stomp::subscription_count_max>},
     {.name = "stomp.destination.alias",
      .type = ValueType::text,
      .value_max = "256",

@@ -39,6 +39,7 @@ MachineFactoryPtr stomp_machines(const config::Config& config,
     options->connect_timeout = config.client.connect_timeout;
     options->client_id_bytes_max = config.client.client_id_bytes_max;
     options->heart_beat_min = stomp.heart_beat_min;
+    options->subscriptions_max = stomp.subscription_count_max;
     options->unacked_max = stomp.unacked_count_max;
     options->transaction_count_max = stomp.transaction_count_max;
     options->transaction_frame_count_max = stomp.transaction_frame_count_max;

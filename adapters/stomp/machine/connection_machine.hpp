@@ -160,7 +160,7 @@ private:
     bool is_to_hold(const DeliveryView& delivery, std::string_view topic);
     bool may_be_named_later(std::string_view topic);
     std::uint64_t write_message(const Message& message, const Subscription& subscription,
-                                bool is_retained, bool is_redelivered);
+                                bool is_retained, bool is_redelivered, bool is_one_of_many);
     void on_ack(const Frame& frame);
     std::optional<std::uint64_t> read_ack_number(const Frame& frame);
     void acknowledge(std::uint64_t number, bool is_refusal);
@@ -172,6 +172,7 @@ private:
     void settle(std::uint16_t packet_id, Qos qos);
     void settle_written();
     void note_output();
+    void note_acknowledged();
 
     void on_disconnect(const Frame& frame);
     void finish_disconnect();
@@ -219,6 +220,7 @@ private:
     State state_ = State::awaiting_connect;
     Version version_ = Version::v1_2;
     ReadingPause pauses_;
+    bool is_window_full_ = false;   // more MESSAGEs are unacknowledged than may be
     bool is_named_client_ = false;  // brought a client-id: its session may outlive the connection
     bool has_started_ = false;      // deliveries flow
     bool has_new_subscription_ = false;

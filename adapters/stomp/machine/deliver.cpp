@@ -61,9 +61,11 @@ bool ConnectionMachine::deliver(const DeliveryView& delivery,
                                          return broker_.is_for(*session_, filter, name);
                                      });
     }
-    std::erase_if(targets, [given](const Subscription* one) {
-        return std::find(given.begin(), given.end(), one->number) != given.end();
-    });
+    if (!given.empty()) {
+        std::erase_if(targets, [given](const Subscription* one) {
+            return std::binary_search(given.begin(), given.end(), one->number);
+        });
+    }
     if (targets.empty() && may_be_named_later(topic)) {
         return false;
     }
@@ -73,8 +75,8 @@ bool ConnectionMachine::deliver(const DeliveryView& delivery,
         sharers += is_tracked && target->ack_mode != AckMode::automatic ? 1 : 0;
     }
     for (const Subscription* target : targets) {
-        const std::uint64_t number =
-            write_message(message, *target, delivery.retain, delivery.is_resend);
+        const std::uint64_t number = write_message(message, *target, delivery.retain,
+                                                   delivery.is_resend, targets.size() > 1);
         if (is_tracked && target->ack_mode != AckMode::automatic) {
             if (!unacked_) {
                 unacked_ = std::make_unique<UnackedTable>();
@@ -93,6 +95,7 @@ bool ConnectionMachine::deliver(const DeliveryView& delivery,
         for (const Subscription* target : targets) {
             served.push_back(target->number);
         }
+        std::sort(served.begin(), served.end());
         park(delivery, std::move(served));
     } else if (is_tracked && sharers == 0) {
         // Nobody will acknowledge it: it counts as received when it is written.
@@ -145,8 +148,9 @@ void ConnectionMachine::park(const DeliveryView& delivery, std::vector<std::uint
 
 std::uint64_t ConnectionMachine::write_message(const Message& message,
                                                const Subscription& subscription, bool is_retained,
-                                               bool is_redelivered) {
-    constexpr std::size_t gather_bytes_min = 16 * 1024;  // below, copying is cheaper
+                                               bool is_redelivered, bool is_one_of_many) {
+    // Below, copying is cheaper; but a client with many subscriptions must not multiply the body.
+    const std::size_t gather_bytes_min = is_one_of_many ? 512 : 16 * 1024;
     const std::uint64_t number = ++message_count_;
     const MessageId id{id_prefix_, number};
     const std::string_view topic = session_->identity->own_topic(message.topic());
@@ -192,15 +196,32 @@ void ConnectionMachine::note_output() {
         is_output_blocked = true;
         connection_.wants_drained = true;
     }
+    // The core counts deliveries, and one may have gone to many subscriptions.
+    if (unacked_ && unacked_->count() > options_->unacked_max) {
+        is_output_blocked = true;
+        is_window_full_ = true;
+    }
+}
+
+/// After acknowledgements: there is room for messages again.
+void ConnectionMachine::note_acknowledged() {
+    if (is_window_full_ && unacked_->count() <= options_->unacked_max) {
+        is_window_full_ = false;
+        if (!connection_.wants_drained) {
+            is_output_blocked = false;
+            broker_.on_writable(*session_);
+        }
+    }
 }
 
 void ConnectionMachine::on_output_drained() {
     if (state_ != State::connected) {
         return;
     }
-    is_output_blocked = false;
+    is_output_blocked = is_window_full_;
     settle_written();
     send_refused();
+    settle_subscriptions();
     broker_.on_writable(*session_);
     unpause(pause_for_output);
 }
@@ -306,6 +327,7 @@ void ConnectionMachine::acknowledge(std::uint64_t number, bool is_refusal) {
         }
     }
     send_refused();
+    note_acknowledged();
 }
 
 void ConnectionMachine::acknowledge_one(std::uint64_t number) {
@@ -352,6 +374,7 @@ void ConnectionMachine::release_unacked(const Subscription& subscription, Filter
             park_again(number);
         }
     }
+    note_acknowledged();
 }
 
 /// What the client has not acknowledged before it ended a subscription, and another one of its
@@ -376,7 +399,7 @@ void ConnectionMachine::park_again(std::uint64_t number) {
 }
 
 void ConnectionMachine::send_refused() {
-    while (unacked_ && !is_output_blocked) {
+    while (unacked_ && connection_.unsent_bytes() < options_->unsent_bytes_max) {
         UnackedMessage* const message = unacked_->find_refused();
         if (message == nullptr) {
             return;
@@ -389,7 +412,7 @@ void ConnectionMachine::send_refused() {
             acknowledge_one(message->number);
             continue;
         }
-        unacked_->renumber(*message, write_message(*content, *subscription, false, true));
+        unacked_->renumber(*message, write_message(*content, *subscription, false, true, false));
         note_output();
     }
 }

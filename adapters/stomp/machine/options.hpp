@@ -20,6 +20,7 @@ struct MachineOptions {
     std::uint32_t client_id_bytes_max = 1024;
     Milliseconds heart_beat_min{1000};  // the shortest interval, both ways; 0: no heart-beats
     std::uint16_t unacked_max = 1000;   // messages sent and not acknowledged, of one connection
+    std::uint32_t subscriptions_max = 10000;            // ids of one connection; 0: any number
     std::uint32_t transaction_count_max = 16;           // open ones of one connection
     std::uint32_t transaction_frame_count_max = 10000;  // in all of them
     std::size_t transaction_bytes_max = 8 << 20;        // in all of them

@@ -2,6 +2,7 @@
 #include "adapters/stomp/machine/connection_machine.hpp"
 #include "adapters/stomp/machine/translation.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace gw::stomp {
@@ -61,6 +62,12 @@ bool ConnectionMachine::read_subscription(const Frame& frame, Subscription& fiel
     }
     if (subscriptions_ && subscriptions_->find(fields.id) != nullptr) {
         fail(ReasonCode::protocol_error, "this subscription id is in use");
+        return false;
+    }
+    if (options_->subscriptions_max != 0 && subscriptions_ &&
+        subscriptions_->size() >= options_->subscriptions_max) {
+        broker_.metrics().subscribes_refused.add();
+        fail(ReasonCode::quota_exceeded, "too many subscriptions");
         return false;
     }
     return true;
@@ -169,9 +176,17 @@ void ConnectionMachine::send_parked() {
     if (!rare_) {
         return;
     }
-    for (std::size_t left = rare_->parked.size(); left != 0; --left) {
-        ParkedDelivery parked = std::move(rare_->parked.front());
-        rare_->parked.pop_front();
+    auto& all = rare_->parked;
+    for (std::size_t left = all.size(); left != 0; --left) {
+        if (connection_.unsent_bytes() >= options_->unsent_bytes_max) {
+            // The rest when this is written; what is parked again stays before it.
+            std::rotate(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(left), all.end());
+            has_new_subscription_ = true;
+            connection_.wants_drained = true;
+            return;
+        }
+        ParkedDelivery parked = std::move(all.front());
+        all.pop_front();
         const DeliveryView view{.message = *parked.message,
                                 .identifiers = parked.identifiers,
                                 .packet_id = parked.packet_id,

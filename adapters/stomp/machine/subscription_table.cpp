@@ -12,28 +12,7 @@ namespace {
 
 constexpr std::uint32_t number_max = 0x0fffffff;  // MQTT 5.0, 3.8.2.1.2
 
-void add_once(Subscription& subscription, std::vector<Subscription*>& targets) {
-    if (std::find(targets.begin(), targets.end(), &subscription) == targets.end()) {
-        targets.push_back(&subscription);
-    }
-}
-
 }  // namespace
-
-Qos FilterEntry::qos() const {
-    const bool is_tracked =
-        was_there ||
-        std::any_of(subscriptions.begin(), subscriptions.end(), [](const auto& subscription) {
-            return subscription->ack_mode != AckMode::automatic || subscription->is_durable;
-        });
-    return is_tracked ? Qos::at_least_once : Qos::at_most_once;
-}
-
-bool FilterEntry::is_durable() const {
-    return was_there ||
-           std::any_of(subscriptions.begin(), subscriptions.end(),
-                       [](const auto& subscription) { return subscription->is_durable; });
-}
 
 Subscription* SubscriptionTable::find(std::string_view id) {
     const auto found = by_id_.find(id);
@@ -59,6 +38,9 @@ Subscription& SubscriptionTable::add(const TopicFilter& filter, Subscription fie
     fields.number = next_number_;
     Subscription& added =
         *entry->subscriptions.emplace_back(std::make_unique<Subscription>(std::move(fields)));
+    added.place = entry->subscriptions.size() - 1;
+    entry->tracked_count += added.is_tracked() ? 1 : 0;
+    entry->durable_count += added.is_durable ? 1 : 0;
     by_id_.emplace(added.id, &added);
     by_number_.emplace(added.number, &added);
     return added;
@@ -68,8 +50,12 @@ bool SubscriptionTable::remove(Subscription& subscription) {
     FilterEntry& entry = *subscription.entry;
     by_id_.erase(subscription.id);
     by_number_.erase(subscription.number);
-    std::erase_if(entry.subscriptions,
-                  [&](const auto& other) { return other.get() == &subscription; });
+    entry.tracked_count -= subscription.is_tracked() ? 1 : 0;
+    entry.durable_count -= subscription.is_durable ? 1 : 0;
+    const std::size_t place = subscription.place;
+    std::swap(entry.subscriptions[place], entry.subscriptions.back());
+    entry.subscriptions[place]->place = place;
+    entry.subscriptions.pop_back();  // it is gone
     if (!entry.subscriptions.empty()) {
         return true;
     }
@@ -77,6 +63,13 @@ bool SubscriptionTable::remove(Subscription& subscription) {
     const std::string text = entry.filter.text;
     by_filter_.erase(text);
     return false;
+}
+
+void SubscriptionTable::add_once(Subscription& subscription,
+                                 std::vector<Subscription*>& targets) const {
+    if (std::exchange(subscription.round, round_) != round_) {
+        targets.push_back(&subscription);
+    }
 }
 
 void SubscriptionTable::add_targets_of(FilterEntry& entry, std::vector<Subscription*>& targets) {
@@ -104,6 +97,7 @@ void SubscriptionTable::find_targets(std::span<const std::uint32_t> numbers, std
                                      bool is_retained, std::vector<Subscription*>& targets,
                                      const IsFor& is_for) {
     targets.clear();
+    ++round_;
     bool is_complete = !numbers.empty();
     for (const std::uint32_t number : numbers) {
         // One without the mark was given by a client of MQTT 5.

@@ -25,7 +25,11 @@ struct Subscription {
     std::uint32_t number = 0;  // the subscription identifier by which the core names it
     AckMode ack_mode = AckMode::automatic;
     bool is_durable = false;
-    bool has_id = true;  // 1.0 may leave it out; then MESSAGE has no subscription header
+    bool has_id = true;       // 1.0 may leave it out; then MESSAGE has no subscription header
+    std::uint64_t round = 0;  // of SubscriptionTable::find_targets() that has named it last
+    std::size_t place = 0;    // in `entry`
+
+    bool is_tracked() const { return ack_mode != AckMode::automatic || is_durable; }
 };
 
 /// One filter of the session in the core, and the subscriptions that share it: the core knows a
@@ -33,13 +37,17 @@ struct Subscription {
 struct FilterEntry {
     TopicFilter filter;
     std::vector<std::unique_ptr<Subscription>> subscriptions;  // never empty
+    std::size_t tracked_count = 0;                             // of `subscriptions`, as the next
+    std::size_t durable_count = 0;
     std::size_t turn = 0;    // of a shared group: whose the next message is
     bool was_there = false;  // durable, from an earlier connection
 
     /// Tracked deliveries are needed where the client acknowledges, and where messages wait for an
     /// absent client.
-    Qos qos() const;
-    bool is_durable() const;
+    Qos qos() const {
+        return was_there || tracked_count != 0 ? Qos::at_least_once : Qos::at_most_once;
+    }
+    bool is_durable() const { return was_there || durable_count != 0; }
 };
 
 /// The subscriptions of one connection, by id, by filter and by number.
@@ -68,6 +76,7 @@ public:
     std::size_t size() const { return by_id_.size(); }
 
 private:
+    void add_once(Subscription& subscription, std::vector<Subscription*>& targets) const;
     void add_targets_of(FilterEntry& entry, std::vector<Subscription*>& targets);
     void add_by_topic(std::string_view topic, const IsFor& is_for,
                       std::vector<Subscription*>& targets);
@@ -79,6 +88,7 @@ private:
     std::unordered_map<std::string_view, Subscription*> by_id_;
     std::unordered_map<std::uint32_t, Subscription*> by_number_;
     std::uint32_t next_number_;
+    std::uint64_t round_ = 0;  // of find_targets()
 };
 
 }  // namespace gw::stomp

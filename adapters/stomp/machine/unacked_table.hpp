@@ -45,6 +45,8 @@ public:
     void renumber(UnackedMessage& message, std::uint64_t number);
 
     bool empty() const { return entries_.empty(); }
+    /// MESSAGEs that are not over.
+    std::size_t count() const { return entries_.size() - over_count_; }
     /// Entries held, with holes.
     std::size_t size() const { return entries_.size(); }
 

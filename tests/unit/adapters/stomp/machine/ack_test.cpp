@@ -282,3 +282,52 @@ TEST_CASE("the ack mode decides, whatever QoS the publisher took") {
     CHECK(client->next() == "MESSAGE subscription=1 ack destination=t qos=1 | x");
     CHECK(client->next() == "MESSAGE subscription=1 ack destination=t qos=2 | x");
 }
+
+TEST_CASE(
+    "many ids on one destination: their MESSAGEs share the body, and count as unacknowledged") {
+    SimWorld world{SimOptions{}};
+    stomp::MachineOptions options = open_stomp_listener();
+    options.subscriptions_max = 100;
+    options.unacked_max = 150;
+    const auto client = logged_in(world, Version::v1_2, {}, options);
+    for (int i = 0; i < 100; ++i) {
+        client->subscribe(std::to_string(i), "t", "client-individual");
+    }
+    const auto sender = logged_in(world);
+    for (int i = 0; i < 10; ++i) {
+        sender->publish("t", std::to_string(i));
+    }
+    std::vector<StompFrame> got = frames(*client);
+    CHECK(got.size() == 200);  // of two: what was begun is finished, no more is
+    std::size_t heard = got.size();
+    while (!got.empty()) {
+        for (const StompFrame& one : got) {
+            client->ack(one);
+        }
+        got = frames(*client);
+        heard += got.size();
+    }
+    CHECK(heard == 1000);
+    CHECK(client->next() == "");
+    client->subscribe("one more", "u");
+    check_refused(*client, "too many subscriptions");
+}
+
+TEST_CASE("a window that is full of one delivery's MESSAGEs opens when its subscriptions end") {
+    SimWorld world{SimOptions{}};
+    stomp::MachineOptions options = open_stomp_listener();
+    options.unacked_max = 2;
+    const auto client = logged_in(world, Version::v1_2, {}, options);
+    for (const char* id : {"1", "2", "3"}) {
+        client->subscribe(id, "t", "client");
+    }
+    client->subscribe("other", "u");
+    const auto sender = logged_in(world);
+    sender->publish("t", "a");
+    sender->publish("u", "b");
+    CHECK(frames(*client).size() == 3);
+    client->frame(Command::unsubscribe, {{"id", "1"}});
+    const auto got = frames(*client);
+    REQUIRE(got.size() == 1);
+    CHECK(got.front().body == "b");
+}

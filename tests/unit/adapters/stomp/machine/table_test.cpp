@@ -112,3 +112,41 @@ TEST_CASE("a filter needs as much as the most careful of its subscriptions") {
     CHECK_FALSE(table.remove(automatic));
     CHECK(table.size() == 0);
 }
+
+TEST_CASE(
+    "a filter says whether any of its subscriptions is tracked or durable, as they come and go") {
+    SubscriptionTable table{1};
+    const auto add = [&](const char* id, AckMode mode, bool is_durable) -> Subscription& {
+        return table.add(filter("t"), {.id = id, .ack_mode = mode, .is_durable = is_durable});
+    };
+    FilterEntry& entry = *add("auto", AckMode::automatic, false).entry;
+    CHECK(entry.qos() == Qos::at_most_once);
+    add("client", AckMode::client, false);
+    add("durable", AckMode::automatic, true);
+    add("last", AckMode::automatic, false);
+    CHECK(entry.qos() == Qos::at_least_once);
+    CHECK(entry.is_durable());
+    CHECK(table.remove(*table.find("durable")));
+    CHECK_FALSE(entry.is_durable());
+    CHECK(entry.qos() == Qos::at_least_once);
+    CHECK(table.remove(*table.find("client")));
+    CHECK(entry.qos() == Qos::at_most_once);
+    CHECK(table.remove(*table.find("auto")));
+    CHECK(table.find("last")->entry->subscriptions.front()->id == "last");
+    CHECK_FALSE(table.remove(*table.find("last")));
+    CHECK(table.size() == 0);
+}
+
+TEST_CASE("each subscription is a target once, however many numbers name its filter") {
+    SubscriptionTable table{1};
+    std::vector<std::uint32_t> numbers;
+    for (int i = 0; i < 1000; ++i) {
+        Subscription& added = table.add(filter(i % 2 == 0 ? "t" : "#"), {.id = std::to_string(i)});
+        numbers.push_back(added.number | private_identifier_bit);
+    }
+    std::vector<Subscription*> targets;
+    for (int again = 0; again < 2; ++again) {
+        table.find_targets(numbers, "t", false, targets);
+        CHECK(targets.size() == 1000);
+    }
+}
