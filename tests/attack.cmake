@@ -18,6 +18,7 @@ function(gw_attack_test name seconds)
     ENVIRONMENT "MANGROVE_BIN=$<TARGET_FILE:mangrove>;MANGROVE_TEST_CASE=${test}")
 endfunction()
 
+gw_attack_test(coap_observers 60)
 gw_attack_test(stomp_ids 60)
 gw_attack_test(unread 60)
 gw_attack_test(unread 60 TLS)

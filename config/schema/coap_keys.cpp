@@ -130,8 +130,8 @@ constexpr Key shared_keys[] = {
      .value_min = "1",
      .value_max = "16777216",
      .on_reload = Reload::live,
-     .summary = "Observations of one client; a request beyond it is answered without becoming "
-                "one.",
+     .summary = "Observations of one client, and of all clients at one address and port; a request "
+                "beyond it is answered without becoming one.",
      .why = "A proxy observes for many; nobody else comes near.",
      .store = into<shared, &Coap::observation_count_max>},
     {.name = "coap.max_uploads",

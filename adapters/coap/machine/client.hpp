@@ -77,10 +77,11 @@ public:
     MonotonicTime seen_at{};
     SlimVector<Subscription*> subscriptions;  // by identifier - 1; null where one has ended
     std::uint32_t observation_count = 0;
-    bool is_by_endpoint = false;  // has no client id of its own
-    bool has_started = false;     // deliveries flow
-    bool keeps_expiry = false;    // it asks for no session of its own, and changes none
-    bool was_persistent = false;  // its session was there before, and stays
+    std::uint32_t subscription_count = 0;  // that have not ended
+    bool is_by_endpoint = false;           // has no client id of its own
+    bool has_started = false;              // deliveries flow
+    bool keeps_expiry = false;             // it asks for no session of its own, and changes none
+    bool was_persistent = false;           // its session was there before, and stays
 
 private:
     Machine& machine_;

@@ -44,7 +44,8 @@ Machine::Machine(Broker& broker, DatagramPort& port, MachineOptionsPtr options,
       hash_key_(broker.shared().hash_key),
       timers_(broker.now().monotonic),
       duplicates_(broker.now().monotonic),
-      endpoint_table_(endpoints_, hash_key_) {}
+      endpoint_table_(endpoints_, hash_key_),
+      observation_index_(hash_key_) {}
 
 Machine::~Machine() {
     is_stopping_ = true;

@@ -7,6 +7,7 @@
 #include "adapters/coap/machine/content.hpp"
 #include "adapters/coap/machine/duplicate_table.hpp"
 #include "adapters/coap/machine/endpoint_table.hpp"
+#include "adapters/coap/machine/observation_index.hpp"
 #include "adapters/coap/machine/options.hpp"
 #include "adapters/coap/machine/state.hpp"
 #include "adapters/machine/datagram_machine.hpp"
@@ -15,6 +16,7 @@
 #include "broker-core/broker/broker.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -186,7 +188,7 @@ private:
     void stop_observing(Incoming& in);
     Subscription* subscribe(Incoming& in, Client& client, const TopicFilter& filter);
     void answer_observation(Incoming& in, Observation& observation);
-    Observation* find_observation(const Endpoint* endpoint, const Token& token);
+    Observation* find_observation(const Endpoint* endpoint, const Token& token) const;
     Observation& add_observation(Endpoint& endpoint, Subscription& subscription,
                                  const Incoming& in);
     /// What becomes of the subscription of an observation that ends.
@@ -225,7 +227,10 @@ private:
     void on_sending_deadline(Sending& sending);
     void wait_for_fetch(Sending& sending);
     void give_up(Endpoint& endpoint);
+    void take_notices(Endpoint& at, const std::function<bool(const Observation&)>& is_meant,
+                      std::vector<Notice>& out);
     void take_notices(Observation& observation, std::vector<Notice>& out);
+    void take_notices(const Client& client, const Endpoint* except, std::vector<Notice>& out);
     void give_back(Client& client, const std::vector<Notice>& notices, ReasonCode reason);
 
     // connection.cpp
@@ -271,6 +276,7 @@ private:
     DuplicateTable duplicates_;
     SlotPool<Endpoint> endpoints_;
     EndpointTable endpoint_table_;
+    ObservationIndex observation_index_;
     SlotPool<Client> clients_;
     SlotPool<Deferred> deferred_;
     std::unordered_map<std::uint64_t, std::uint32_t> deferred_by_key_;

@@ -146,6 +146,7 @@ void Machine::resume(Client& client, Endpoint& at) {
 /// Observations of a client that is elsewhere now, with all that is under way for them.
 void Machine::move_observations(Client& client, Endpoint& to) {
     std::vector<Notice> under_way;
+    take_notices(client, &to, under_way);
     for (std::size_t i = 0; i < client.subscriptions.size(); ++i) {
         Subscription* const subscription = client.subscriptions[i];
         for (Observation* one = subscription != nullptr ? subscription->first : nullptr;
@@ -154,14 +155,13 @@ void Machine::move_observations(Client& client, Endpoint& to) {
             if (&from == &to) {
                 continue;
             }
-            take_notices(*one, under_way);
-            Observation** place = &from.first;
-            while (*place != one) {
-                place = &(*place)->next_at_endpoint;
-            }
-            *place = one->next_at_endpoint;
-            one->next_at_endpoint = std::exchange(to.first, one);
+            observation_index_.remove(*one);
+            EndpointObservations::remove(from.first, *one);
+            --from.observation_count;
             one->endpoint = &to;
+            EndpointObservations::push_front(to.first, *one);
+            ++to.observation_count;
+            observation_index_.add(*one);
             check_needed(from);
         }
     }

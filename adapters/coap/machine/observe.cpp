@@ -8,22 +8,6 @@ namespace gw::coap {
 
 namespace {
 
-template <class Next>
-void unlink(Observation*& first, Observation& one, const Next& next) {
-    Observation** place = &first;
-    while (*place != &one) {
-        place = &next(**place);
-    }
-    *place = next(one);
-}
-
-Observation*& next_at_endpoint(Observation& one) {
-    return one.next_at_endpoint;
-}
-Observation*& next_of_subscription(Observation& one) {
-    return one.next_of_subscription;
-}
-
 TopicFilter parsed(const std::string& filter) {
     auto parsed = parse_topic_filter(filter, {.bytes_max = 1 << 20, .levels_max = 65536});
     GW_ASSERT(parsed.has_value());  // it was a filter when it was subscribed to
@@ -65,7 +49,8 @@ void Machine::observe(Incoming& in) {
         answer_observation(in, *present);  // it asks again, and keeps its place (RFC 7641, 4.1)
         return;
     }
-    if (in.is_repeat || client->observation_count >= options_->observation_count_max) {
+    const std::uint32_t most = options_->observation_count_max;
+    if (in.is_repeat || client->observation_count >= most || endpoint.observation_count >= most) {
         // Ended since, or one too many: answered as if it had not asked to observe (4.1).
         if (filter->has_wildcard) {
             refuse(in, Code::service_unavailable, "too many observations");
@@ -108,19 +93,14 @@ Subscription* Machine::subscribe(Incoming& in, Client& client, const TopicFilter
     const std::uint8_t by_type = in.request.message.type == Type::confirmable ? 1 : 0;
     const auto asked = static_cast<Qos>(in.target.query.qos.value_or(by_type));
     const Qos qos = std::min({asked, options_->qos_max, Qos::at_least_once});
-    Subscription* subscription = nullptr;
-    std::size_t place = client.subscriptions.size();
-    for (std::size_t i = 0; i < client.subscriptions.size(); ++i) {
-        Subscription* const one = client.subscriptions[i];
-        if (one == nullptr) {
-            place = i;
-        } else if (one->filter == filter.text) {
-            subscription = one;
-            break;
-        }
-    }
+    Subscription* subscription = observation_index_.find(client, filter.text);
     if (subscription != nullptr && subscription->qos >= qos) {
         return subscription;
+    }
+    std::size_t place = client.subscriptions.size();
+    for (std::size_t i = 0; i < place && client.subscription_count != client.subscriptions.size();
+         ++i) {
+        place = client.subscriptions[i] == nullptr ? i : place;
     }
     const auto options = SubscriptionOptions::with_private_identifier(
         subscription != nullptr ? subscription->identifier : static_cast<std::uint32_t>(place + 1),
@@ -158,6 +138,8 @@ Subscription* Machine::subscribe(Incoming& in, Client& client, const TopicFilter
         } else {
             client.subscriptions[place] = subscription;
         }
+        ++client.subscription_count;
+        observation_index_.add(*subscription);
     }
     subscription->qos = qos;
     return subscription;
@@ -169,8 +151,8 @@ Observation& Machine::add_observation(Endpoint& endpoint, Subscription& subscrip
     Observation& observation = *made.release();
     observation.endpoint = &endpoint;
     observation.subscription = &subscription;
-    observation.next_at_endpoint = std::exchange(endpoint.first, &observation);
-    observation.next_of_subscription = std::exchange(subscription.first, &observation);
+    EndpointObservations::push_front(endpoint.first, observation);
+    SubscriptionObservations::push_front(subscription.first, observation);
     observation.confirmed_at = now();
     // From the clock, at most 2^23 in 256 s: an observer that asks again after its entry was lost,
     // also by a restart, sees greater numbers than before (RFC 7641, 4.4).
@@ -182,19 +164,15 @@ Observation& Machine::add_observation(Endpoint& endpoint, Subscription& subscrip
         observation.size_exponent =
             std::min(observation.size_exponent, in.request.block2->size_exponent);
     }
+    observation_index_.add(observation);
+    ++endpoint.observation_count;
     ++subscription.client->observation_count;
     metrics().coap_observations.add();
     return observation;
 }
 
-Observation* Machine::find_observation(const Endpoint* endpoint, const Token& token) {
-    for (Observation* one = endpoint != nullptr ? endpoint->first : nullptr; one != nullptr;
-         one = one->next_at_endpoint) {
-        if (one->token == token) {
-            return one;
-        }
-    }
-    return nullptr;
+Observation* Machine::find_observation(const Endpoint* endpoint, const Token& token) const {
+    return endpoint != nullptr ? observation_index_.find(*endpoint, token) : nullptr;
 }
 
 /// The answer to a registration: the topic's present state, and that it is observed.
@@ -216,8 +194,7 @@ void Machine::answer_observation(Incoming& in, Observation& observation) {
         return;
     }
     if (in.answer_id) {  // it may be rejected as any notification
-        observation.last_message_id = *in.answer_id;
-        observation.was_notified = true;
+        observation_index_.note_notified(observation, *in.answer_id);
     }
     const bool is_large = message && message->payload().size() > (16U << observation.size_exponent);
     if (is_large) {  // else the blocks of what it was told of before are still to be fetched
@@ -240,13 +217,9 @@ void Machine::stop_observing(Incoming& in) {
         remove_observation(*by_token, ReasonCode::success, Then::unsubscribe);
         has_ended = true;
     } else if (filter && !client->is_by_endpoint) {
-        for (std::size_t i = 0; i < client->subscriptions.size(); ++i) {
-            while (client->subscriptions[i] != nullptr &&
-                   client->subscriptions[i]->filter == filter->text) {
-                remove_observation(*client->subscriptions[i]->first, ReasonCode::success,
-                                   Then::unsubscribe);
-                has_ended = true;
-            }
+        while (Subscription* const one = observation_index_.find(*client, filter->text)) {
+            remove_observation(*one->first, ReasonCode::success, Then::unsubscribe);
+            has_ended = true;
         }
     }
     if (filter && filter->has_wildcard) {
@@ -262,8 +235,10 @@ void Machine::remove_observation(Observation& observation, ReasonCode reason, Th
     Subscription& subscription = *observation.subscription;
     Endpoint& endpoint = *observation.endpoint;
     Client& client = *subscription.client;
-    unlink(endpoint.first, observation, next_at_endpoint);
-    unlink(subscription.first, observation, next_of_subscription);
+    observation_index_.remove(observation);
+    EndpointObservations::remove(endpoint.first, observation);
+    SubscriptionObservations::remove(subscription.first, observation);
+    --endpoint.observation_count;
     std::vector<Notice> notices;
     take_notices(observation, notices);
     --client.observation_count;
@@ -294,27 +269,30 @@ void Machine::end_subscription(Subscription& subscription, Then then) {
         }
     }
     client.subscriptions[subscription.identifier - 1] = nullptr;
+    --client.subscription_count;
+    observation_index_.remove(subscription);
     delete &subscription;
 }
 
 /// The broker has taken a subscription away: who observes by it is told, and may ask again.
 void Machine::lose_subscription(Client& client, std::string_view filter) {
-    for (std::size_t i = 0; i < client.subscriptions.size(); ++i) {
-        while (client.subscriptions[i] != nullptr && client.subscriptions[i]->filter == filter) {
-            Observation& observation = *client.subscriptions[i]->first;
-            tell_end(observation, Code::forbidden);
-            remove_observation(observation, ReasonCode::not_authorized, Then::keep);
-        }
+    while (const Subscription* const one = observation_index_.find(client, filter)) {
+        Observation& observation = *one->first;
+        tell_end(observation, Code::forbidden);
+        remove_observation(observation, ReasonCode::not_authorized, Then::keep);
     }
 }
 
 void Machine::remove_all(Client& client, Then then) {
+    std::vector<Notice> notices;
+    take_notices(client, nullptr, notices);
     for (std::size_t i = 0; i < client.subscriptions.size(); ++i) {
         while (client.subscriptions[i] != nullptr) {
             remove_observation(*client.subscriptions[i]->first, ReasonCode::unspecified_error,
                                then);
         }
     }
+    give_back(client, notices, ReasonCode::unspecified_error);
 }
 
 }  // namespace gw::coap

@@ -3,6 +3,7 @@
 #include "adapters/coap/machine/content.hpp"
 #include "adapters/coap/machine/machine.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace gw::coap {
@@ -24,6 +25,17 @@ Client& client_of(const Observation& observation) {
 
 }  // namespace
 
+void Sending::push_notice(Notice notice) {
+    ++notice.observation->notice_count;
+    notices.push_back(std::move(notice));
+}
+
+Notice Sending::pop_notice() {
+    Notice notice = notices.pop_front();
+    --notice.observation->notice_count;
+    return notice;
+}
+
 Sending& Machine::sending_of(Endpoint& endpoint) {
     if (!endpoint.sending) {
         endpoint.sending = std::make_unique<Sending>(endpoint);
@@ -41,7 +53,7 @@ void Machine::enqueue(Endpoint& endpoint, Notice notice) {
         metrics().drop(DropReason::queue_full);
         return;
     }
-    sending->notices.push_back(std::move(notice));
+    sending->push_notice(std::move(notice));
 }
 
 Response Machine::notification_of(const Observation& observation, const Message& message) const {
@@ -87,8 +99,7 @@ void Machine::send_notice(Endpoint& endpoint, Notice notice) {
     }
     observation.sequence = (observation.sequence + 1) & 0xffffff;
     const std::uint16_t message_id = next_message_id(&endpoint);
-    observation.last_message_id = message_id;
-    observation.was_notified = true;
+    observation_index_.note_notified(observation, message_id);
     const Response response = notification_of(observation, *notice.message);
     keep_large(observation, response.block2 ? notice.message : MessagePtr{});
     const bool is_confirmable =
@@ -163,7 +174,7 @@ void Machine::go_on(Sending& sending) {
             sending.bytes = std::move(reply.bytes);
             send_confirmable(sending, Sending::State::reply, reply.message_id);
         } else if (!sending.notices.empty()) {
-            send_notice(sending.endpoint, sending.notices.pop_front());
+            send_notice(sending.endpoint, sending.pop_notice());
         } else {
             timers_.cancel(sending);
             check_needed(sending.endpoint);
@@ -216,9 +227,8 @@ void Machine::on_reset(Endpoint& endpoint, std::uint16_t message_id) {
             return;
         }
     }
-    for (Observation* one = endpoint.first; one != nullptr && observation == nullptr;
-         one = one->next_at_endpoint) {
-        observation = one->was_notified && one->last_message_id == message_id ? one : nullptr;
+    if (observation == nullptr) {
+        observation = observation_index_.find_notified(endpoint, message_id);
     }
     if (observation != nullptr) {
         metrics().coap_observations_reset.add();
@@ -280,7 +290,7 @@ void Machine::give_up(Endpoint& endpoint) {
         notices.push_back(std::exchange(sending.present, {}));
     }
     while (!sending.notices.empty()) {
-        notices.push_back(sending.notices.pop_front());
+        notices.push_back(sending.pop_notice());
     }
     sending.replies.clear();
     sending.state = Sending::State::idle;
@@ -320,15 +330,16 @@ void Machine::give_up(Endpoint& endpoint) {
     go_on(sending);
 }
 
-/// Takes what is outstanding and queued for an observation out, in order.
-void Machine::take_notices(Observation& observation, std::vector<Notice>& out) {
-    Sending* const sending = observation.endpoint->sending.get();
+/// Takes what is outstanding and queued at an endpoint for these observations out, in order.
+void Machine::take_notices(Endpoint& at, const std::function<bool(const Observation&)>& is_meant,
+                           std::vector<Notice>& out) {
+    Sending* const sending = at.sending.get();
     if (sending == nullptr) {
         return;
     }
     const bool is_present = (sending->state == Sending::State::notification ||
                              sending->state == Sending::State::fetching) &&
-                            sending->present.observation == &observation;
+                            is_meant(*sending->present.observation);
     if (is_present) {
         out.push_back(std::exchange(sending->present, {}));
         sending->state = Sending::State::idle;
@@ -336,7 +347,8 @@ void Machine::take_notices(Observation& observation, std::vector<Notice>& out) {
     Ring<Notice> others;
     while (!sending->notices.empty()) {
         Notice notice = sending->notices.pop_front();
-        if (notice.observation == &observation) {
+        if (is_meant(*notice.observation)) {
+            --notice.observation->notice_count;
             out.push_back(std::move(notice));
         } else {
             others.push_back(std::move(notice));
@@ -345,6 +357,36 @@ void Machine::take_notices(Observation& observation, std::vector<Notice>& out) {
     sending->notices = std::move(others);
     if (is_present) {
         go_on(*sending);
+    }
+}
+
+void Machine::take_notices(Observation& observation, std::vector<Notice>& out) {
+    Endpoint& at = *observation.endpoint;
+    const bool has_any = observation.notice_count != 0 ||
+                         (at.sending != nullptr && at.sending->present.observation == &observation);
+    if (has_any) {
+        take_notices(
+            at, [&](const Observation& one) { return &one == &observation; }, out);
+    }
+}
+
+/// All of a client's, with one pass at each endpoint that it observes from, but for `except`.
+void Machine::take_notices(const Client& client, const Endpoint* except, std::vector<Notice>& out) {
+    std::vector<Endpoint*> places;
+    for (std::size_t i = 0; i < client.subscriptions.size(); ++i) {
+        const Subscription* const subscription = client.subscriptions[i];
+        for (Observation* one = subscription != nullptr ? subscription->first : nullptr;
+             one != nullptr; one = one->next_of_subscription) {
+            if (one->endpoint != except) {
+                places.push_back(one->endpoint);
+            }
+        }
+    }
+    std::sort(places.begin(), places.end());
+    places.erase(std::unique(places.begin(), places.end()), places.end());
+    for (Endpoint* const place : places) {
+        take_notices(
+            *place, [&](const Observation& one) { return &client_of(one) == &client; }, out);
     }
 }
 

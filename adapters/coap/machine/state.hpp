@@ -64,9 +64,12 @@ struct Observation {
     Endpoint* endpoint = nullptr;
     Subscription* subscription = nullptr;
     Observation* next_at_endpoint = nullptr;
+    Observation* previous_at_endpoint = nullptr;
     Observation* next_of_subscription = nullptr;
+    Observation* previous_of_subscription = nullptr;
     std::unique_ptr<Large> large;
     MonotonicTime confirmed_at{};
+    std::uint32_t notice_count = 0;     // that wait for their turn at the endpoint
     std::uint32_t sequence = 0;         // 24 bits, of the last notification
     std::uint16_t last_message_id = 0;  // of the last notification
     bool was_notified = false;
@@ -112,6 +115,9 @@ struct Sending final : Timed {
     std::uint16_t message_id = 0;
     State state = State::idle;
 
+    void push_notice(Notice notice);
+    /// The next one; there must be one.
+    Notice pop_notice();
     bool is_idle() const { return state == State::idle && notices.empty() && replies.empty(); }
     bool waits_for_ack() const { return state != State::idle && state != State::fetching; }
 };
@@ -124,6 +130,7 @@ struct Endpoint {
     std::uint32_t index;
     Client* own_client = nullptr;  // of requests that name no client id
     Observation* first = nullptr;  // of the observations made from here
+    std::uint32_t observation_count = 0;
     std::unique_ptr<Sending> sending;
     MonotonicTime heard_at{};
     std::uint32_t home_count = 0;  // clients with a connection whose place this is

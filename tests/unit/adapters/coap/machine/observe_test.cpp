@@ -338,6 +338,60 @@ TEST_CASE("an observation too many is answered as a plain read") {
     CHECK(observe(t, "ps/#", "u", 3).substr(4, 4) == "5.03");
 }
 
+TEST_CASE("clients that share an endpoint share its observations; one that ends makes room") {
+    coap::MachineOptions options = open_coap();
+    options.observation_count_max = 3;
+    CoapTest t{{}, options};
+    const auto ask = [&](std::string_view token, std::string_view query, std::uint16_t id,
+                         std::uint32_t value = 0) {
+        return t.ask({.message_id = id,
+                      .token = token,
+                      .path = "ps/a",
+                      .query = query,
+                      .options = {{option::observe, coap_uint(value)}}});
+    };
+    const auto is_taken = [](const std::string& answer) {
+        return answer.find(" 6=") != std::string::npos;
+    };
+    CHECK(is_taken(ask("1", "c=x", 1)));
+    CHECK(is_taken(ask("2", "c=y", 2)));
+    CHECK(is_taken(ask("3", "c=z", 3)));
+    CHECK_FALSE(is_taken(ask("4", "c=z", 4)));
+    ask("2", "c=y", 5, 1);
+    CHECK(is_taken(ask("4", "c=z", 6)));
+    CHECK_FALSE(is_taken(ask("5", "c=x", 7)));
+    // The end of all of one client's leaves the others'.
+    t.publish("a", "1", Qos::at_most_once);
+    std::vector<std::string> told;
+    for (std::string text = t.take(); !text.empty(); text = t.take()) {
+        told.push_back(text);
+    }
+    CHECK(told.size() == 3);
+}
+
+TEST_CASE("a reset ends the observation whose notification it rejects, and no other") {
+    CoapTest t;
+    for (int i = 0; i < 50; ++i) {
+        observe(t, "ps/a", "t" + std::to_string(i), static_cast<std::uint16_t>(i + 1));
+    }
+    t.publish("a", "1", Qos::at_most_once);
+    std::vector<std::uint16_t> ids;
+    for (std::string text = t.next(); !text.empty(); text = t.next()) {
+        ids.push_back(CoapTest::id_of(text));
+    }
+    REQUIRE(ids.size() == 50);
+    for (std::size_t i = 0; i < 50; i += 2) {
+        t.answer(Type::reset, ids[i]);
+        t.answer(Type::reset, ids[i]);
+    }
+    t.publish("a", "2", Qos::at_most_once);
+    std::size_t told = 0;
+    while (!t.next().empty()) {
+        ++told;
+    }
+    CHECK(told == 25);
+}
+
 TEST_CASE("an expired message is not told, and does not stop the others") {
     CoapTest t;
     observe(t, "ps/a", "t");
