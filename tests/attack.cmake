@@ -19,6 +19,7 @@ function(gw_attack_test name seconds)
 endfunction()
 
 gw_attack_test(coap_observers 60)
+gw_attack_test(http 60)
 gw_attack_test(stomp_ids 60)
 gw_attack_test(unread 60)
 gw_attack_test(unread 60 TLS)

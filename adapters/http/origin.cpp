@@ -52,25 +52,59 @@ bool fits(std::string_view entry, std::string_view origin, std::string_view auth
            equals_ignoring_case(origin.substr(origin.size() - end.size()), end);
 }
 
+/// Of which page the request is, as far as it says so.
+struct Page {
+    enum class Kind : std::uint8_t {
+        none,     // a program, or a page of the same origin
+        named,    // `origin`, which may be malformed
+        unknown,  // there is one, of another origin
+    } kind = Kind::none;
+    std::string_view origin{};
+};
+
+/// "https://a.example:1/b?c" -> "https://a.example:1".
+std::string_view origin_of(std::string_view url) {
+    const std::size_t scheme_end = url.find("://");
+    return scheme_end == std::string_view::npos
+               ? url
+               : url.substr(0, url.find_first_of("/?#", scheme_end + 3));
+}
+
+Page page_of(const Request& request) {
+    if (const std::size_t count = request.count("Origin"); count != 0) {
+        return count == 1 ? Page{Page::Kind::named, trim(*request.find("Origin"))}
+                          : Page{Page::Kind::unknown};
+    }
+    if (const std::string site = request.joined("Sec-Fetch-Site");
+        site == "same-origin" || site == "none") {
+        return {};
+    } else if (const auto referer = request.find("Referer"); referer && !trim(*referer).empty()) {
+        return request.count("Referer") == 1 ? Page{Page::Kind::named, origin_of(trim(*referer))}
+                                             : Page{Page::Kind::unknown};
+    } else {
+        return {site.empty() ? Page::Kind::none : Page::Kind::unknown};
+    }
+}
+
 }  // namespace
 
 OriginVerdict check_origin(const Request& request, const OriginPolicy& policy) {
-    const std::size_t count = request.count("Origin");
-    if (count == 0) {
+    const Page page = page_of(request);
+    if (page.kind == Page::Kind::none) {
         return OriginVerdict::trusted;
     }
-    const std::string_view origin = trim(*request.find("Origin"));
-    const std::string_view authority = authority_of(origin);
+    const bool is_named = page.kind == Page::Kind::named;
+    const std::string_view authority = authority_of(page.origin);
     bool allows_all = false;
     for (const std::string& entry : policy.allowed) {
         if (entry == "*") {
             allows_all = true;
-        } else if (count == 1 && fits(entry, origin, authority)) {
+        } else if (is_named && fits(entry, page.origin, authority)) {
             return OriginVerdict::trusted;
         }
     }
     const auto host = request.find("Host");
-    if (count == 1 && host && is_same_host(host_of(authority), host_of(trim(*host)))) {
+    if (is_named && host && is_same_host(host_of(authority), host_of(trim(*host)))) {
         return OriginVerdict::trusted;
     }
     return allows_all ? OriginVerdict::stranger : OriginVerdict::refused;
@@ -83,14 +117,16 @@ bool is_of_this_host(const Request& request) {
         (!host.empty() && !is_loopback_name(host) && !IpAddress::parse(host))) {
         return false;
     }
-    for (const char* const name : {"Origin", "Sec-WebSocket-Origin"}) {
-        const auto origin = request.find(name);
-        if (origin && (request.count(name) > 1 ||
-                       !is_same_host(host_of(authority_of(trim(*origin))), host))) {
-            return false;
-        }
+    const auto is_here = [host](std::string_view origin) {
+        return is_same_host(host_of(authority_of(trim(origin))), host);
+    };
+    const Page page = page_of(request);
+    if (page.kind != Page::Kind::none &&
+        (page.kind != Page::Kind::named || !is_here(page.origin))) {
+        return false;
     }
-    return true;
+    const auto draft = request.find("Sec-WebSocket-Origin");
+    return !draft || (request.count("Sec-WebSocket-Origin") == 1 && is_here(*draft));
 }
 
 }  // namespace gw::http

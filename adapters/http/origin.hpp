@@ -10,7 +10,9 @@ namespace gw::http {
 
 /// Which web pages may use a browser's connection to us. A browser sends its cookies, and reaches
 /// what its machine reaches, on behalf of any page; the Origin field says of which (RFC 6454).
-/// Requests without it come from programs, and from pages of the very same origin.
+/// Where it is missing, as in what a page loads as a script, a frame or a picture, the Referer
+/// field names the page, and Sec-Fetch-Site (W3C Fetch Metadata) says at least that there is one.
+/// Requests without any of them come from programs, and from pages of the very same origin.
 struct OriginPolicy {
     /// Beside pages of the same host, whatever their port: "https://app.example",
     /// "https://*.example:8443", "app.example" (any scheme and port), "null", or "*" for all.
@@ -27,9 +29,9 @@ enum class OriginVerdict {
 OriginVerdict check_origin(const Request& request, const OriginPolicy& policy);
 
 /// Whether the request shows nothing but this host: an address or localhost in Host, and no page of
-/// another host in Origin, or in the name that drafts of WebSocket have for it. Anybody can let a
-/// name of his stand for this machine's address (DNS rebinding), and a page that is allowed is
-/// still not near.
+/// another host in Origin or what stands for it, or in the name that drafts of WebSocket have for
+/// it. Anybody can let a name of his stand for this machine's address (DNS rebinding), and a page
+/// that is allowed is still not near.
 bool is_of_this_host(const Request& request);
 
 }  // namespace gw::http

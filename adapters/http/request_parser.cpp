@@ -43,6 +43,33 @@ bool split_target(Request& request) {
     return request.path.starts_with('/');
 }
 
+/// Why it cannot be told for sure where the request ends; empty: it can. Whoever stands between
+/// might see another end, and what one of us takes for a body would be the other's next request
+/// (RFC 9112, 6.3 and 11.2).
+std::string_view unclear_end(const Request& request) {
+    const std::size_t lengths = request.count("Content-Length");
+    const auto length = request.find("Content-Length");
+    if (lengths > 1 ||
+        (length && (length->empty() || length->find_first_not_of("0123456789") != length->npos))) {
+        return "a request has one Content-Length, a number";
+    }
+    const std::size_t codings = request.count("Transfer-Encoding");
+    if (codings == 0) {
+        return {};
+    }
+    if (request.minor_version == 0) {
+        return "HTTP/1.0 has no Transfer-Encoding";
+    }
+    if (lengths != 0) {
+        return "a request has Content-Length or Transfer-Encoding, not both";
+    }
+    if (codings != 1 ||
+        !equals_ignoring_case(trim(*request.find("Transfer-Encoding")), "chunked")) {
+        return "the one transfer coding that is read here is chunked";
+    }
+    return {};
+}
+
 }  // namespace
 
 struct RequestParser::State {
@@ -86,6 +113,10 @@ void RequestParser::State::take_head() {
     request.keeps_alive = parser.keep_alive();
     for (const auto& field : message) {
         request.fields.push_back({std::string{field.name_string()}, std::string{field.value()}});
+    }
+    if (const std::string_view why = unclear_end(request); !why.empty()) {
+        fail(400, why);
+        return;
     }
     const BodyReader::Limits body_limits{limits.body_bytes_max, limits.head_bytes_max};
     body = parser.chunked()

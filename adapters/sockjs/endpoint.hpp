@@ -38,7 +38,8 @@ struct Endpoint {
     std::size_t session_count_max = 65536;        // of all endpoints on one worker
     Milliseconds heartbeat{25'000};
     Milliseconds disconnect_delay{5000};
-    std::string client_url;  // of the client's script, for the iframe page
+    std::string client_url;    // of the client's script, for the iframe page
+    std::string login_cookie;  // the cookie that says who a browser's user is; empty: none
 };
 using EndpointPtr = std::shared_ptr<const Endpoint>;
 

@@ -49,19 +49,35 @@ void add_cors(const http::Request& request, http::Response& response) {
     }
 }
 
-/// The value of JSESSIONID among the cookies.
-std::string session_cookie(const http::Request& request) {
-    constexpr std::string_view name = "JSESSIONID=";
+/// The value of the first cookie of that name.
+std::optional<std::string> find_cookie(const http::Request& request, std::string_view name) {
     const std::string all = request.joined("Cookie");
     for (std::string_view rest = all; !rest.empty();) {
         const std::size_t end = std::min(rest.find_first_of(";,"), rest.size());
         const std::string_view one = http::trim(rest.substr(0, end));
-        if (one.starts_with(name)) {
-            return std::string{one.substr(name.size())};
+        if (one.size() > name.size() && one.starts_with(name) && one[name.size()] == '=') {
+            return std::string{one.substr(name.size() + 1)};
         }
         rest.remove_prefix(std::min(rest.size(), end + 1));
     }
-    return "dummy";
+    return std::nullopt;
+}
+
+/// Whose a session is, the strongest that the request shows: what the transport has proven, the
+/// cookie by which its user logs in, or the address. Its id alone is no proof: it goes over the
+/// wire in each request's path, and so stands in logs and Referer fields.
+std::string owner_of(const http::Exchange& exchange, const Endpoint& endpoint) {
+    const PeerInfo& peer = exchange.peer();
+    if (peer.identity) {
+        return "key\n" + peer.identity->fingerprint + "\n" + peer.identity->psk_identity;
+    }
+    if (!endpoint.login_cookie.empty()) {
+        if (const auto cookie = find_cookie(exchange.request(), endpoint.login_cookie);
+            cookie && !cookie->empty()) {
+            return "cookie\n" + *cookie;
+        }
+    }
+    return peer.is_unix ? "unix" : "address\n" + peer.ip.text();
 }
 
 bool is_callback(std::string_view text) {
@@ -234,7 +250,9 @@ bool SockJsHandler::check_origin(http::Exchange& exchange) const {
 /// CORS, and the cookie that load balancers go by.
 void SockJsHandler::add_common(const http::Request& request, http::Response& response) const {
     if (endpoint_->is_cookie_needed) {
-        response.with("Set-Cookie", "JSESSIONID=" + session_cookie(request) + "; path=/");
+        response.with(
+            "Set-Cookie",
+            "JSESSIONID=" + find_cookie(request, "JSESSIONID").value_or("dummy") + "; path=/");
     }
     add_cors(request, response);
 }
@@ -407,7 +425,8 @@ void SockJsHandler::receive(http::Exchange& exchange, Transport transport,
         }
     }
     Hub& hub = hub_(exchange.worker());
-    Session* session = hub.find(*endpoint_, id);
+    const std::string owner = owner_of(exchange, *endpoint_);
+    Session* session = hub.find(*endpoint_, id, owner);
     if (session == nullptr) {
         if (!exchange.admit()) {
             return;
@@ -419,7 +438,7 @@ void SockJsHandler::receive(http::Exchange& exchange, Transport transport,
         if (!needs_callback && verdict != http::OriginVerdict::stranger) {
             peer.cookie = request.joined("Cookie");
         }
-        session = hub.open(endpoint_, id, std::move(peer));
+        session = hub.open(endpoint_, id, owner, std::move(peer));
     }
     if (session == nullptr) {
         exchange.respond(http::text_response(503, "there are too many sessions"));
@@ -442,7 +461,8 @@ void SockJsHandler::receive(http::Exchange& exchange, Transport transport,
 
 void SockJsHandler::send(http::Exchange& exchange, std::string_view id, bool is_jsonp) const {
     const http::Request& request = exchange.request();
-    Session* const session = hub_(exchange.worker()).find(*endpoint_, id);
+    Session* const session =
+        hub_(exchange.worker()).find(*endpoint_, id, owner_of(exchange, *endpoint_));
     if (session == nullptr) {
         exchange.respond(not_found());
         return;

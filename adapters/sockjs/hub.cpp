@@ -7,10 +7,12 @@ namespace gw::sockjs {
 
 namespace {
 
-std::string table_key(const Endpoint& endpoint, std::string_view id) {
+std::string table_key(const Endpoint& endpoint, std::string_view id, std::string_view owner) {
     std::string key = endpoint.scope;
     key += '\n';
-    return key.append(id);
+    key += id;
+    key += '\n';
+    return key.append(owner);
 }
 
 }  // namespace
@@ -29,17 +31,18 @@ std::uint32_t Hub::worker_of(std::string_view id, std::uint32_t worker_count) {
 
 // ------------------------------------------------------------------------------------- sessions
 
-Session* Hub::find(const Endpoint& endpoint, std::string_view id) {
-    const auto found = sessions_.find(table_key(endpoint, id));
+Session* Hub::find(const Endpoint& endpoint, std::string_view id, std::string_view owner) {
+    const auto found = sessions_.find(table_key(endpoint, id, owner));
     return found == sessions_.end() ? nullptr : found->second.get();
 }
 
-Session* Hub::open(const EndpointPtr& endpoint, std::string_view id, PeerInfo peer) {
+Session* Hub::open(const EndpointPtr& endpoint, std::string_view id, std::string_view owner,
+                   PeerInfo peer) {
     if (sessions_.size() >= endpoint->session_count_max) {
         return nullptr;
     }
     const SessionKey key{port_.worker, next_number_++};
-    auto made = std::make_unique<Session>(*this, endpoint, table_key(*endpoint, id), key);
+    auto made = std::make_unique<Session>(*this, endpoint, table_key(*endpoint, id, owner), key);
     Session* const session = made.get();
     by_number_.emplace(key.number, session);
     sessions_.emplace(session->id(), std::move(made));

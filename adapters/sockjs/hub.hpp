@@ -33,10 +33,12 @@ public:
     std::uint32_t worker() const { return port_.worker; }
     std::uint32_t worker_count() const { return port_.worker_count; }
 
-    /// Null: there is none.
-    Session* find(const Endpoint& endpoint, std::string_view id);
+    /// The session of that id which its owner has opened. The same id of somebody else is another
+    /// session. Null: there is none.
+    Session* find(const Endpoint& endpoint, std::string_view id, std::string_view owner);
     /// Null: there are too many.
-    Session* open(const EndpointPtr& endpoint, std::string_view id, PeerInfo peer);
+    Session* open(const EndpointPtr& endpoint, std::string_view id, std::string_view owner,
+                  PeerInfo peer);
 
     // The turn
     void on_deadline();
@@ -75,7 +77,7 @@ private:
 
     Port port_;
     TimerWheel timers_;
-    std::unordered_map<std::string, std::unique_ptr<Session>> sessions_;  // by scope and id
+    std::unordered_map<std::string, std::unique_ptr<Session>> sessions_;  // by scope, id and owner
     std::unordered_map<std::uint64_t, Session*> by_number_;
     std::unordered_map<SessionKey, std::unique_ptr<MachineHost>, KeyHash> hosts_;
     std::vector<SessionKey> dirty_;

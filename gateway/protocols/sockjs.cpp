@@ -147,6 +147,7 @@ private:
                               .message_bytes_max = http_.frame_bytes_max};
         endpoint.has_websocket = settings.has_websocket;
         endpoint.is_cookie_needed = settings.cookie_needed;
+        endpoint.login_cookie = config_.auth.cookie.name;
         endpoint.response_bytes_max = settings.response_bytes_max;
         endpoint.session_count_max = settings.session_count_max;
         endpoint.heartbeat = settings.heartbeat;

@@ -28,6 +28,45 @@ TEST_CASE("programs, which send no Origin, come in") {
     CHECK(check_origin(Request{}, {}) == OriginVerdict::trusted);
 }
 
+TEST_CASE("a page that Origin does not name is told by Referer and Sec-Fetch-Site") {
+    struct Row {
+        std::vector<Field> fields;
+        OriginVerdict verdict;
+        OriginVerdict with_all;  // `*` is allowed
+        const char* because;
+    };
+    constexpr auto trusted = OriginVerdict::trusted;
+    constexpr auto stranger = OriginVerdict::stranger;
+    constexpr auto refused = OriginVerdict::refused;
+    const Field far{"Referer", "https://b.example/page?q"};
+    const Field near{"Referer", "https://a.example:444/page"};
+    const Field listed{"Referer", "https://c.example/page"};
+    const Row rows[] = {
+        {{{"Sec-Fetch-Site", "cross-site"}}, refused, stranger, "some page"},
+        {{{"Sec-Fetch-Site", "same-site"}}, refused, stranger, "some page of a neighbour"},
+        {{{"Sec-Fetch-Site", "what comes"}}, refused, stranger, "not known to be harmless"},
+        {{{"Sec-Fetch-Site", "none"}}, trusted, trusted, "the user has typed it"},
+        {{{"Sec-Fetch-Site", "same-origin"}}, trusted, trusted, "our own page"},
+        {{{"Sec-Fetch-Site", "same-origin"}, far}, trusted, trusted, "the browser knows better"},
+        {{far}, refused, stranger, "a browser that does not know Sec-Fetch-Site"},
+        {{far, far}, refused, stranger, "which one?"},
+        {{{"Referer", "garbage"}}, refused, stranger, "says nothing good"},
+        {{{"Referer", ""}}, trusted, trusted, "says nothing"},
+        {{near}, trusted, trusted, "the same host"},
+        {{{"Sec-Fetch-Site", "same-site"}, near}, trusted, trusted, "the same host"},
+        {{{"Sec-Fetch-Site", "cross-site"}, listed}, trusted, trusted, "it is listed"},
+        {{{"Origin", "https://b.example"}, near}, refused, stranger, "Origin counts"},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.because);
+        Request request;
+        request.fields = row.fields;
+        request.fields.push_back({"Host", "a.example"});
+        CHECK(check_origin(request, {{"https://c.example"}}) == row.verdict);
+        CHECK(check_origin(request, {{"https://c.example", "*"}}) == row.with_all);
+    }
+}
+
 TEST_CASE("a page of the same host comes in, whatever its port and scheme") {
     CHECK(verdict("http://10.0.0.1", "10.0.0.1:8083") == "trusted");
     CHECK(verdict("https://10.0.0.1:444", "10.0.0.1") == "trusted");
@@ -68,6 +107,10 @@ TEST_CASE("a page of the same name comes in, and is told from one of this host")
         {{{"Host", "127.0.0.1"}, {"Origin", ""}}, false, "says nothing"},
         {{{"Host", "a.example"}, {"Origin", "http://a.example"}}, false, "DNS rebinding"},
         {{{"Host", "localhost"}, {"Sec-WebSocket-Origin", "http://a.example"}}, false, "drafts"},
+        {{{"Host", "localhost"}, {"Referer", "http://a.example/"}}, false, "a page's script"},
+        {{{"Host", "localhost"}, {"Referer", "http://localhost:1/"}}, true, "our own page"},
+        {{{"Host", "localhost"}, {"Sec-Fetch-Site", "cross-site"}}, false, "some page"},
+        {{{"Host", "localhost"}, {"Sec-Fetch-Site", "none"}}, true, "no page"},
     };
     for (const Row& row : rows) {
         CAPTURE(row.because);

@@ -123,6 +123,30 @@ TEST_CASE("wrong requests have their status") {
     CHECK(outcome("\x16\x03\x01", 3) == "400");
 }
 
+TEST_CASE("a request whose end is not clear is none") {
+    const auto ended = [](std::string_view fields, std::string_view body, unsigned minor = 1) {
+        return outcome("POST / HTTP/1." + std::to_string(minor) + "\r\nHost: x\r\n" +
+                       std::string{fields} + "\r\n\r\n" + std::string{body});
+    };
+    for (const char* const fields :
+         {"Transfer-Encoding: identity", "Transfer-Encoding: gzip", "Transfer-Encoding: xchunked",
+          "Transfer-Encoding: chunked, identity", "Transfer-Encoding: chunked, chunked",
+          "Transfer-Encoding: gzip, chunked",
+          "Transfer-Encoding: ", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+          "transfer-encoding: chunked\r\nTRANSFER-ENCODING: identity",
+          "Content-Length: 3\r\nTransfer-Encoding: chunked",
+          "Content-Length: 3\r\nTransfer-Encoding: identity",
+          "Content-Length: 3\r\nContent-Length: 3", "Content-Length: 3, 3", "Content-Length: +3",
+          "Content-Length: 3 3", "Content-Length: 0x3", "Content-Length: "}) {
+        CAPTURE(fields);
+        CHECK(ended(fields, "3\r\nabc\r\n0\r\n\r\n") == "400");
+    }
+    CHECK(ended("Transfer-Encoding: chunked", "3\r\nabc\r\n0\r\n\r\n", 0) == "400");
+    CHECK(ended("Transfer-Encoding: \t ChUnKeD ", "3\r\nabc\r\n0\r\n\r\n") ==
+          "POST /? 1.1 keep abc|");
+    CHECK(ended("Content-Length: 003", "abc") == "POST /? 1.1 keep abc|");
+}
+
 TEST_CASE("fields are found in any case, and joined") {
     Fed fed{"GET / HTTP/1.1\r\nhost: x\r\nA: 1 \r\nb: 2\r\na:3\r\nE: a, Upgrade\r\n\r\n", 1000};
     const Request& request = fed.parser.request();

@@ -125,7 +125,7 @@ struct World {
         run();
     }
     Session& open(std::string_view id = "id") {
-        Session* const session = hubs[0]->open(endpoint, id, {});
+        Session* const session = hubs[0]->open(endpoint, id, "owner", {});
         REQUIRE(session != nullptr);
         Frames first;
         session->attach(first);
@@ -220,9 +220,9 @@ TEST_CASE("heart-beats while a response waits, the end without one") {
     world.wait(Milliseconds{25'000});
     CHECK(stream.is_released);
     world.wait(Milliseconds{4999});
-    CHECK(world.hubs[0]->find(*world.endpoint, "id") == &session);
+    CHECK(world.hubs[0]->find(*world.endpoint, "id", "owner") == &session);
     world.wait(Milliseconds{1});
-    CHECK(world.hubs[0]->find(*world.endpoint, "id") == nullptr);
+    CHECK(world.hubs[0]->find(*world.endpoint, "id", "owner") == nullptr);
     CHECK(world.log.back() == "closed");
 }
 
@@ -271,5 +271,5 @@ TEST_CASE("sessions have a bound") {
     World world;
     world.open("1");
     world.open("2");
-    CHECK(world.hubs[0]->open(world.endpoint, "3", {}) == nullptr);
+    CHECK(world.hubs[0]->open(world.endpoint, "3", "owner", {}) == nullptr);
 }
