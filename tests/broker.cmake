@@ -1,6 +1,6 @@
 set(here unit/broker-core)
 gw_test(base_test
-  SOURCES support/doctest_main.cpp ${here}/base/base_test.cpp ${here}/base/containers_test.cpp
+  SOURCES support/doctest_main.cpp ${here}/base/base_test.cpp ${here}/base/containers_test.cpp ${here}/base/hash_test.cpp ${here}/base/printable_test.cpp
     ${here}/base/timer_wheel_test.cpp
   DEPS gw::base
   LABELS dev)

@@ -2,7 +2,7 @@
 find_package(Python3 3.11 REQUIRED COMPONENTS Interpreter)
 set(tidy ${PROJECT_SOURCE_DIR}/tests/tidy)
 add_test(NAME tidy.self_test COMMAND ${Python3_EXECUTABLE} ${tidy}/tidy_test.py)
-foreach(check layers door length traces links format)
+foreach(check layers door names length traces links format)
   add_test(NAME tidy.${check} COMMAND ${Python3_EXECUTABLE} ${tidy}/tidy.py ${check})
 endforeach()
 

@@ -1,5 +1,7 @@
 #include "adapters/sockjs/hub.hpp"
 
+#include "broker-core/base/hash.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -26,7 +28,8 @@ Hub::~Hub() {
 }
 
 std::uint32_t Hub::worker_of(std::string_view id, std::uint32_t worker_count) {
-    return static_cast<std::uint32_t>(std::hash<std::string_view>{}(id) % worker_count);
+    static const std::uint64_t key = draw_hash_key();
+    return static_cast<std::uint32_t>(hash_text(id, key) % worker_count);
 }
 
 // ------------------------------------------------------------------------------------- sessions

@@ -2,6 +2,7 @@
 
 #include "adapters/sockjs/machine_host.hpp"
 #include "adapters/sockjs/session.hpp"
+#include "broker-core/base/hash.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -77,7 +78,7 @@ private:
 
     Port port_;
     TimerWheel timers_;
-    std::unordered_map<std::string, std::unique_ptr<Session>> sessions_;  // by scope, id and owner
+    NameTable<std::unique_ptr<Session>> sessions_;  // by scope, id and owner
     std::unordered_map<std::uint64_t, Session*> by_number_;
     std::unordered_map<SessionKey, std::unique_ptr<MachineHost>, KeyHash> hosts_;
     std::vector<SessionKey> dirty_;

@@ -2,13 +2,13 @@
 
 #include "broker-core/access/access.hpp"
 #include "broker-core/access/acl_rule.hpp"
+#include "broker-core/base/hash.hpp"
 
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 namespace gw {
@@ -109,7 +109,7 @@ private:
     const std::vector<AclRule> rules_;
     const AccessDecision no_match_;
     /// Rules for one user or one client id are looked up; the others are tried one by one.
-    std::unordered_map<std::string, std::vector<std::uint32_t>> by_user_, by_client_;
+    NameTable<std::vector<std::uint32_t>> by_user_, by_client_;
     std::vector<std::uint32_t> others_;
     std::vector<AclProfile::Entry> delivery_denies_;
     bool refuses_subscriptions_ = false;

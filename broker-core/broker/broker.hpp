@@ -665,7 +665,7 @@ private:
     std::uint64_t hold_sequence_ = 0;
     std::map<std::uint64_t, LoadingHandOn> loading_hand_ons_;  // by message id
     /// Subscriptions that end with the connection although the session goes on, by their text.
-    std::unordered_map<const Session*, std::unordered_map<std::string, TopicFilter>> passing_;
+    std::unordered_map<const Session*, std::map<std::string, TopicFilter>> passing_;
     /// Filters that rules have changed: by what the client wrote, what is in force.
     std::unordered_map<const Session*, std::map<std::string, std::string>> rewritten_;
     struct UnknownGroup {

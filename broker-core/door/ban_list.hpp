@@ -62,12 +62,14 @@ public:
 
 private:
     struct RangeHash {
+        RangeHash() : key(draw_hash_key()) {}
+        std::uint64_t key;
         std::size_t operator()(const IpRange& range) const {
             const auto* const bytes = reinterpret_cast<const char*>(range.base.bytes.data());
-            return hash_text({bytes, range.base.bytes.size()}, range.prefix_bits);
+            return hash_text({bytes, range.base.bytes.size()}, key + range.prefix_bits);
         }
     };
-    using Names = std::unordered_map<std::string, Ban>;
+    using Names = NameTable<Ban>;
 
     static const Ban* find_name(const Names& names, std::string_view name, WallTime now);
 

@@ -25,7 +25,7 @@ bool has_wildcard(std::string_view filter) {
 std::size_t RetainedStore::shard_of(std::string_view topic) {
     const std::size_t second = topic.find('/');
     const std::size_t end = second == std::string_view::npos ? second : topic.find('/', second + 1);
-    return hash_text(topic.substr(0, end), 0) % shard_count;
+    return stored_hash(topic.substr(0, end), 0) % shard_count;
 }
 
 /// Counts a message that is to come in, unless it is too much.

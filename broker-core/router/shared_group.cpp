@@ -13,7 +13,7 @@ namespace {
 
 // Any fixed number: the choice must be the same on each start, and a client that seeks out one
 // member by its own name gains nothing.
-constexpr std::uint64_t choice_hash_key = 0x2545f4914f6cdd1dULL;
+constexpr std::uint64_t choice_salt = 0x2545f4914f6cdd1dULL;
 
 bool is_online(const SharedGroup::Member& member) {
     return !member.load || member.load->online.load(std::memory_order_relaxed);
@@ -88,11 +88,10 @@ SharedGroup::Choice SharedGroup::choose(const Message& message, Random& random,
         case ShareStrategy::hash_clientid: {
             const IdentityPtr& publisher = message.publisher();
             const std::string_view id = publisher ? publisher->client_id : std::string_view{};
-            return first_from(hash_text(id, choice_hash_key) % members_.size(), wanted);
+            return first_from(stored_hash(id, choice_salt) % members_.size(), wanted);
         }
         case ShareStrategy::hash_topic:
-            return first_from(hash_text(message.topic(), choice_hash_key) % members_.size(),
-                              wanted);
+            return first_from(stored_hash(message.topic(), choice_salt) % members_.size(), wanted);
         case ShareStrategy::least_inflight:
             return choose_least_inflight(wanted);
     }

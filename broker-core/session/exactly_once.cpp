@@ -23,8 +23,8 @@ constexpr PacketIdSpace first_space{1};
 
 /// The same in every process: it is stored. Never 0.
 std::uint32_t fingerprint_of(const InboundPublish& publish) {
-    const std::uint64_t topic = hash_text(publish.topic, publish.retain ? 1 : 2);
-    const std::uint64_t all = hash_text(publish.payload, topic);
+    const std::uint64_t topic = stored_hash(publish.topic, publish.retain ? 1 : 2);
+    const std::uint64_t all = stored_hash(publish.payload, topic);
     const auto folded = static_cast<std::uint32_t>(all ^ all >> 32);
     return folded != 0 ? folded : 1;
 }

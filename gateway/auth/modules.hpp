@@ -1,6 +1,7 @@
 #pragma once
 
 #include "broker-core/auth/auth_module.hpp"
+#include "broker-core/base/hash.hpp"
 #include "gateway/auth/auth_pool.hpp"
 #include "gateway/auth/jwt.hpp"
 #include "gateway/auth/password_hash.hpp"
@@ -9,7 +10,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 /// The modules of the authentication chain (broker-core/auth). Each says in its comment when it
@@ -33,7 +33,7 @@ struct KnownSecret {
     bool operator==(const KnownSecret&) const = default;
 };
 
-using KnownSecrets = std::unordered_map<std::string, KnownSecret>;
+using KnownSecrets = NameTable<KnownSecret>;
 
 /// A module that goes by a list of its own: whoever is in by an entry that is not in the next one,
 /// or with another secret, has to log in anew.

@@ -3,6 +3,7 @@
 layers   each folder includes only what stands below it (docs/architecture.md has the table)
 door     adapters ask the core for what they want done: none asks for rights or makes a message itself;
          and the core names no protocol
+names    tables of names hash them with a key of the process (NameTable), so that nobody can make them collide
 length   no file is longer than a reader can hold
 traces   no path of a developer's machine, no package registry, no conflict mark, in any file
 links    relative links of documents lead somewhere
@@ -177,6 +178,22 @@ def check_door(root):
     return wrong
 
 
+NAME_KEYS = re.compile(r"\bunordered_(?:multi)?(?:map|set)\s*<\s*(?:const\s+)?std::(?:string|string_view)\b")
+
+
+def check_names(root):
+    wrong = []
+    for place in files(root):
+        if place.suffix not in SOURCE or place.parts[0] in ("tests", "bench"):
+            continue
+        if place.as_posix() == "broker-core/base/hash.hpp":
+            continue
+        for number, line in enumerate(read(root, place).splitlines(), 1):
+            if NAME_KEYS.search(line.split("//")[0]):
+                wrong.append(f"{place}:{number}: a table of names is a NameTable (base/hash.hpp), or ordered")
+    return wrong
+
+
 def check_length(root):
     wrong = []
     for place in files(root):
@@ -239,7 +256,7 @@ def check_format(root):
     return wrong
 
 
-CHECKS = {"layers": check_layers, "door": check_door, "length": check_length, "traces": check_traces,
+CHECKS = {"layers": check_layers, "door": check_door, "names": check_names, "length": check_length, "traces": check_traces,
           "links": check_links, "format": check_format}
 
 

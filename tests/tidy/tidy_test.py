@@ -63,6 +63,16 @@ class TidyTest(unittest.TestCase):
         self.write("adapters/stomp/machine/a.cpp", "bool is_stomp = true;\n")
         self.assertEqual(tidy.check_door(self.root), [])
 
+    def test_a_table_of_names_without_a_key_is_found(self):
+        for line in ("std::unordered_map<std::string, int> a_;", "std::unordered_set<std::string_view> b_;",
+                     "using C = std::unordered_multimap<const std::string, int>;"):
+            self.write("adapters/x/a.hpp", f"// std::unordered_map<std::string, int>\n{line}\n")
+            found = tidy.check_names(self.root)
+            self.assertEqual([one.split(": ")[0] for one in found], ["adapters/x/a.hpp:2"], line)
+        self.write("adapters/x/a.hpp", "NameTable<int> a_;\nstd::unordered_map<int, std::string> b_;\n")
+        self.write("tests/unit/a.cpp", "std::unordered_map<std::string, int> a_;\n")
+        self.assertEqual(tidy.check_names(self.root), [])
+
     def test_an_include_of_a_higher_layer_is_found(self):
         for name, include, told in (
                 ("broker-core/base/a.cpp", '"broker-core/topic/t.hpp"', "broker-core/topic"),

@@ -82,7 +82,7 @@ Etag Machine::etag_of(const Message& message) const {
 
 /// Of the content alone, so that the same content read again has the same one.
 Etag Machine::etag_of(Bytes payload, Bytes properties) {
-    const std::uint64_t hash = hash_text(as_text(payload), hash_text(as_text(properties), 1));
+    const std::uint64_t hash = stored_hash(as_text(payload), stored_hash(as_text(properties), 1));
     Etag etag;
     for (std::size_t i = 0; i < etag.size(); ++i) {
         etag[i] = static_cast<std::uint8_t>(hash >> (56 - 8 * i));

@@ -1,9 +1,10 @@
 #pragma once
 
+#include "broker-core/base/hash.hpp"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 namespace gw::mqtt {
@@ -40,7 +41,7 @@ public:
     };
     /// The alias for a topic that is about to be sent; call confirm() when it was.
     Use use(std::string_view topic) {
-        if (const auto found = aliases_.find(std::string{topic}); found != aliases_.end()) {
+        if (const auto found = aliases_.find(topic); found != aliases_.end()) {
             return {found->second, true};
         }
         if (aliases_.size() < maximum_ && topic.size() > 2) {
@@ -56,7 +57,7 @@ public:
 
 private:
     static constexpr std::uint16_t count_max = 64;
-    std::unordered_map<std::string, std::uint16_t> aliases_;
+    NameTable<std::uint16_t> aliases_;
     std::uint16_t maximum_;
 };
 

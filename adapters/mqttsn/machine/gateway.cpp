@@ -353,7 +353,7 @@ bool Gateway::may_answer_disconnect(const DatagramSource& source) {
     constexpr Milliseconds apart{200};
     std::string peer = source.peer.text();
     peer += as_text(source.node);
-    const std::uint64_t hash = hash_text(peer, 0) | 1U;
+    const std::uint64_t hash = hash_text(peer, hash_key_) | 1U;
     Answered& last = answered_disconnects_[hash / 2 % answered_disconnects_.size()];
     if (last.peer_hash == hash && now() - last.at < apart) {
         return false;

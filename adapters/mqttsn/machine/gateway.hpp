@@ -4,6 +4,7 @@
 #include "adapters/mqttsn/codec/codec.hpp"
 #include "adapters/mqttsn/machine/connection.hpp"
 #include "adapters/mqttsn/machine/options.hpp"
+#include "broker-core/base/hash.hpp"
 #include "broker-core/base/rate_limit.hpp"
 #include "broker-core/base/slot_pool.hpp"
 #include "broker-core/base/timer_wheel.hpp"
@@ -99,6 +100,7 @@ private:
     SlotPool<Connection> connections_;
     std::vector<std::uint32_t> to_settle_, gone_, scratch_;
     ByteBuffer node_;
+    const std::uint64_t hash_key_ = draw_hash_key();
     std::string id_scratch_;      // of core_id()
     IdentityPtr connectionless_;  // of the last publish without a connection
     RateLimit unknown_replies_;   // to peers that are nobody's

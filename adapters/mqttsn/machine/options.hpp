@@ -2,6 +2,7 @@
 
 #include "adapters/mqttsn/machine/predefined_topics.hpp"
 #include "broker-core/base/clock.hpp"
+#include "broker-core/base/hash.hpp"
 #include "broker-core/message/origin.hpp"
 #include "broker-core/message/qos.hpp"
 #include "broker-core/topic/topic.hpp"
@@ -12,7 +13,6 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 namespace gw::mqttsn {
@@ -76,7 +76,7 @@ struct GatewayShared {
             std::uint32_t count = 0;
         };
         mutable std::mutex mutex_;  // guards the map
-        std::unordered_map<std::string, Entry> clients_;
+        NameTable<Entry> clients_;
     } proven;
 };
 

@@ -15,7 +15,7 @@ inline std::uint32_t request_hash(Bytes body) {
         return 0;
     }
     const std::uint64_t flags = body[0] & 0x7fU;
-    return static_cast<std::uint32_t>(hash_text(as_text(body.subspan(1)), flags) >> 32);
+    return static_cast<std::uint32_t>(stored_hash(as_text(body.subspan(1)), flags) >> 32);
 }
 
 /// The last messages that a client has published at QoS 1 and 2, to know them when the network

@@ -10,7 +10,11 @@ namespace gw::mqttsn {
 namespace {
 
 // The table is one client's own: only that client could make its names collide, for itself.
-constexpr std::uint64_t hash_key = 0x5afe;
+/// One for all clients of the process: a registry is to be small.
+std::uint64_t hash_key() {
+    static const std::uint64_t key = draw_hash_key();
+    return key;
+}
 /// Below, looking at all names is quicker than hashing.
 constexpr std::size_t indexed_count_min = 8;
 
@@ -62,7 +66,7 @@ void TopicRegistry::forget_known() {
 /// Where the topic's id is in the index, or would be put.
 std::size_t TopicRegistry::position(std::string_view topic) const {
     const std::size_t mask = index_.size() - 1;
-    std::size_t i = hash_text(topic, hash_key) & mask;
+    std::size_t i = hash_text(topic, hash_key()) & mask;
     while (index_[i] != 0 && entries_[index_[i] - 1U].name != topic) {
         i = (i + 1) & mask;
     }

@@ -15,10 +15,10 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
 namespace gw::stomp {
@@ -97,7 +97,7 @@ private:
         Transactions transactions;
         std::deque<PendingReceipt> receipts;
         std::size_t receipt_bytes = 0;
-        std::unordered_set<std::string> unnamed;  // filters of the session, not subscribed here yet
+        std::set<std::string> unnamed;  // filters of the session, not subscribed here yet
         std::deque<ParkedDelivery> parked;
         ReadingRates rates;
         MonotonicTime paused_until = never;  // by a rate

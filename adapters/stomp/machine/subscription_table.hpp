@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -84,8 +85,8 @@ private:
         return filter_matches(filter.filter(), topic);
     }
 
-    std::unordered_map<std::string, std::unique_ptr<FilterEntry>> by_filter_;  // whole text
-    std::unordered_map<std::string_view, Subscription*> by_id_;
+    std::map<std::string, std::unique_ptr<FilterEntry>> by_filter_;  // whole text
+    std::map<std::string_view, Subscription*> by_id_;
     std::unordered_map<std::uint32_t, Subscription*> by_number_;
     std::uint32_t next_number_;
     std::uint64_t round_ = 0;  // of find_targets()

@@ -1,12 +1,12 @@
 #pragma once
 
+#include "broker-core/base/hash.hpp"
 #include "broker-core/base/result.hpp"
 
 #include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 
 namespace gw::transport {
 
@@ -34,7 +34,7 @@ public:
     std::size_t size() const { return keys_.size(); }
 
 private:
-    std::unordered_map<std::string, std::string> keys_;
+    NameTable<std::string> keys_;
 };
 
 using PskTablePtr = std::shared_ptr<const PskTable>;

@@ -43,8 +43,10 @@ struct RowOf {
     }
 };
 
-std::uint64_t hash_of(const Row& row) {
-    const std::uint64_t head = static_cast<std::uint64_t>(row.table) * 0x9e3779b97f4a7c15ULL ^
+/// Takes the place of the row: two that were equal would undo each other's operations, so `key` is
+/// the process's own.
+std::uint64_t hash_of(const Row& row, std::uint64_t key) {
+    const std::uint64_t head = key ^ static_cast<std::uint64_t>(row.table) * 0x9e3779b97f4a7c15ULL ^
                                row.number * 0xe7037ed1a0b428dbULL ^ row.second;
     return hash_text(row.text, head);
 }
@@ -114,7 +116,7 @@ void TableWriter::find_superseded(const std::vector<const TableOperation*>& oper
         if (row.table == 0) {
             continue;
         }
-        const std::uint64_t hash = hash_of(row);
+        const std::uint64_t hash = hash_of(row, hash_key_);
         const std::uint64_t version = version_of(*operations[index]);
         if (version != 0 && !versions_.empty()) {
             const Version& newest = versions_[hash % version_count];

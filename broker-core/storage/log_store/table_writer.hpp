@@ -1,5 +1,6 @@
 #pragma once
 
+#include "broker-core/base/hash.hpp"
 #include "broker-core/base/result.hpp"
 #include "broker-core/storage/log_store/database.hpp"
 #include "broker-core/storage/log_store/table_operation.hpp"
@@ -57,6 +58,7 @@ private:
     std::uint64_t sid_reserved_ = 1;
     std::uint64_t sid_reserved_next_ = 1;
     std::unordered_map<std::uint64_t, std::size_t> last_;  // row's hash -> its deciding operation
+    std::uint64_t hash_key_ = draw_hash_key();
     std::vector<bool> is_superseded_;
     std::vector<Version> versions_next_;  // of this transaction
     // Of rows written lately, by their hash; what is older cannot meet an operation that was
