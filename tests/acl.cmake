@@ -21,5 +21,6 @@ gw_test(door_test
 
 gw_test(access_files_test
   SOURCES support/doctest_main.cpp unit/gateway/access/access_files_test.cpp
+    unit/gateway/access/ban_keeper_test.cpp
     ${PROJECT_SOURCE_DIR}/gateway/access/loop_lag.cpp
   DEPS gw::program)

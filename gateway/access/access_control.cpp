@@ -59,7 +59,14 @@ AccessControl::AccessControl(Context context, const config::Config& config, std:
           [this](std::uint32_t worker, std::function<void()> task) {
               context_.post(worker, [task = std::move(task)](Broker&) { task(); });
           },
-          [this] { return context_.clock().monotonic; }) {}
+          [this] { return context_.clock().monotonic; }),
+      ban_keeper_(context_.data_dir,
+                  {.version = [this] { return door_->ban_version(); },
+                   .bans =
+                       [this] {
+                           return door_->bans(context_.clock());
+                       }},
+                  *context_.log) {}
 
 Result<AclTablePtr> AccessControl::prepare(const config::Config& config) const {
     auto table = load_acl(config);
@@ -126,18 +133,7 @@ void AccessControl::load_bans() {
             throw std::runtime_error{added.error().text()};
         }
     }
-    ban_version_kept_ = door_->ban_version();
-}
-
-void AccessControl::keep_bans() {
-    const std::uint64_t version = door_->ban_version();
-    if (ban_version_kept_.exchange(version) == version) {
-        return;
-    }
-    if (const auto written = write_bans(context_.data_dir, door_->bans(context_.clock()));
-        !written) {
-        context_.log->error("ban.not_kept", {{"error", written.error().text()}});
-    }
+    ban_keeper_.note_kept();
 }
 
 void AccessControl::end_banned(const Ban& ban) {
@@ -171,12 +167,17 @@ Result<std::string> AccessControl::manage(const std::string& name, const ManageF
         }
         end_banned(*ban);
     }
-    keep_bans();
+    const auto kept = ban_keeper_.keep();
     const char* const event = name == "ban_del" ? "ban.removed" : "ban.added";
     context_.log->info(event, {{"kind", ban_kind_name(ban->kind)},
                                {"subject", ban->subject()},
                                {"by", ban->by},
                                {"reason", ban->reason}});
+    if (!kept) {
+        return Error{kept.error().code(),
+                     std::string{name == "ban_del" ? "the ban is lifted" : "the ban is in force"} +
+                         ", but only until the next start: " + kept.error().text()};
+    }
     return std::string{name == "ban_del" ? "The ban is lifted.\n" : "Banned.\n"};
 }
 

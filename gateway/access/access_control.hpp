@@ -4,6 +4,7 @@
 #include "broker-core/broker/broker.hpp"
 #include "broker-core/door/door.hpp"
 #include "config/model/config.hpp"
+#include "gateway/access/ban_keeper.hpp"
 #include "gateway/access/loop_lag.hpp"
 #include "gateway/control/manage.hpp"
 
@@ -40,10 +41,11 @@ public:
     void apply(const config::Config& config, const AclTablePtr& table, bool is_running);
     /// Takes the bans from the data folder. Throws std::runtime_error.
     void load_bans();
-    /// Writes them down if they have changed. Any one thread.
-    void keep_bans();
+    /// They may have changed, and are to be written down then. Any thread; does not wait.
+    void keep_bans() { ban_keeper_.look(); }
 
-    /// Answers acl_test, ban_add, ban_del and ban_list.
+    /// Answers acl_test, ban_add, ban_del and ban_list. A change of bans that cannot be written
+    /// down is an error, though it is in force.
     Result<std::string> manage(const std::string& name, const ManageFields& fields);
 
     /// Why nobody is let in at present, or nothing: too many have not said who they are, or the
@@ -66,10 +68,10 @@ private:
     std::shared_ptr<AclPolicy> policy_;
     std::shared_ptr<Door> door_;
     LoopLag lag_;
-    std::atomic<std::uint64_t> ban_version_kept_{0};
     CountTicket::Counter unauthenticated_count_{0};
     std::atomic<std::uint64_t> unauthenticated_count_max_{0};
     std::atomic<std::int64_t> loop_lag_max_ms_{0};
+    BanKeeper ban_keeper_;  // last: its thread asks the door
 };
 
 }  // namespace gw

@@ -90,7 +90,7 @@ def command(broker, *words, password=None, code=0):
                           capture_output=True, text=True, timeout=30)
     if made.returncode != code:
         raise AssertionError(f"{words}: exit code {made.returncode}: {made.stdout}{made.stderr}")
-    return made.stdout
+    return made.stdout + (made.stderr if code else "")
 
 
 def add_user(broker, name, password, *options):

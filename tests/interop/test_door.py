@@ -42,6 +42,20 @@ class DoorTest(MqttTest):
 
 class Bans(DoorTest):
 
+    def test_a_ban_that_cannot_be_kept_is_an_error_and_in_force(self):
+        broker = self.own()
+        obstacle = broker.data / "data" / "bans.new"
+        obstacle.mkdir()
+        told = command(broker, "ban", "add", "--client", "victim", code=1)
+        self.assertIn("the ban is in force, but only until the next start", told)
+        self.refused(broker, V5, BANNED[V5], "victim")
+        told = command(broker, "ban", "del", "--client", "victim", code=1)
+        self.assertIn("the ban is lifted, but", told)
+        obstacle.rmdir()
+        command(broker, "ban", "add", "--client", "victim")
+        broker.restart()
+        self.refused(broker, V5, BANNED[V5], "victim")
+
     @versions(V311, V5)
     def test_client_id(self, version):
         """Live connections end, new ones are refused, lifting helps, and a restart does not."""
