@@ -106,7 +106,7 @@ Result<DataLock> DataLock::acquire(const std::filesystem::path& data_dir) {
     constexpr int end_timeout_ms = 10'000;
     bool has_waited = false;
     while (true) {
-        File file{::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)};
+        File file{::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644)};
         if (file.get() < 0) {
             return io_error(path, errno);
         }
@@ -145,7 +145,7 @@ DataLock::~DataLock() {
 }
 
 std::optional<RunningProgram> RunningProgram::find(const std::filesystem::path& data_dir) {
-    const File file{::open((data_dir / pid_file_name).c_str(), O_RDONLY | O_CLOEXEC)};
+    const File file{::open((data_dir / pid_file_name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
     if (file.get() < 0) {
         return std::nullopt;
     }

@@ -64,7 +64,7 @@ Result<std::shared_ptr<const transport::DtlsContext>> dtls_context(
     options.certificate_file = dtls.certificate_file;
     options.key_file = dtls.key_file;
     options.ca_file = dtls.ca_file;
-    options.requires_certificate = dtls.requires_certificate;
+    options.requires_certificate = dtls.requires_certificate.value_or(!dtls.ca_file.empty());
     options.ciphers = dtls.ciphers;
     options.handshake_timeout = dtls.handshake_timeout;
     if (!dtls.psk_file.empty()) {

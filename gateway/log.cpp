@@ -1,7 +1,7 @@
 #include "gateway/log.hpp"
 
 #include "broker-core/base/bytes.hpp"
-#include "broker-core/base/utf8.hpp"
+#include "broker-core/base/printable.hpp"
 
 #include <spdlog/async.h>
 #include <spdlog/sinks/rotating_file_sink.h>
@@ -34,37 +34,22 @@ spdlog::level::level_enum to_spdlog(LogLevel level) {
     GW_UNREACHABLE();
 }
 
-void append_escaped(std::string& out, char c) {
-    constexpr std::string_view hex = "0123456789abcdef";
-    const auto byte = static_cast<unsigned char>(c);
-    out += "\\x";
-    out += hex[byte >> 4];
-    out += hex[byte & 15];
-}
-
 void append_text(std::string& out, std::string_view text) {
-    const bool utf8 = is_valid_utf8(as_bytes(text));
     const bool quotes = text.empty() || text.find_first_of(" \"=\\") != std::string_view::npos;
     out += quotes ? "\"" : "";
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const char c = text[i];
-        const auto byte = static_cast<unsigned char>(c);
-        // U+0080 to U+009F are control characters too; some terminals obey them.
-        const bool c1_control =
-            byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    while (!text.empty()) {
+        const char c = text.front();
+        const std::size_t unprintable = unprintable_bytes(text);
+        const std::size_t bytes = unprintable != 0 ? unprintable : character_bytes(text);
         if (c == '\n') {
             out += "\\n";
         } else if (c == '"' || c == '\\') {
             out += '\\';
             out += c;
-        } else if (byte < 0x20 || byte == 0x7F || (byte >= 0x80 && !utf8)) {
-            append_escaped(out, c);
-        } else if (c1_control) {
-            append_escaped(out, c);
-            append_escaped(out, text[++i]);
         } else {
-            out += c;
+            append_printable(out, text.substr(0, bytes));
         }
+        text.remove_prefix(bytes);
     }
     out += quotes ? "\"" : "";
 }

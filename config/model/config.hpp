@@ -320,11 +320,12 @@ struct UnixListener {
 
 /// How a datagram listener speaks DTLS.
 struct Dtls {
-    bool enabled = false;               ///< .dtls
-    std::string certificate_file;       ///< .certfile; empty: pre-shared keys only
-    std::string key_file;               ///< .keyfile
-    std::string ca_file;                ///< .cacertfile; empty: clients show no certificate
-    bool requires_certificate = false;  ///< .fail_if_no_peer_cert
+    bool enabled = false;          ///< .dtls
+    std::string certificate_file;  ///< .certfile; empty: pre-shared keys only
+    std::string key_file;          ///< .keyfile
+    std::string ca_file;           ///< .cacertfile; empty: clients show no certificate
+    /// .fail_if_no_peer_cert; none: where ca_file says whose count
+    std::optional<bool> requires_certificate;
     std::string psk_file;               ///< .psk_file; empty: no pre-shared keys
     std::string ciphers;                ///< .ciphers; empty: the default list
     Milliseconds handshake_timeout{0};  ///< .handshake_timeout

@@ -171,7 +171,7 @@ private:
         if (dtls.certificate_file.empty() != dtls.key_file.empty()) {
             tell(Severity::error, name + ".certfile", "and .keyfile belong together");
         }
-        if (dtls.requires_certificate && dtls.ca_file.empty()) {
+        if (dtls.requires_certificate.value_or(false) && dtls.ca_file.empty()) {
             tell(Severity::error, name + ".fail_if_no_peer_cert",
                  "needs .cacertfile, which says whose certificates count");
         }

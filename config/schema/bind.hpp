@@ -16,7 +16,7 @@ namespace gw::config::bind {
 /// that does not fit is a mistake in the declaration, hence the assertion.
 template <class Member>
 void assign(Member& member, const Value& value) {
-    if constexpr (std::is_same_v<Member, bool>) {
+    if constexpr (std::is_same_v<Member, bool> || std::is_same_v<Member, std::optional<bool>>) {
         member = value.number != 0;
     } else if constexpr (std::is_same_v<Member, double>) {
         member = value.real;

@@ -1,5 +1,6 @@
 #include "gateway/access/ban_file.hpp"
 
+#include "broker-core/base/printable.hpp"
 #include "config/schema/value.hpp"
 
 #include <algorithm>
@@ -19,19 +20,26 @@ namespace {
 constexpr std::string_view file_name = "bans";
 constexpr std::string_view header = "mangrove-bans 1";
 
-/// Text without blanks and control characters: they and `%` as %xx. Nothing is `-`.
+/// Text without blanks and what is not to be shown to a person: they and `%` as %xx. Nothing is
+/// `-`.
 std::string encoded(std::string_view text) {
     constexpr std::string_view digits = "0123456789abcdef";
     std::string word;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte <= 0x20 || byte == 0x7f || c == '%') {
-            word += '%';
-            word += digits[byte >> 4];
-            word += digits[byte & 15];
-        } else {
-            word += c;
+    while (!text.empty()) {
+        const bool is_shown =
+            unprintable_bytes(text) == 0 && text.front() != ' ' && text.front() != '%';
+        const std::size_t bytes = character_bytes(text);
+        for (const char c : text.substr(0, bytes)) {
+            const auto byte = static_cast<unsigned char>(c);
+            if (is_shown) {
+                word += c;
+            } else {
+                word += '%';
+                word += digits[byte >> 4];
+                word += digits[byte & 15];
+            }
         }
+        text.remove_prefix(bytes);
     }
     return word.empty() ? "-" : word == "-" ? "%2d" : word;
 }
@@ -171,7 +179,8 @@ Result<void> write_bans(const std::filesystem::path& data_dir, const std::vector
     // Beside the old one, then in its place: a crash leaves one of the two whole.
     const std::string path = (data_dir / file_name).string();
     const std::string fresh = path + ".new";
-    const int file = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    const int file =
+        ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) {
         return Error{Errc::io, fresh + ": cannot be written"};
     }
@@ -235,7 +244,9 @@ std::string ban_page(const std::vector<Ban>& bans, WallTime now) {
         page += std::string{ban_kind_name(ban.kind)} + " " + encoded(ban.subject()) + "  until " +
                 (ban.until == WallTime::max() ? "lifted" : date_text(ban.until)) + "  by " +
                 encoded(ban.by) + "  since " + date_text(ban.since);
-        page += ban.reason.empty() ? "\n" : "  " + ban.reason + "\n";
+        page += ban.reason.empty() ? "" : "  ";
+        append_printable(page, ban.reason);
+        page += "\n";
     }
     return page.empty() ? "No bans.\n" : page;
 }

@@ -13,6 +13,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <sys/stat.h>
 #include <vector>
 
 namespace gw::cli {
@@ -313,6 +314,9 @@ private:
 }  // namespace
 
 int run(int argc, char** argv, const ServiceFactory& make_service) {
+    // What is made, by whatever command, holds messages, names or secrets: nothing of it is for
+    // everybody on this machine.
+    ::umask(::umask(0) | 0007);
     return CommandLine{make_service}.run(argc, argv);
 }
 

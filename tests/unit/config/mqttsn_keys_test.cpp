@@ -97,7 +97,7 @@ TEST_CASE("every value of an MQTT-SN listener arrives at its place") {
     CHECK(a.dtls.certificate_file == "c.pem");
     CHECK(a.dtls.key_file == "k.pem");
     CHECK(a.dtls.ca_file == "ca.pem");
-    CHECK(a.dtls.requires_certificate);
+    CHECK(a.dtls.requires_certificate == true);
     CHECK(a.dtls.psk_file == "psk");
     CHECK(a.dtls.ciphers == "PSK");
     CHECK(a.dtls.handshake_timeout == 6s);

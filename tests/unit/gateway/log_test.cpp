@@ -62,7 +62,8 @@ TEST_CASE("no value can forge a line or a field") {
          "\\xc2\\x9b1m"},  // U+009B, a control sequence of its own
         {"gr\xC3\xBC\xC3\x9F", "gr\xC3\xBC\xC3\x9F"},
         {"\xFF\xFE", "\\xff\\xfe"},
-        {"\xC3\xBC\xFF", "\\xc3\\xbc\\xff"},
+        {"\xC3\xBC\xFF", "\xC3\xBC\\xff"},
+        {"a\u202Eb", "a\\xe2\\x80\\xaeb"},  // what follows would be read from right to left
     };
     for (const Row& row : rows) {
         CAPTURE(row.written);

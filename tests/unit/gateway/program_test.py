@@ -125,6 +125,25 @@ class ProgramTest(unittest.TestCase):
                                   f"{self.data}\n")
         self.assertEqual(self.call("status")[0], 0)
 
+    def test_what_it_makes_is_not_for_others(self):
+        log = self.folder / "log" / "mangrove.log"
+        self.run_in_foreground("--set", "log.console=both", "--set", f"log.console.file={log}",
+                               environment={"LC_ALL": "C"})
+        made = [self.data, log.parent, log, *self.data.rglob("*")]
+        self.assertGreater(len(made), 4)
+        for one in made:
+            self.assertEqual(one.stat().st_mode & 0o007, 0, one)
+
+    def test_a_link_in_the_place_of_the_pid_file_is_not_followed(self):
+        self.data.mkdir()
+        victim = self.folder / "victim"
+        victim.write_text("precious")
+        (self.data / "mangrove.pid").symlink_to(victim)
+        code, _, error = self.call("run")
+        self.assertEqual(code, 1)
+        self.assertIn("mangrove.pid", error)
+        self.assertEqual(victim.read_text(), "precious")
+
     def test_a_killed_one_leaves_no_obstacle(self):
         self.assertEqual(self.call("start")[0], 0)
         process = self.data / "mangrove.pid"
