@@ -527,6 +527,7 @@ private:
     ReasonCode admit_will(const ClientIdentity& client, Will& will);
     MessagePtr make_message(const IdentityPtr& publisher, std::string_view topic,
                             const PublishRequest& request) const;
+    bool lacks_room(const ClientIdentity& client, const Passing& passing) const;
     void note_refused(const PublishOutcome& outcome);
     void count_received(const Message& message);
     template <class Visit>

@@ -83,12 +83,34 @@ PublishOutcome Broker::judge_publish(const ClientIdentity& client, Passing& pass
     if (passing.topic.size() > topic_bytes_max) {
         return refused(ReasonCode::topic_name_invalid);
     }
-    const PublishOutcome outcome = ask_publish(client, passing);
-    if (!hooks_->wants(HookPoint::filter_publish) || !passing.request->is_body_complete ||
-        outcome.is_pending || is_error(outcome.reason)) [[likely]] {
-        return outcome;
+    PublishOutcome outcome = ask_publish(client, passing);
+    const auto may_pass = [&outcome] {
+        return !outcome.is_pending && !is_error(outcome.reason);
+    };
+    if (hooks_->wants(HookPoint::filter_publish) && passing.request->is_body_complete && may_pass())
+        [[unlikely]] {
+        outcome = filter_publish(client, passing);
     }
-    return filter_publish(client, passing);
+    if (passing.request->retain && may_pass() && lacks_room(client, passing)) {
+        outcome = refused(ReasonCode::quota_exceeded);
+    }
+    return outcome;
+}
+
+/// Whether a retained message would not be kept, where the client can be told so: an
+/// acknowledgement says that it is. Others get it delivered and not kept.
+bool Broker::lacks_room(const ClientIdentity& client, const Passing& passing) const {
+    using Refusals = ProtocolTraits::Refusals;
+    const PublishRequest& request = *passing.request;
+    const Refusals told = client.protocol->refusals;
+    if (told == Refusals::told_to_nobody || passing.taker != nullptr || passing.is_dropped ||
+        (told == Refusals::told_at_qos_1_and_2 && request.qos == Qos::at_most_once) ||
+        request.payload.empty() || !request.is_body_complete) {
+        return false;
+    }
+    return !shared_.retained.has_room(
+        passing.topic, Message::footprint_of(passing.topic.size(), request.properties.size(),
+                                             request.payload.size()));
 }
 
 PublishOutcome Broker::ask_publish(const ClientIdentity& client, const Passing& passing) {
@@ -291,6 +313,8 @@ void Broker::note_refused(const PublishOutcome& outcome) {
         metrics_.drop(DropReason::refused_by_hook);
     } else if (outcome.reason == ReasonCode::not_authorized) {
         metrics_.drop(DropReason::not_authorized_publish);
+    } else if (outcome.reason == ReasonCode::quota_exceeded) {
+        metrics_.retained_refused.add();
     }
 }
 

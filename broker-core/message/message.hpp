@@ -56,7 +56,12 @@ public:
     }
     /// Memory that this message holds: what queues and the memory budget count. Bytes.
     std::size_t footprint() const {
-        return sizeof(Message) + topic_bytes_ + properties_bytes_ + payload_bytes_;
+        return footprint_of(topic_bytes_, properties_bytes_, payload_bytes_);
+    }
+    /// What one of parts of these sizes would hold.
+    static std::size_t footprint_of(std::size_t topic_bytes, std::size_t properties_bytes,
+                                    std::size_t payload_bytes) {
+        return sizeof(Message) + topic_bytes + properties_bytes + payload_bytes;
     }
 
     /// Bytes held by all messages of the process, to within a few KiB for each thread.

@@ -30,6 +30,9 @@ struct ProtocolTraits {
     /// published with: STOMP's ack modes do (STOMP 1.2, "SUBSCRIBE ack Header"), and a message that
     /// was not acknowledged must be there to be sent again.
     bool has_subscriber_qos = false;
+    /// Which publishers hear that theirs was refused, and why, without losing the connection.
+    enum class Refusals : std::uint8_t { told_to_nobody, told_at_qos_1_and_2, told_always };
+    Refusals refusals = Refusals::told_to_nobody;
     /// Its clients say of each subscription whether they want what they publish themselves (MQTT
     /// 5.0, 3.8.3.1), so that no setting decides it for them.
     bool has_no_local = false;

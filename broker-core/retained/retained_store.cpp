@@ -49,6 +49,25 @@ RetainOutcome RetainedStore::reserve(const Message& message) {
     return outcome;
 }
 
+bool RetainedStore::has_room(std::string_view topic, std::size_t footprint) const {
+    std::size_t count = count_.load(std::memory_order_relaxed);
+    std::size_t bytes = bytes_.load(std::memory_order_relaxed);
+    const auto fits = [&] {
+        return (options_.count_max == 0 || count < options_.count_max) &&
+               (options_.bytes_max == 0 || bytes + footprint <= options_.bytes_max);
+    };
+    if (fits()) {
+        return true;
+    }
+    const MessagePtr replaced = find(topic, MonotonicTime::min());
+    if (!replaced) {
+        return false;
+    }
+    count -= std::min<std::size_t>(count, 1);
+    bytes -= std::min(bytes, replaced->footprint());
+    return fits();
+}
+
 void RetainedStore::release(const Message& message) {
     count_.fetch_sub(1, std::memory_order_relaxed);
     bytes_.fetch_sub(message.footprint(), std::memory_order_relaxed);

@@ -54,6 +54,9 @@ public:
     /// not null, gets a number by which this change comes behind all earlier ones of the topic and
     /// before all later ones. Any thread.
     RetainOutcome set(const MessagePtr& message, std::uint64_t* version = nullptr);
+    /// Whether set() would find room for a message of this footprint, as far as others leave it: in
+    /// the place of what its topic has. Any thread.
+    bool has_room(std::string_view topic, std::size_t footprint) const;
     /// A version behind all changes so far and before all that follow.
     std::uint64_t next_version() {
         return last_version_.fetch_add(1, std::memory_order_relaxed) + 1;

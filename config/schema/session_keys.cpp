@@ -159,7 +159,8 @@ constexpr Key keys[] = {
      .value_default = "1000000",
      .synonyms = "infinity=0",
      .aliases = "module.retainer.max_message_num",
-     .summary = "Retained messages at once; a new one beyond it is delivered but not retained. 0: "
+     .summary = "Retained messages at once. A new one beyond it is refused where its client can be "
+                "told (MQTT 5 at QoS 1 and 2, MQTT-SN, CoAP), else delivered but not retained. 0: "
                 "no limit.",
      .why = "EMQ 2.3's.",
      .store = into<&Config::retainer, &Retainer::message_count_max>},
@@ -175,7 +176,8 @@ constexpr Key keys[] = {
     {.name = "retainer.max_bytes",
      .type = ValueType::byte_size,
      .value_default = "1GB",
-     .summary = "Bytes of all retained messages together, topics included. 0: no limit.",
+     .summary = "Bytes of all retained messages together, topics included; beyond it as with "
+                "retainer.max_message_num. 0: no limit.",
      .why = "A million messages of 1 MB would be 1 TB: a number alone is no bound.",
      .store = into<&Config::retainer, &Retainer::bytes_max>},
     {.name = "retainer.expiry_interval",

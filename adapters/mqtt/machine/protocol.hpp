@@ -15,12 +15,14 @@ inline constexpr ProtocolTraits protocol_3_1_1{.number = 2,
                                                .family = "mqtt",
                                                .level = 4,
                                                .packet_ids = PacketIdSpace{1}};
-inline constexpr ProtocolTraits protocol_5{.number = 3,
-                                           .name = "MQTT 5.0",
-                                           .family = "mqtt",
-                                           .level = 5,
-                                           .packet_ids = PacketIdSpace{1},
-                                           .has_no_local = true};
+inline constexpr ProtocolTraits protocol_5{
+    .number = 3,
+    .name = "MQTT 5.0",
+    .family = "mqtt",
+    .level = 5,
+    .packet_ids = PacketIdSpace{1},
+    .refusals = ProtocolTraits::Refusals::told_at_qos_1_and_2,
+    .has_no_local = true};
 
 /// That of a version.
 constexpr const ProtocolTraits& protocol_of(Version version) {

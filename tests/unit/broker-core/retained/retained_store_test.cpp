@@ -99,6 +99,23 @@ TEST_CASE("limits hold, and a refused message takes the older one with it") {
     CHECK(store.bytes() == 0);
 }
 
+TEST_CASE("room is what is left, and what the topic has already") {
+    const std::size_t each = retained("t/1", "1")->footprint();
+    RetainedStore store{{.count_max = 2, .bytes_max = 3 * each, .payload_bytes_max = 0}};
+    CHECK(store.has_room("t/1", each));
+    CHECK(store.has_room("t/1", 3 * each));
+    CHECK_FALSE(store.has_room("t/1", 3 * each + 1));
+    store.set(retained("t/1", "1"));
+    CHECK(store.has_room("t/2", 2 * each));
+    CHECK_FALSE(store.has_room("t/2", 2 * each + 1));
+    CHECK(store.has_room("t/1", 3 * each));
+    store.set(retained("t/2", "1"));
+    CHECK_FALSE(store.has_room("t/3", each));
+    CHECK(store.has_room("t/2", 2 * each));
+    CHECK_FALSE(store.has_room("t/2", 2 * each + 1));
+    CHECK(RetainedStore{{}}.has_room("t", std::size_t{1} << 40));
+}
+
 TEST_CASE("many topics are served in pages without looking at the others") {
     RetainedStore store{{}};
     for (int site = 0; site < 300; ++site) {

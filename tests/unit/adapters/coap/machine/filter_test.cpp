@@ -74,6 +74,22 @@ TEST_CASE("who observes what was rewritten is told of it") {
     CHECK(t.take().find("| x") != std::string::npos);
 }
 
+TEST_CASE("a retained message for which there is no room is refused with 4.29") {
+    SimOptions sim;
+    sim.retained = {.count_max = 1};
+    CoapTest t{sim};
+    const auto put = [&](std::string_view path, std::uint16_t id) {
+        return t.ask({.code = Code::put,
+                      .message_id = id,
+                      .path = path,
+                      .query = "retain=1",
+                      .payload = "x"});
+    };
+    CHECK(put("ps/one", 1).substr(4, 2) == "2.");
+    CHECK(put("ps/two", 2).substr(4, 4) == "4.29");
+    CHECK(put("ps/one", 3).substr(4, 2) == "2.");
+}
+
 TEST_CASE("a client id that is rewritten names the client in each request") {
     FilteredTest t;
     t.filter->client_id = [](std::string_view own) {

@@ -200,6 +200,46 @@ TEST_CASE("who sends on while his answers wait for the store is not read from") 
     CHECK_FALSE(client->connection().is_paused);
 }
 
+TEST_CASE("a retained message for which there is no room is refused where its client hears of it") {
+    SimOptions options;
+    options.retained = {.count_max = 1};
+    SimWorld world{options};
+    const auto watcher = subscribed(world, "w", "#", Qos::at_most_once);
+    const auto retained = [&](std::string_view topic) {
+        return world.shared().retained.find(topic, MonotonicTime{}) != nullptr;
+    };
+    const auto client = connected(world, "c");
+    const PublishFields qos_1{.qos = Qos::at_least_once, .packet_id = 1, .retain = true};
+    const PublishFields qos_2{.qos = Qos::exactly_once, .packet_id = 2, .retain = true};
+    client->publish("a", "1", qos_1);
+    CHECK(client->next() == "PUBACK id=1");
+    client->publish("b", "1", qos_1);
+    CHECK(client->next() == "PUBACK id=1 reason=97 reason_string='quota exceeded'");
+    client->publish("b", "1", qos_2);
+    CHECK(client->next() == "PUBREC id=2 reason=97 reason_string='quota exceeded'");
+    CHECK(world.broker().inbound_qos2_count(*world.broker().find_session("c")) == 0);
+    CHECK(watcher->take().size() == 1);
+    client->publish("a", "2", qos_2);  // in the place of what is there
+    CHECK(client->next() == "PUBREC id=2");
+    client->publish("b", "", qos_1);  // takes nothing
+    CHECK(client->next() == "PUBACK id=1");
+    watcher->take();
+    // Nobody would hear of a refusal: delivered, and not kept.
+    client->publish("b", "1", {.retain = true});
+    const auto old = connected(world, "old", Version::v3_1_1);
+    old->publish("c", "1", qos_1);
+    CHECK(old->next() == "PUBACK id=1");
+    CHECK(watcher->take().size() == 2);
+    CHECK(retained("a"));
+    CHECK_FALSE(retained("b"));
+    CHECK_FALSE(retained("c"));
+    CHECK(world.sum([](const Metrics& m) { return m.retained_refused.value(); }) == 4);
+    // After the older one is gone there is room again.
+    client->publish("a", "", qos_1);
+    client->publish("b", "1", {.qos = Qos::at_least_once, .packet_id = 3, .retain = true});
+    CHECK(retained("b"));
+}
+
 TEST_CASE("a large payload is gathered, not copied, and whole") {
     SimWorld world{SimOptions{}};
     const auto client = subscribed(world, "c", "t", Qos::at_most_once);

@@ -38,6 +38,25 @@ TEST_CASE("what a filter refuses has a return code; what it holds up is answered
     CHECK(client->take() == Lines{"PUBREC id=11"});
 }
 
+TEST_CASE("a retained message for which there is no room is refused with congestion") {
+    SimOptions options;
+    options.retained = {.count_max = 1};
+    SnFixture f{open_gateway(), options};
+    const auto client = f.connected("c");
+    client->send(mqttsn::Register{0, 1, "one"});
+    client->send(mqttsn::Register{0, 2, "two"});
+    client->take();
+    const auto publish = [&](std::uint16_t topic, std::uint16_t id) {
+        mqttsn::Flags flags;
+        flags.set_qos(static_cast<mqttsn::WireQos>(1)).set_retain(true);
+        client->send(mqttsn::Publish{flags, topic, id, as_bytes("x")});
+        return client->next();
+    };
+    CHECK(publish(1, 10) == "PUBACK topic=1 id=10");
+    CHECK(publish(2, 11) == "PUBACK topic=2 id=11 code=1");
+    CHECK(f.world.shared().retained.find("two", MonotonicTime{}) == nullptr);
+}
+
 TEST_CASE("a sleeper whose id is rewritten is woken by its own, and refused by a connect filter") {
     SnFixture f;
     const auto filter = std::make_shared<ScriptedFilter>();
