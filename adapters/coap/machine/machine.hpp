@@ -227,6 +227,8 @@ private:
     void on_sending_deadline(Sending& sending);
     void wait_for_fetch(Sending& sending);
     void give_up(Endpoint& endpoint);
+    void await_fetch(Observation& observation);
+    Observation* observation_of_reply(const Sending& sending) const;
     void take_notices(Endpoint& at, const std::function<bool(const Observation&)>& is_meant,
                       std::vector<Notice>& out);
     void take_notices(Observation& observation, std::vector<Notice>& out);

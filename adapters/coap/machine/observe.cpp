@@ -199,6 +199,7 @@ void Machine::answer_observation(Incoming& in, Observation& observation) {
     const bool is_large = message && message->payload().size() > (16U << observation.size_exponent);
     if (is_large) {  // else the blocks of what it was told of before are still to be fetched
         keep_large(observation, message);
+        await_fetch(observation);
     }
 }
 

@@ -191,8 +191,13 @@ void Machine::on_acknowledged(Endpoint& endpoint, std::uint16_t message_id) {
         return;  // late, or of nothing
     }
     if (sending->state != Sending::State::notification) {
+        Observation* const answered = observation_of_reply(*sending);
         sending->state = Sending::State::idle;
-        go_on(*sending);
+        if (answered != nullptr && answered->large && answered->large->present) {
+            await_fetch(*answered);
+        } else {
+            go_on(*sending);
+        }
         return;
     }
     Observation& observation = *sending->present.observation;
@@ -206,6 +211,30 @@ void Machine::on_acknowledged(Endpoint& endpoint, std::uint16_t message_id) {
         return;
     }
     complete(*sending, ReasonCode::success);
+}
+
+/// An observer has been given the first block of what it observes: what is for it, or for others at
+/// its endpoint, waits until it has the rest, or the rest would be that of something newer. Nothing
+/// is done when something else is under way.
+void Machine::await_fetch(Observation& observation) {
+    Sending& sending = sending_of(*observation.endpoint);
+    if (sending.state == Sending::State::idle) {
+        sending.present = {&observation, observation.large->present, 0};
+        sending.state = Sending::State::fetching;
+        sending.sent_count = 0;
+        wait_for_fetch(sending);
+    }
+}
+
+/// The one whose registration a separate response that is under way answers; null: it is another
+/// request's.
+Observation* Machine::observation_of_reply(const Sending& sending) const {
+    if (sending.state != Sending::State::reply) {
+        return nullptr;
+    }
+    const auto reply = decode_message(sending.bytes.view());
+    GW_ASSERT(reply.has_value());  // we have written it
+    return find_observation(&sending.endpoint, reply->token);
 }
 
 /// How long an observer may take to ask for the next block. One that has asked before will go on
@@ -238,12 +267,7 @@ void Machine::on_reset(Endpoint& endpoint, std::uint16_t message_id) {
 
 /// An answer to a ping, or nobody wants the reply, which may be the first of an observation.
 void Machine::reject_reply(Sending& sending) {
-    Observation* observation = nullptr;
-    if (sending.state == Sending::State::reply) {
-        const auto reply = decode_message(sending.bytes.view());
-        GW_ASSERT(reply.has_value());  // we have written it
-        observation = find_observation(&sending.endpoint, reply->token);
-    }
+    Observation* const observation = observation_of_reply(sending);
     sending.state = Sending::State::idle;
     if (observation != nullptr) {
         metrics().coap_observations_reset.add();

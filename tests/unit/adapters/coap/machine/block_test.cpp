@@ -267,6 +267,40 @@ TEST_CASE("an observer that asks for the rest with Observe, too, gets it and sta
     CHECK(t.next().find("| small") != std::string::npos);
 }
 
+TEST_CASE("the rest of a registration's large answer is fetched before a notification comes") {
+    CoapTest t;
+    const std::string body = body_of(2500);
+    t.publish("a", body, Qos::at_least_once, true);
+    const std::string answer =
+        t.ask({.message_id = 1, .token = "t", .path = "ps/a", .options = {{option::observe, ""}}});
+    CHECK(answer.find(" 23=0/1/1024 28=2500") != std::string::npos);
+    t.publish("a", "newer " + body_of(2000));
+    CHECK(t.next() == "");
+    std::string rest;
+    for (std::uint16_t i = 1; i <= 2; ++i) {
+        t.net.send(1000, coap_bytes({.message_id = static_cast<std::uint16_t>(1 + i),
+                                     .token = "b",
+                                     .path = "ps/a",
+                                     .options = {{option::block2, coap_block(i, false, 6)}}}));
+        const auto datagram = t.net.take(1000);
+        const auto message = coap::decode_message(datagram);
+        REQUIRE(message.has_value());
+        rest += as_text(message->payload);
+    }
+    CHECK(rest == body.substr(1024));
+    CHECK(t.next().find("23=0/1/1024 28=2006") != std::string::npos);
+}
+
+TEST_CASE("who does not want the rest of a registration's answer gets what follows all the same") {
+    CoapTest t;
+    t.publish("a", body_of(2500), Qos::at_least_once, true);
+    t.ask({.message_id = 1, .token = "t", .path = "ps/a", .options = {{option::observe, ""}}});
+    t.publish("a", "small");
+    CHECK(t.next() == "");
+    t.world.run_for(13s);
+    CHECK(t.next().find("| small") != std::string::npos);
+}
+
 TEST_CASE("an observer that asks again still gets the blocks of what it was told of") {
     CoapTest t;
     const CoapRequest registration{
