@@ -106,6 +106,8 @@ def duplicates(timeline):
                 allowed *= len(one.sends)  # of what it had not acknowledged a killed broker need not know
             if qos == 0 and one.will:  # nor what it had published for those that are gone
                 allowed += sum(1 for kill in timeline.kills if kill >= one.t_sent)
+            elif allowed:
+                allowed *= 1 + one.asked_again
             if allowed and count > allowed:
                 names = [event["conn"] for event in life.received if event["op"] == op]
                 yield (f"{_title(one)} came {count} times with QoS {qos} to session {life.name}, where "

@@ -664,6 +664,19 @@ class Wills(JudgeTest):
         self.assert_found("duplicate", story())
         self.assertNotIn("duplicate", self.kinds(story().kill(3)))
 
+    def test_a_connect_by_datagram_that_a_kill_divides_may_be_heard_twice(self):
+        def story(protocol, kill=1.05):
+            one = Story().connect(0, "o#1", "o").subscribe(0.5, "o#1", "w", qos=2)
+            one.connect(1, "s#1", "s", will={"qos": 2}, protocol=protocol, answered=False)
+            one.kill(kill, down=0.3).closed(kill + 0.1, "o#1")
+            one.connect(2, "o#2", "o", clean=False, present=True).message(2.2, "o#2", "w.s#1", "w", qos=2)
+            return one.message(3, "o#2", "w.s#1", "w", qos=2)
+        for protocol in ("coap", "mqttsn"):
+            self.assertNotIn("duplicate", self.kinds(story(protocol)))
+            self.assert_found("duplicate", story(protocol).message(3.5, "o#2", "w.s#1", "w", qos=2))
+            self.assert_found("duplicate", story(protocol, kill=0.6))
+        self.assert_found("duplicate", story("mqtt"))
+
     def test_of_a_connection_whose_connack_was_read_after_the_kill(self):
         def killed(story):
             story.kill(1.05, down=1).closed(1.2, "s#1")

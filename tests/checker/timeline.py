@@ -153,6 +153,7 @@ class Publication:
     never: str = ""  # wills: why it must not be published
     sure: bool = False  # acknowledged, or a will that was due
     due_by: float = INF  # wills
+    asked_again: int = 0  # wills: so often a broker that came back may have heard their connect anew
 
     @property
     def t_end(self):
@@ -184,7 +185,10 @@ class Timeline:
 
     def killed_between(self, start, end):
         """Whether a kill falls in that time. A command that kills takes its time: it may have died until it was up."""
-        return any(kill <= end and start <= self.up_after(kill) for kill in self.kills)
+        return self.kills_between(start, end) != 0
+
+    def kills_between(self, start, end):
+        return sum(1 for kill in self.kills if kill <= end and start <= self.up_after(kill))
 
     def up_after(self, kill):
         index = bisect.bisect_left(self.ups, kill)

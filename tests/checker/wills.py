@@ -32,6 +32,11 @@ def add_wills(timeline):
                                 will["qos"], will["retain"], will.get("empty", False), one.name,
                                 due.earliest - timeline.limits["early_seconds"], [(due.earliest, one.name)])
             found.will, found.never, found.sure, found.due_by = True, due.never, due.must, due.latest
+            if one.protocol in ("coap", "mqttsn"):
+                # A request in a datagram is sent again until it is answered, and a broker that was killed in between
+                # does not know that it has heard it: the will is there anew.
+                answered = one.t_connected if one.t_connected is not None else one.t_closed
+                found.asked_again = timeline.kills_between(one.t_connect, INF if answered is None else answered)
             timeline.publications[found.op] = found
 
 
