@@ -95,7 +95,7 @@ if [ -z "$presets$fuzz_seconds" ]; then
     if [ $label = full ]; then
         build dev
         build release
-        run_tests dev full -LE interop "$@"
+        run_tests dev full -LE 'interop|attack' "$@"
     else
         build dev dev_tests
         build release

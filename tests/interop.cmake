@@ -1,25 +1,28 @@
 # Black-box tests over real sockets: each program of tests/interop is one ctest case with the label
-# "interop".
+# "interop", each of tests/attack one with the label "attack".
 
-# gw_interop_test(name SECONDS [SLOTS n] [TLS|WS] [FULL] [FIGURES] [variable=value ...]):
-# test_<name>.py with a time limit, a minute at most (more for a sanitizer); SLOTS is how many
+# gw_interop_test(name SECONDS [FOLDER f] [SLOTS n] [TLS|WS] [FULL] [FIGURES] [variable=value ...]):
+# test_<name>.py of tests/interop, or of FOLDER, with a time limit, a minute at most (more for a sanitizer); SLOTS is how many
 # processors it keeps busy; TLS, WS: all connections speak it; FULL: it has the label `full` and not
 # `ci`; FIGURES: it is run once more in `full`, alone, for its tests that judge a figure.
 function(gw_interop_test name seconds)
-  cmake_parse_arguments(ARG "TLS;WS;FULL;FIGURES" "SLOTS" "" ${ARGN})
+  cmake_parse_arguments(ARG "TLS;WS;FULL;FIGURES" "SLOTS;FOLDER" "" ${ARGN})
+  if(NOT ARG_FOLDER)
+    set(ARG_FOLDER interop)
+  endif()
   if(NOT ARG_SLOTS)
     set(ARG_SLOTS 1)
   endif()
-  set(test interop_${name})
+  set(test ${ARG_FOLDER}_${name})
   set(options)
   if(ARG_TLS)
-    set(test interop_${name}_tls)
+    set(test ${ARG_FOLDER}_${name}_tls)
     set(options --tls)
   elseif(ARG_WS)
-    set(test interop_${name}_ws)
+    set(test ${ARG_FOLDER}_${name}_ws)
     set(options --ws)
   endif()
-  set(labels interop)
+  set(labels ${ARG_FOLDER})
   if(ARG_FULL)
     list(APPEND labels full)
   endif()
@@ -27,7 +30,7 @@ function(gw_interop_test name seconds)
     set(seconds ${GW_TEST_SECONDS})
   endif()
   add_test(NAME ${test}
-    COMMAND ${GW_PYTHON3} -B ${CMAKE_CURRENT_SOURCE_DIR}/interop/test_${name}.py ${options})
+    COMMAND ${GW_PYTHON3} -B ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_FOLDER}/test_${name}.py ${options})
   set_tests_properties(${test} PROPERTIES
     LABELS "${labels}" TIMEOUT ${seconds} PROCESSORS ${ARG_SLOTS}
     ENVIRONMENT "MANGROVE_BIN=$<TARGET_FILE:mangrove>;MANGROVE_TEST_CASE=${test};${ARG_UNPARSED_ARGUMENTS}")
@@ -69,6 +72,13 @@ gw_interop_test(scale 300 SLOTS 2)
 gw_interop_test(websocket 180 FIGURES)
 gw_interop_test(proxy_protocol 180)
 gw_interop_test(sockjs 180)
+
+# What somebody outside can make the gateway hold or wait for; the whole size: tests/attack/README.md.
+foreach(attack coap_observers http stomp_ids unread)
+  gw_interop_test(${attack} 60 FOLDER attack)
+endforeach()
+gw_interop_test(unread 60 FOLDER attack TLS)
+gw_interop_test(unread 60 FOLDER attack WS)
 
 # The same tests over TLS and over WebSocket, all in `full`. Three of them ask most of the layer below
 # the protocol, and so are in `ci`: flow (both directions full, large and cut packets, readers that
