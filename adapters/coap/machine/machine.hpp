@@ -203,6 +203,7 @@ private:
     bool deliver(Client& client, const DeliveryView& delivery);
     std::uint32_t notify(Client& client, const MessagePtr& message, std::uint16_t packet_id,
                          std::span<const std::uint32_t> identifiers);
+    void wait_for_observer(Client& client, const MessagePtr& message, std::uint16_t packet_id);
     void park(Client& client, const MessagePtr& message, std::uint16_t packet_id);
     void unpark(Client& client);
     void finish(Client& client, std::uint16_t packet_id, ReasonCode reason);

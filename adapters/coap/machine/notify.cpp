@@ -18,9 +18,21 @@ bool Machine::deliver(Client& client, const DeliveryView& delivery) {
     const MessagePtr message{&delivery.message};
     const std::uint32_t count = notify(client, message, delivery.packet_id, delivery.identifiers);
     if (count == 0 && delivery.packet_id != 0) {
-        park(client, message, delivery.packet_id);
+        wait_for_observer(client, message, delivery.packet_id);
     }
     return true;
+}
+
+/// Of what nobody observes: it waits where the session is still subscribed to it. Else it was on
+/// its way when the subscription ended: nobody will ask for it, and what follows would wait behind
+/// it.
+void Machine::wait_for_observer(Client& client, const MessagePtr& message,
+                                std::uint16_t packet_id) {
+    if (broker_.is_subscribed(*client.session, message->topic())) {
+        park(client, message, packet_id);
+    } else {
+        finish(client, packet_id, ReasonCode::success);
+    }
 }
 
 /// Queues a notification for each observation that the message is for. @return how many
@@ -89,8 +101,13 @@ void Machine::unpark(Client& client) {
     }
     std::vector<Client::Parked> waiting = std::exchange(extra->parked, {});
     for (Client::Parked& one : waiting) {
-        if (notify(client, one.message, one.packet_id, {}) == 0) {
+        if (notify(client, one.message, one.packet_id, {}) != 0) {
+            continue;
+        }
+        if (broker_.is_subscribed(*client.session, one.message->topic())) {
             extra->parked.push_back(std::move(one));
+        } else {
+            finish(client, one.packet_id, ReasonCode::success);
         }
     }
     const Client::Connection* const connection = client.connection();

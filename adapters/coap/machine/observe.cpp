@@ -250,6 +250,9 @@ void Machine::remove_observation(Observation& observation, ReasonCode reason, Th
         end_subscription(subscription, then);
     }
     give_back(client, notices, reason);
+    if (then == Then::unsubscribe && client.session != nullptr) {
+        unpark(client);  // what has waited for this subscription waits for nothing now
+    }
     if (client.observation_count == 0 && client.session != nullptr) {
         touch(client);
         arm(client);
