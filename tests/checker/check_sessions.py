@@ -47,6 +47,8 @@ def keep_alive(timeline):
     for one in timeline.conns.values():
         if one.t_lapse is None or not one.keep_alive or one.t_connected is None:
             continue
+        if (one.protocol, one.version) == ("stomp", "1.0"):
+            continue  # it has no heart-beats, so that silence says nothing
         bound = one.t_lapse + 1.5 * one.keep_alive + 3 * timeline.limits["late_seconds"]
         closed = math.inf if one.t_closed is None else one.t_closed
         if timeline.killed_between(one.t_connected, bound):

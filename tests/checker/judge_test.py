@@ -570,6 +570,13 @@ class Takeover(JudgeTest):
         story.publish(0.8, "p#1", "p.0").message(0.9, "s#2", "p.0").message(1.2, "s#1", "p.0", stale=True)
         self.assert_clean(story)
 
+    def test_stomp_1_0_has_no_heart_beats(self):
+        def story(version):
+            return Story().connect(0, "s#1", "s", keep_alive=2, expiry=0, protocol="stomp", version=version).add(
+                1, "lapse", "s#1").closed(30, "s#1")
+        self.assert_found("keep_alive", story("1.1"))
+        self.assertNotIn("keep_alive", self.kinds(story("1.0")))
+
     def test_keep_alive(self):
         def story(closed):
             return Story().connect(0, "s#1", "s", keep_alive=2, expiry=0).add(1, "lapse", "s#1").closed(
@@ -663,6 +670,17 @@ class Wills(JudgeTest):
                 4.2, "o#2", "w.s#1", "w", qos=0)
         self.assert_found("duplicate", story())
         self.assertNotIn("duplicate", self.kinds(story().kill(3)))
+
+    def test_of_one_that_was_refused_since_another_one_had_overtaken_it(self):
+        def story(protocol="coap", other=1.05):
+            one = Story().connect(0, "o#1", "o").subscribe(0.5, "o#1", "w")
+            one.connect(1, "s#1", "s", will={"qos": 1}, protocol=protocol, answered=False)
+            one.connect(other, "s#2", "s").add(1.1, "refused", "s#1", reason="5.03").add(
+                1.1, "closed", "s#1", by="us", how="refused")
+            return one.message(1.2, "o#1", "w.s#1", "w")
+        self.assert_clean(story())
+        self.assert_found("payload", story(other=1.3))
+        self.assert_found("payload", story("mqtt"))
 
     def test_a_connect_by_datagram_that_a_kill_divides_may_be_heard_twice(self):
         def story(protocol, kill=1.05):

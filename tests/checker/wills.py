@@ -23,7 +23,7 @@ def add_wills(timeline):
     """Puts the wills of all connections among the publications."""
     for conns in timeline.by_client.values():
         for index, one in enumerate(conns):
-            if one.will is None or one.refused:
+            if one.will is None or (one.refused and not _was_overtaken(conns, one)):
                 continue
             newer = next((each for each in conns[index + 1:] if not each.refused), None)
             due = judge_will(timeline, one, newer)
@@ -38,6 +38,14 @@ def add_wills(timeline):
                 answered = one.t_connected if one.t_connected is not None else one.t_closed
                 found.asked_again = timeline.kills_between(one.t_connect, INF if answered is None else answered)
             timeline.publications[found.op] = found
+
+
+def _was_overtaken(conns, one):
+    """Whether a connection that was refused may have been accepted and have lost its session to another one of its id
+    before it could be told so: a request in a datagram has one answer, and that is a refusal then."""
+    return one.protocol in ("coap", "mqttsn") and any(
+        each is not one and one.t_connect <= each.t_connect <= (INF if one.t_closed is None else one.t_closed)
+        for each in conns)
 
 
 def judge_will(timeline, one, newer):

@@ -291,6 +291,8 @@ class MqttSnActor(DatagramActor):
         if self.answers("restore", found):
             self.exchange = None
             self.state = "active"
+            if self.clean:
+                self.ids = {}  # a broker that was killed meanwhile has not kept them, and has no word for that
         elif self.answers("connect", found):
             self.exchange = None
             if found.code != wire.ACCEPTED:
