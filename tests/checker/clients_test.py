@@ -82,6 +82,14 @@ class Sessions(unittest.TestCase):
         {"e": "subscribed", "conn": "t#1", "op": "2", "codes": [0]},
     ]
 
+    def test_what_is_refused_now_was_not_granted_by_an_older_answer_that_never_came(self):
+        def asked(op):
+            return {"e": "subscribe", "conn": "c#1", "op": op, "filters": [{"filter": "no", "qos": 1}]}
+        events = [{"e": "connect", "conn": "c#1", "client": "me", "clean": True}, asked("1"), asked("2"),
+                  {"e": "subscribed", "conn": "c#1", "op": "2", "codes": [None]}]
+        self.assertEqual(sessions.filters(events[:3], "me"), {"no": 1})
+        self.assertEqual(sessions.filters(events, "me"), {})
+
     def test_what_any_protocol_has_subscribed_and_the_broker_granted(self):
         self.assertEqual(sessions.filters(self.EVENTS, "me"), {"x": 1, "y": 0})
         self.assertEqual(sessions.filters(self.EVENTS, "other"), {})

@@ -14,13 +14,16 @@ def filters(events, client):
         if (kind == "connect" and event["clean"]) or (kind == "connected" and event["present"] is False):
             found, asked, ended = {}, {}, {}
         elif kind == "subscribe":
-            asked[event["op"]] = event["filters"]
+            asked[event["op"]] = list(event["filters"])
         elif kind == "subscribed":
             for one, code in zip(asked.pop(event["op"], ()), event["codes"]):
                 if code is None:
                     found.pop(one["filter"], None)
                 else:
                     found[one["filter"]] = code
+                # The newest answer counts, whatever became of what was asked before.
+                for older in asked.values():
+                    older[:] = [each for each in older if each["filter"] != one["filter"]]
         elif kind == "unsubscribe":
             ended[event["op"]] = event["filters"]
         elif kind == "unsubscribed":
