@@ -275,6 +275,9 @@ public:
     /// Whether a plain subscription of the session is for this topic, by whatever protocol it was
     /// made.
     bool is_subscribed(const Session& session, std::string_view topic);
+    /// The same, or one of a shared group. Not for what is done often: it looks through the
+    /// session's subscriptions.
+    bool is_wanted(const Session& session, std::string_view topic);
     /// After SUBACK: begins to send the retained messages that subscribe() has found due.
     void send_retained(Session& session) { pump(session); }
     /// What a reply has to wait for that promises all done for this session so far; 0: nothing.

@@ -436,6 +436,32 @@ bool Broker::is_subscribed(const Session& session, std::string_view topic) {
     });
 }
 
+bool Broker::is_wanted(const Session& session, std::string_view topic) {
+    if (is_subscribed(session, topic)) {
+        return true;
+    }
+    if (!session.load) {
+        return false;  // it is in no group
+    }
+    constexpr std::size_t page_count = 100;
+    std::vector<SubscriptionInfo> page;
+    for (std::size_t first = 0;; first += page_count) {
+        page.clear();
+        shared_.router.list_subscriptions(session.subscriptions, session.ref(), first, page_count,
+                                          page);
+        for (const SubscriptionInfo& one : page) {
+            const auto filter = parse_topic_filter(one.filter, in_force_limits);
+            if (filter && filter->kind == FilterKind::shared &&
+                filter_matches(filter->filter(), topic)) {
+                return true;
+            }
+        }
+        if (page.size() < page_count) {
+            return false;
+        }
+    }
+}
+
 void Broker::note_passing(Session& session, const TopicFilter& filter, bool is_passing) {
     if (is_passing) {
         passing_[&session].insert_or_assign(filter.text, filter);

@@ -28,7 +28,7 @@ bool Machine::deliver(Client& client, const DeliveryView& delivery) {
 /// it.
 void Machine::wait_for_observer(Client& client, const MessagePtr& message,
                                 std::uint16_t packet_id) {
-    if (broker_.is_subscribed(*client.session, message->topic())) {
+    if (broker_.is_wanted(*client.session, message->topic())) {
         park(client, message, packet_id);
     } else {
         finish(client, packet_id, ReasonCode::success);
@@ -104,7 +104,7 @@ void Machine::unpark(Client& client) {
         if (notify(client, one.message, one.packet_id, {}) != 0) {
             continue;
         }
-        if (broker_.is_subscribed(*client.session, one.message->topic())) {
+        if (broker_.is_wanted(*client.session, one.message->topic())) {
             extra->parked.push_back(std::move(one));
         } else {
             finish(client, one.packet_id, ReasonCode::success);

@@ -360,6 +360,27 @@ TEST_CASE("what was on its way to a subscription that has ended does not keep ba
     CHECK(t.world.broker().find_session("me")->queue.count() == 0);
 }
 
+TEST_CASE("what waits for a shared subscription that is not named yet is not let go") {
+    CoapTest t;
+    TestClient mqtt{t.world, mqtt::Version::v5};
+    mqtt.connect("me", [](mqtt::ConnectPacket& packet) {
+        packet.clean_start = false;
+        packet.session_expiry_interval = 3600;
+    });
+    mqtt.subscribe("$share/g/t/#", {.qos = Qos::at_least_once});
+    mqtt.subscribe("u", {.qos = Qos::at_least_once});
+    mqtt.close();
+    for (const char* const payload : {"1", "2", "3"}) {
+        t.publish("t/x", payload);
+    }
+    observe(t, "ps/u", "a", 1, 1000, "c=me");
+    CHECK(t.take() == "");
+    observe(t, "ps/$share/g/t/#", "b", 2, 1000, "c=me");
+    for (const char* const payload : {"1", "2", "3"}) {
+        CHECK(t.take().ends_with(std::string{"| "} + payload));
+    }
+}
+
 TEST_CASE("clients that share an endpoint share its observations; one that ends makes room") {
     coap::MachineOptions options = open_coap();
     options.observation_count_max = 3;
