@@ -170,6 +170,10 @@ class Sender:
         elif found.type == (wire.PUBACK if self.qos == 1 else wire.PUBCOMP):
             self.finished += found.id in self._open
             self._open.pop(found.id, None)
+        elif found.type == wire.DISCONNECT and found.code == 0x8E and self.connections > 1:
+            # The link before was cut behind its CONNECT, which the broker has read only now: the older one is the
+            # newer one there. MQTT 3 has no word for it, and is closed.
+            raise wire.Closed("taken over by a connection of before")
         else:
             raise AssertionError(f"unexpected {found}")
 
