@@ -54,7 +54,7 @@ void Broker::take_back_holds(StoreTicket ticket) {
 /// Whom a message is held for: sessions that the worker had. The next process spreads them
 /// otherwise, so it is said how this one does.
 std::string Broker::worker_text(std::uint32_t worker) const {
-    return "\1" + std::to_string(worker) + "/" + std::to_string(shared_.worker_count) + "/" +
+    return "\2" + std::to_string(worker) + "/" + std::to_string(shared_.worker_count) + "/" +
            std::to_string(shared_.hash_key);
 }
 

@@ -1,5 +1,6 @@
 #include "broker-core/broker/core_restorer.hpp"
 
+#include "broker-core/base/hash.hpp"
 #include "broker-core/storage/log_storage.hpp"
 
 #include <algorithm>
@@ -17,12 +18,14 @@ struct HeldFor {
     std::uint64_t worker = 0;
     std::uint64_t worker_count = 0;
     std::uint64_t hash_key = 0;
+    bool is_of_first_version = false;  // 0.1.0 spread clients by what is stored_hash() now
 
     static std::optional<HeldFor> parse(std::string_view text) {
         HeldFor found;
-        if (!text.starts_with('\1')) {
+        if (!text.starts_with('\1') && !text.starts_with('\2')) {
             return std::nullopt;
         }
+        found.is_of_first_version = text.starts_with('\1');
         const char* at = text.data();
         const char* const end = text.data() + text.size();
         for (std::uint64_t* number : {&found.worker, &found.worker_count, &found.hash_key}) {
@@ -38,7 +41,10 @@ struct HeldFor {
         return found.worker_count != 0 ? std::optional{found} : std::nullopt;
     }
     bool operator()(std::string_view client_id) const {
-        return BrokerShared::partition_of(client_id, hash_key) % worker_count == worker;
+        const std::uint64_t partition =
+            is_of_first_version ? stored_hash(client_id, hash_key) % BrokerShared::partition_count
+                                : BrokerShared::partition_of(client_id, hash_key);
+        return partition % worker_count == worker;
     }
 };
 
